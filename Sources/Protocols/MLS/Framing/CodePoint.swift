@@ -1,0 +1,38 @@
+public import WireFormat
+
+/// A two-byte value of one of the registries of RFC 9420 §17. Unknown values (GREASE among them) are kept, not refused.
+public protocol CodePoint: RawRepresentable, WireCodable, Hashable, Sendable, Comparable where RawValue == UInt16 {
+  init(rawValue: UInt16)
+}
+
+extension CodePoint {
+  public func encode(into writer: inout ByteWriter) { writer.write(rawValue) }
+  public init(from reader: inout ByteReader) throws(WireError) { self.init(rawValue: try reader.readUInt16()) }
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// The protocol version (RFC 9420 §6); this library speaks only ``mls10``.
+public struct ProtocolVersion: CodePoint {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  public static let mls10 = ProtocolVersion(rawValue: 1)
+}
+
+/// A byte string as an element of a list.
+struct OpaqueVector: WireCodable {
+  var bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  init(from reader: inout ByteReader) throws(WireError) { bytes = try reader.readVector() }
+  func encode(into writer: inout ByteWriter) { writer.writeVector(bytes) }
+}
+
+extension ByteReader {
+  /// Reads a field that has one legal value.
+  @_lifetime(self: copy self)
+  mutating func expectVersion() throws(WireError) {
+    let version = try readUInt16()
+    guard version == ProtocolVersion.mls10.rawValue else { throw .invalidValue(UInt64(version)) }
+  }
+}

@@ -1,0 +1,59 @@
+public import WireFormat
+
+/// Which structure an ``MLSMessage`` carries (the RFC's `WireFormat`, §17.2).
+public struct MessageFormat: CodePoint {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  public static let publicMessage = MessageFormat(rawValue: 1)
+  public static let privateMessage = MessageFormat(rawValue: 2)
+  public static let welcome = MessageFormat(rawValue: 3)
+  public static let groupInfo = MessageFormat(rawValue: 4)
+  public static let keyPackage = MessageFormat(rawValue: 5)
+}
+
+/// The outermost structure of everything that is sent (RFC 9420 §6). Decoding checks syntax only.
+public enum MLSMessage: Sendable, Hashable {
+  case publicMessage(PublicMessage)
+  case privateMessage(PrivateMessage)
+  case welcome(Welcome)
+  case groupInfo(GroupInfo)
+  case keyPackage(KeyPackage)
+
+  public var format: MessageFormat {
+    switch self {
+    case .publicMessage: .publicMessage
+    case .privateMessage: .privateMessage
+    case .welcome: .welcome
+    case .groupInfo: .groupInfo
+    case .keyPackage: .keyPackage
+    }
+  }
+}
+
+extension MLSMessage: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    ProtocolVersion.mls10.encode(into: &writer)
+    format.encode(into: &writer)
+    switch self {
+    case .publicMessage(let message): message.encode(into: &writer)
+    case .privateMessage(let message): message.encode(into: &writer)
+    case .welcome(let message): message.encode(into: &writer)
+    case .groupInfo(let message): message.encode(into: &writer)
+    case .keyPackage(let message): message.encode(into: &writer)
+    }
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    try reader.expectVersion()
+    let format = try MessageFormat(from: &reader)
+    switch format {
+    case .publicMessage: self = .publicMessage(try PublicMessage(from: &reader))
+    case .privateMessage: self = .privateMessage(try PrivateMessage(from: &reader))
+    case .welcome: self = .welcome(try Welcome(from: &reader))
+    case .groupInfo: self = .groupInfo(try GroupInfo(from: &reader))
+    case .keyPackage: self = .keyPackage(try KeyPackage(from: &reader))
+    default: throw .invalidValue(UInt64(format.rawValue))
+    }
+  }
+}

@@ -1,0 +1,47 @@
+public import WireFormat
+
+/// What the members of a group agree on in an epoch (RFC 9420 §8.1).
+public struct GroupContext: Sendable, Hashable {
+  public var version: ProtocolVersion
+  public var cipherSuite: UInt16
+  public var groupID: [UInt8]
+  public var epoch: UInt64
+  public var treeHash: [UInt8]
+  public var confirmedTranscriptHash: [UInt8]
+  public var extensions: [Extension]
+
+  public init(
+    version: ProtocolVersion = .mls10, cipherSuite: UInt16, groupID: [UInt8], epoch: UInt64, treeHash: [UInt8],
+    confirmedTranscriptHash: [UInt8], extensions: [Extension]
+  ) {
+    self.version = version
+    self.cipherSuite = cipherSuite
+    self.groupID = groupID
+    self.epoch = epoch
+    self.treeHash = treeHash
+    self.confirmedTranscriptHash = confirmedTranscriptHash
+    self.extensions = extensions
+  }
+}
+
+extension GroupContext: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    version.encode(into: &writer)
+    writer.write(cipherSuite)
+    writer.writeVector(groupID)
+    writer.write(epoch)
+    writer.writeVector(treeHash)
+    writer.writeVector(confirmedTranscriptHash)
+    writer.writeList(extensions)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    version = try ProtocolVersion(from: &reader)
+    cipherSuite = try reader.readUInt16()
+    groupID = try reader.readVector()
+    epoch = try reader.readUInt64()
+    treeHash = try reader.readVector()
+    confirmedTranscriptHash = try reader.readVector()
+    extensions = try reader.readList(maxCount: Limits.maxExtensions)
+  }
+}

@@ -1,0 +1,89 @@
+public import CryptoSuite
+public import WireFormat
+
+/// The hash by which a Welcome names the key package it answers (RFC 9420 §5.2).
+public struct KeyPackageRef: Sendable, Hashable, WireCodable {
+  public var bytes: [UInt8]
+
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+  public init(from reader: inout ByteReader) throws(WireError) { bytes = try reader.readVector() }
+  public func encode(into writer: inout ByteWriter) { writer.writeVector(bytes) }
+}
+
+/// What a Welcome encrypts to one new member (RFC 9420 §12.4.3.1).
+public struct GroupSecrets: Sendable, Equatable {
+  public var joinerSecret: Secret
+  /// The secret of the lowest node that covers both the committer and the new member.
+  public var pathSecret: Secret?
+  public var preSharedKeys: [PreSharedKeyID]
+
+  public init(joinerSecret: Secret, pathSecret: Secret?, preSharedKeys: [PreSharedKeyID]) {
+    self.joinerSecret = joinerSecret
+    self.pathSecret = pathSecret
+    self.preSharedKeys = preSharedKeys
+  }
+}
+
+extension GroupSecrets: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    writer.writeVector(joinerSecret.exposedBytes)
+    writer.writeOptional(pathSecret.map { OpaqueVector($0.exposedBytes) })
+    writer.writeList(preSharedKeys)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    joinerSecret = Secret(try reader.readVector())
+    pathSecret = try reader.readOptional(of: OpaqueVector.self).map { Secret($0.bytes) }
+    preSharedKeys = try reader.readList(maxCount: Limits.maxPreSharedKeys)
+  }
+}
+
+/// The ``GroupSecrets`` of one new member, encrypted to its key package (RFC 9420 §12.4.3.1).
+public struct EncryptedGroupSecrets: Sendable, Hashable {
+  public var newMember: KeyPackageRef
+  public var encryptedGroupSecrets: HPKECiphertext
+
+  public init(newMember: KeyPackageRef, encryptedGroupSecrets: HPKECiphertext) {
+    self.newMember = newMember
+    self.encryptedGroupSecrets = encryptedGroupSecrets
+  }
+}
+
+extension EncryptedGroupSecrets: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    newMember.encode(into: &writer)
+    encryptedGroupSecrets.encode(into: &writer)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    newMember = try KeyPackageRef(from: &reader)
+    encryptedGroupSecrets = try HPKECiphertext(from: &reader)
+  }
+}
+
+/// What lets the members added by a commit join the group (RFC 9420 §12.4.3.1).
+public struct Welcome: Sendable, Hashable {
+  public var cipherSuite: UInt16
+  public var secrets: [EncryptedGroupSecrets]
+  public var encryptedGroupInfo: [UInt8]
+
+  public init(cipherSuite: UInt16, secrets: [EncryptedGroupSecrets], encryptedGroupInfo: [UInt8]) {
+    self.cipherSuite = cipherSuite
+    self.secrets = secrets
+    self.encryptedGroupInfo = encryptedGroupInfo
+  }
+}
+
+extension Welcome: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    writer.write(cipherSuite)
+    writer.writeList(secrets)
+    writer.writeVector(encryptedGroupInfo)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    cipherSuite = try reader.readUInt16()
+    secrets = try reader.readList(maxCount: Limits.maxLeafCount)
+    encryptedGroupInfo = try reader.readVector()
+  }
+}

@@ -1,0 +1,130 @@
+public import WireFormat
+
+/// The kind of an extension (RFC 9420 §17.3).
+public struct ExtensionType: CodePoint {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  public static let applicationID = ExtensionType(rawValue: 1)
+  public static let ratchetTree = ExtensionType(rawValue: 2)
+  public static let requiredCapabilities = ExtensionType(rawValue: 3)
+  public static let externalPub = ExtensionType(rawValue: 4)
+  public static let externalSenders = ExtensionType(rawValue: 5)
+  /// Marks a key package that may be used more than once (draft-ietf-mls-extensions, last resort key packages).
+  public static let lastResort = ExtensionType(rawValue: 0x000A)
+
+  /// Defined by RFC 9420 itself, so supported by everybody and never listed in capabilities (§7.2).
+  public var isDefault: Bool { (1...5).contains(rawValue) }
+}
+
+/// One extension of a key package, leaf, group info or group context (RFC 9420 §13.4).
+public struct Extension: Sendable, Hashable {
+  public var type: ExtensionType
+  public var data: [UInt8]
+
+  public init(type: ExtensionType, data: [UInt8]) {
+    self.type = type
+    self.data = data
+  }
+}
+
+extension Extension: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    type.encode(into: &writer)
+    writer.writeVector(data)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    type = try ExtensionType(from: &reader)
+    data = try reader.readVector()
+  }
+}
+
+extension [Extension] {
+  /// The data of the first extension of this type.
+  public func data(of type: ExtensionType) -> [UInt8]? { first { $0.type == type }?.data }
+
+  /// Whether each type occurs at most once (RFC 9420 §13.4).
+  var hasDistinctTypes: Bool { Set(map(\.type)).count == count }
+}
+
+/// What every member of the group must support (RFC 9420 §11.1).
+public struct RequiredCapabilities: Sendable, Hashable {
+  public var extensionTypes: [ExtensionType]
+  public var proposalTypes: [ProposalType]
+  public var credentialTypes: [CredentialType]
+
+  public init(extensionTypes: [ExtensionType] = [], proposalTypes: [ProposalType] = [], credentialTypes: [CredentialType] = []) {
+    self.extensionTypes = extensionTypes
+    self.proposalTypes = proposalTypes
+    self.credentialTypes = credentialTypes
+  }
+
+  public var asExtension: Extension { Extension(type: .requiredCapabilities, data: encoded) }
+}
+
+extension RequiredCapabilities: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    writer.writeList(extensionTypes)
+    writer.writeList(proposalTypes)
+    writer.writeList(credentialTypes)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    extensionTypes = try reader.readList(maxCount: Limits.maxCapabilities)
+    proposalTypes = try reader.readList(maxCount: Limits.maxCapabilities)
+    credentialTypes = try reader.readList(maxCount: Limits.maxCapabilities)
+  }
+}
+
+/// Somebody outside the group who may send proposals to it (RFC 9420 §12.1.8.1).
+public struct ExternalSender: Sendable, Hashable {
+  public var signatureKey: [UInt8]
+  public var credential: Credential
+
+  public init(signatureKey: [UInt8], credential: Credential) {
+    self.signatureKey = signatureKey
+    self.credential = credential
+  }
+}
+
+extension ExternalSender: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    writer.writeVector(signatureKey)
+    credential.encode(into: &writer)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    signatureKey = try reader.readVector()
+    credential = try Credential(from: &reader)
+  }
+}
+
+/// The content of the `external_senders` extension.
+public struct ExternalSenders: Sendable, Hashable {
+  public var senders: [ExternalSender]
+
+  public init(_ senders: [ExternalSender]) { self.senders = senders }
+
+  public var asExtension: Extension { Extension(type: .externalSenders, data: encoded) }
+}
+
+extension ExternalSenders: WireCodable {
+  public func encode(into writer: inout ByteWriter) { writer.writeList(senders) }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    senders = try reader.readList(maxCount: Limits.maxExternalSenders)
+  }
+}
+
+/// The content of the `external_pub` extension: the key that an external joiner encrypts to (RFC 9420 §12.4.3.2).
+public struct ExternalPub: Sendable, Hashable {
+  public var publicKey: [UInt8]
+
+  public init(_ publicKey: [UInt8]) { self.publicKey = publicKey }
+}
+
+extension ExternalPub: WireCodable {
+  public func encode(into writer: inout ByteWriter) { writer.writeVector(publicKey) }
+  public init(from reader: inout ByteReader) throws(WireError) { publicKey = try reader.readVector() }
+}

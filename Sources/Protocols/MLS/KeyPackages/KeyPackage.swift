@@ -1,0 +1,58 @@
+public import WireFormat
+
+/// What somebody publishes so that others can add them to a group (RFC 9420 §10). As decoded, unverified.
+public struct KeyPackage: Sendable, Hashable {
+  public var version: ProtocolVersion
+  /// The number of a cipher suite, known here or not.
+  public var cipherSuite: UInt16
+  public var initKey: [UInt8]
+  public var leafNode: LeafNode
+  public var extensions: [Extension]
+  public var signature: [UInt8]
+
+  public init(
+    version: ProtocolVersion = .mls10, cipherSuite: UInt16, initKey: [UInt8], leafNode: LeafNode,
+    extensions: [Extension], signature: [UInt8]
+  ) {
+    self.version = version
+    self.cipherSuite = cipherSuite
+    self.initKey = initKey
+    self.leafNode = leafNode
+    self.extensions = extensions
+    self.signature = signature
+  }
+
+  /// Whether its owner may use it again after a Welcome (draft-ietf-mls-extensions).
+  public var isLastResort: Bool { extensions.data(of: .lastResort) != nil }
+
+  /// `KeyPackageTBS`: every field above the signature.
+  var toBeSigned: [UInt8] {
+    var writer = ByteWriter()
+    encodeUnsigned(into: &writer)
+    return writer.bytes
+  }
+
+  private func encodeUnsigned(into writer: inout ByteWriter) {
+    version.encode(into: &writer)
+    writer.write(cipherSuite)
+    writer.writeVector(initKey)
+    leafNode.encode(into: &writer)
+    writer.writeList(extensions)
+  }
+}
+
+extension KeyPackage: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    encodeUnsigned(into: &writer)
+    writer.writeVector(signature)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    version = try ProtocolVersion(from: &reader)
+    cipherSuite = try reader.readUInt16()
+    initKey = try reader.readVector()
+    leafNode = try LeafNode(from: &reader)
+    extensions = try reader.readList(maxCount: Limits.maxExtensions)
+    signature = try reader.readVector()
+  }
+}

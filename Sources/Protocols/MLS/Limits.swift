@@ -1,0 +1,55 @@
+/// Bounds on everything a peer can make this library hold or compute, each with its reason.
+public enum Limits {
+  /// Members in one group, and so leaves in one ratchet tree. Sixteen times the largest room the product
+  /// opens (5,000); a hostile tree beyond it is refused before it is allocated.
+  public static let maxLeafCount = 1 << 17
+
+  /// Nodes in an encoded ratchet tree: 2 * leaves - 1.
+  public static let maxNodeCount = 2 * maxLeafCount - 1
+
+  /// Levels above a leaf: the depth of a tree with `maxLeafCount` leaves, which bounds an update path.
+  public static let maxPathLength = 17
+
+  /// Proposals in one commit: every member of the largest group removed and replaced at once.
+  public static let maxProposalsPerCommit = 2 * maxLeafCount
+
+  /// Proposals kept while they wait for a commit. A member who floods the group with proposals is refused here;
+  /// honest groups have a handful.
+  public static let maxPendingProposals = 4_096
+
+  /// Extensions in one list. Types must be distinct, and nobody has defined a hundred.
+  public static let maxExtensions = 128
+
+  /// Entries in one list of capabilities; the registries hold a few dozen, GREASE adds some.
+  public static let maxCapabilities = 1_024
+
+  /// Certificates in one X.509 credential; chains of the web are three or four long.
+  public static let maxCertificates = 32
+
+  /// Pre-shared keys named by one commit or Welcome (the wire format counts them in a u16; nobody needs more).
+  public static let maxPreSharedKeys = 256
+
+  /// External senders in one group context.
+  public static let maxExternalSenders = 256
+
+  /// Past epochs whose message keys are kept, so that messages that were under way when a commit was made are still
+  /// readable. Each costs forward secrecy for what was not yet received in that epoch, so few.
+  public static let pastEpochs = 5
+
+  /// Past epochs whose resumption secret is kept; these let a former epoch be proven, not read.
+  public static let resumptionEpochs = 32
+
+  /// How far ahead of the newest seen generation a message may be. One step is two or three HMACs, so a forged-generation
+  /// message by a member costs the receiver at most a few milliseconds.
+  public static let maxForwardGenerations: UInt32 = 2_000
+
+  /// Keys of skipped generations kept for one ratchet, oldest dropped first: reordering over the mailbox is
+  /// a few messages; a whole lost burst is resent by its author under new keys.
+  public static let maxSkippedGenerations = 1_000
+
+  /// Bytes of one MLS message. Holds the Welcome, with its tree, of the largest group.
+  public static let maxMessageByteCount = 256 << 20
+
+  /// Bytes of one archive part.
+  public static let maxArchiveByteCount = 512 << 20
+}

@@ -1,0 +1,13 @@
+public import WireFormat
+
+/// The position of a member among the leaves of the ratchet tree, counted from the left.
+public struct LeafIndex: RawRepresentable, Sendable, Hashable, Comparable, WireCodable {
+  public let rawValue: UInt32
+
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  public init(_ value: UInt32) { rawValue = value }
+
+  public func encode(into writer: inout ByteWriter) { writer.write(rawValue) }
+  public init(from reader: inout ByteReader) throws(WireError) { rawValue = try reader.readUInt32() }
+  public static func < (left: LeafIndex, right: LeafIndex) -> Bool { left.rawValue < right.rawValue }
+}

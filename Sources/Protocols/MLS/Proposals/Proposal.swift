@@ -1,0 +1,120 @@
+public import WireFormat
+
+/// The kind of a proposal (RFC 9420 §17.4).
+public struct ProposalType: CodePoint {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  public static let add = ProposalType(rawValue: 1)
+  public static let update = ProposalType(rawValue: 2)
+  public static let remove = ProposalType(rawValue: 3)
+  public static let preSharedKey = ProposalType(rawValue: 4)
+  public static let reInit = ProposalType(rawValue: 5)
+  public static let externalInit = ProposalType(rawValue: 6)
+  public static let groupContextExtensions = ProposalType(rawValue: 7)
+
+  /// Defined by RFC 9420 itself, so supported by everybody and never listed in capabilities (§7.2).
+  public var isDefault: Bool { (1...7).contains(rawValue) }
+
+  /// The registry's range for private use; only here is the syntax of an unknown proposal known (one opaque vector).
+  public var isPrivateUse: Bool { rawValue >= 0xF000 }
+
+  /// Whether a commit that covers such a proposal must carry a path (RFC 9420 §12.4).
+  var requiresPath: Bool {
+    switch self {
+    case .add, .preSharedKey, .reInit: false
+    default: true
+    }
+  }
+}
+
+/// A change that somebody asks the group to make (RFC 9420 §12.1).
+public enum Proposal: Sendable, Hashable {
+  case add(KeyPackage)
+  case update(LeafNode)
+  case remove(LeafIndex)
+  case preSharedKey(PreSharedKeyID)
+  case reInit(ReInit)
+  case externalInit(kemOutput: [UInt8])
+  case groupContextExtensions([Extension])
+  /// A proposal of the private-use range, whose content is one opaque vector. The syntax of other unknown types
+  /// cannot be known, so they are refused when decoded, as are the GREASE values, which RFC 9420 §13.5 forbids here.
+  case custom(type: ProposalType, content: [UInt8])
+
+  public var type: ProposalType {
+    switch self {
+    case .add: .add
+    case .update: .update
+    case .remove: .remove
+    case .preSharedKey: .preSharedKey
+    case .reInit: .reInit
+    case .externalInit: .externalInit
+    case .groupContextExtensions: .groupContextExtensions
+    case .custom(let type, _): type
+    }
+  }
+}
+
+extension Proposal: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    type.encode(into: &writer)
+    switch self {
+    case .add(let keyPackage): keyPackage.encode(into: &writer)
+    case .update(let leafNode): leafNode.encode(into: &writer)
+    case .remove(let leaf): leaf.encode(into: &writer)
+    case .preSharedKey(let id): id.encode(into: &writer)
+    case .reInit(let reInit): reInit.encode(into: &writer)
+    case .externalInit(let kemOutput): writer.writeVector(kemOutput)
+    case .groupContextExtensions(let extensions): writer.writeList(extensions)
+    case .custom(_, let content): writer.writeVector(content)
+    }
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    let type = try ProposalType(from: &reader)
+    switch type {
+    case .add: self = .add(try KeyPackage(from: &reader))
+    case .update: self = .update(try LeafNode(from: &reader))
+    case .remove: self = .remove(try LeafIndex(from: &reader))
+    case .preSharedKey: self = .preSharedKey(try PreSharedKeyID(from: &reader))
+    case .reInit: self = .reInit(try ReInit(from: &reader))
+    case .externalInit: self = .externalInit(kemOutput: try reader.readVector())
+    case .groupContextExtensions:
+      self = .groupContextExtensions(try reader.readList(maxCount: Limits.maxExtensions))
+    default:
+      guard type.isPrivateUse else { throw .invalidValue(UInt64(type.rawValue)) }
+      self = .custom(type: type, content: try reader.readVector())
+    }
+  }
+}
+
+/// The parameters of the group that is to replace this one (RFC 9420 §12.1.5).
+public struct ReInit: Sendable, Hashable {
+  public var groupID: [UInt8]
+  public var version: ProtocolVersion
+  public var cipherSuite: UInt16
+  public var extensions: [Extension]
+
+  public init(groupID: [UInt8], version: ProtocolVersion, cipherSuite: UInt16, extensions: [Extension]) {
+    self.groupID = groupID
+    self.version = version
+    self.cipherSuite = cipherSuite
+    self.extensions = extensions
+  }
+}
+
+extension ReInit: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    writer.writeVector(groupID)
+    version.encode(into: &writer)
+    writer.write(cipherSuite)
+    writer.writeList(extensions)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    groupID = try reader.readVector()
+    version = try ProtocolVersion(from: &reader)
+    cipherSuite = try reader.readUInt16()
+    extensions = try reader.readList(maxCount: Limits.maxExtensions)
+  }
+}
