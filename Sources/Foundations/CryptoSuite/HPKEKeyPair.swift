@@ -1,0 +1,205 @@
+import Crypto
+import FoundationEssentials
+
+/// A key pair for HPKE.
+public struct HPKEKeyPair: Sendable, Equatable {
+  /// A scalar, or the 32-byte seed of X-Wing.
+  public let privateKey: Secret
+  /// As RFC 9180 §7.1.1 serialises it: 32 bytes, an uncompressed point, or 1,216 bytes for X-Wing.
+  public let publicKey: [UInt8]
+
+  /// A pair known to belong together; see ``HPKESuite/publicKey(for:)`` for checking.
+  public init(privateKey: Secret, publicKey: [UInt8]) {
+    self.privateKey = privateKey
+    self.publicKey = publicKey
+  }
+}
+
+/// An encapsulated key and what was encrypted under it (RFC 9420 §7.6).
+public struct HPKECiphertext: Sendable, Hashable {
+  /// The encapsulated key.
+  public var kemOutput: [UInt8]
+  /// The ciphertext with its tag.
+  public var ciphertext: [UInt8]
+
+  public init(kemOutput: [UInt8], ciphertext: [UInt8]) {
+    self.kemOutput = kemOutput
+    self.ciphertext = ciphertext
+  }
+}
+
+extension HPKESuite {
+  /// A key encapsulation mechanism (RFC 9180 §7.1; X-Wing: draft-connolly-cfrg-xwing-kem).
+  public enum KEM: Sendable, Hashable {
+    case x25519, p256, p384, p521, xWing
+
+    /// The number in the IANA registry.
+    var identifier: UInt16 {
+      switch self {
+      case .p256: 0x0010
+      case .p384: 0x0011
+      case .p521: 0x0012
+      case .x25519: 0x0020
+      case .xWing: 0x647a
+      }
+    }
+
+    /// The hash inside a Diffie-Hellman mechanism; X-Wing's is SHA-3 and below this interface.
+    var hash: HashAlgorithm {
+      switch self {
+      case .x25519, .p256, .xWing: .sha256
+      case .p384: .sha384
+      case .p521: .sha512
+      }
+    }
+
+    /// Nsk, the length of a private key, in bytes.
+    public var privateKeyByteCount: Int {
+      switch self {
+      case .x25519, .p256, .xWing: 32
+      case .p384: 48
+      case .p521: 66
+      }
+    }
+
+    /// Nenc, the length of an encapsulated key, in bytes.
+    public var kemOutputByteCount: Int {
+      switch self {
+      case .x25519: 32
+      case .p256: 65
+      case .p384: 97
+      case .p521: 133
+      case .xWing: 1120
+      }
+    }
+
+    var native: HPKE.KEM {
+      switch self {
+      case .x25519: .Curve25519_HKDF_SHA256
+      case .p256: .P256_HKDF_SHA256
+      case .p384: .P384_HKDF_SHA384
+      case .p521: .P521_HKDF_SHA512
+      case .xWing: .XWingMLKEM768X25519
+      }
+    }
+
+    enum PrivateKey {
+      case x25519(Curve25519.KeyAgreement.PrivateKey)
+      case p256(P256.KeyAgreement.PrivateKey)
+      case p384(P384.KeyAgreement.PrivateKey)
+      case p521(P521.KeyAgreement.PrivateKey)
+      case xWing(XWingMLKEM768X25519.PrivateKey)
+
+      var publicKey: [UInt8] {
+        switch self {
+        case .x25519(let key): [UInt8](key.publicKey.rawRepresentation)
+        case .p256(let key): [UInt8](key.publicKey.x963Representation)
+        case .p384(let key): [UInt8](key.publicKey.x963Representation)
+        case .p521(let key): [UInt8](key.publicKey.x963Representation)
+        case .xWing(let key): [UInt8](key.publicKey.rawRepresentation)
+        }
+      }
+    }
+
+    func privateKey(_ secret: Secret) throws(CryptoError) -> PrivateKey {
+      try secret.withBytes { (bytes) throws(CryptoError) -> PrivateKey in
+        do {
+          switch self {
+          case .x25519: return .x25519(try Curve25519.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .p256: return .p256(try P256.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .p384: return .p384(try P384.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .p521: return .p521(try P521.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .xWing:
+            return .xWing(try XWingMLKEM768X25519.PrivateKey(seedRepresentation: bytes, publicKey: nil))
+          }
+        } catch {
+          throw .invalidKey
+        }
+      }
+    }
+
+    /// Checks the length before C code that assumes it sees the bytes.
+    func check(kemOutput: [UInt8]) throws(CryptoError) {
+      guard kemOutput.count == kemOutputByteCount else {
+        throw .invalidLength(expected: kemOutputByteCount, actual: kemOutput.count)
+      }
+    }
+  }
+
+  /// Makes a new key pair.
+  public func generateKeyPair(using random: any RandomSource = SystemRandom()) -> HPKEKeyPair {
+    while true {
+      let ikm = Secret(randomByteCount: kem.privateKeyByteCount, using: random)
+      // Fails only with a probability below 2^-128, and then for this input only.
+      if let keyPair = try? deriveKeyPair(ikm: ikm) { return keyPair }
+    }
+  }
+
+  /// The key pair that belongs to a secret, DeriveKeyPair (RFC 9180 §7.1.3; X-Wing: draft-ietf-hpke-pq).
+  ///
+  /// - Parameter ikm: at least as many bytes of entropy as a private key has.
+  public func deriveKeyPair(ikm: Secret) throws(CryptoError) -> HPKEKeyPair {
+    if kem == .xWing {
+      // The label and the output length, 32, are both preceded by 16-bit lengths in this form of labelled derivation.
+      let seed = ikm.withBytes { ikm in
+        var input = ikm
+        input.reserveCapacity(ikm.count + 32)
+        input += Array("HPKE-v1".utf8) + kemSuiteID + [0x00, 0x0d] + Array("DeriveKeyPair".utf8) + [0x00, 0x20]
+        defer { wipe(&input) }
+        var seed = SHAKE256.hash(input, count: 32)
+        defer { wipe(&seed) }
+        return Secret(seed)
+      }
+      return HPKEKeyPair(privateKey: seed, publicKey: try publicKey(for: seed))
+    }
+    let labelled = LabelledKDF(hash: kem.hash, suiteID: kemSuiteID)
+    let prk = labelled.extract(salt: Secret([]), label: "dkp_prk", ikm: ikm)
+    if kem == .x25519 {
+      let secret = labelled.expand(prk, label: "sk", info: [], count: 32)
+      return HPKEKeyPair(privateKey: secret, publicKey: try publicKey(for: secret))
+    }
+    for counter in UInt8.min...UInt8.max {
+      var candidate = labelled.expand(prk, label: "candidate", info: [counter], count: kem.privateKeyByteCount)
+      if kem == .p521 {
+        candidate = candidate.withBytes { bytes in
+          var bytes = bytes
+          defer { wipe(&bytes) }
+          bytes[0] &= 0x01
+          return Secret(bytes)
+        }
+      }
+      // A candidate outside 1...order-1 is skipped, as the RFC says.
+      if let publicKey = try? publicKey(for: candidate) {
+        return HPKEKeyPair(privateKey: candidate, publicKey: publicKey)
+      }
+    }
+    throw .invalidKey
+  }
+
+  /// The public half of a private key.
+  ///
+  /// - Throws: `.invalidKey` for bytes that are no private key.
+  public func publicKey(for privateKey: Secret) throws(CryptoError) -> [UInt8] {
+    try kem.privateKey(privateKey).publicKey
+  }
+
+  /// Whether these bytes are a public key of this suite: of the right length, and on the curve.
+  public func isValidPublicKey(_ publicKey: [UInt8]) -> Bool {
+    do {
+      switch kem {
+      case .x25519: _ = try Curve25519.KeyAgreement.PublicKey(rawRepresentation: publicKey)
+      case .p256: _ = try P256.KeyAgreement.PublicKey(x963Representation: publicKey)
+      case .p384: _ = try P384.KeyAgreement.PublicKey(x963Representation: publicKey)
+      case .p521: _ = try P521.KeyAgreement.PublicKey(x963Representation: publicKey)
+      case .xWing: _ = try XWingMLKEM768X25519.PublicKey(rawRepresentation: publicKey)
+      }
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private var kemSuiteID: [UInt8] {
+    Array("KEM".utf8) + [UInt8(kem.identifier >> 8), UInt8(kem.identifier & 0xff)]
+  }
+}

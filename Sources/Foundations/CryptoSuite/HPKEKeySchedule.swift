@@ -1,0 +1,69 @@
+/// HKDF with the labels of HPKE (RFC 9180 §4).
+struct LabelledKDF {
+  let kdf: KDF
+  let suiteID: [UInt8]
+
+  init(hash: HashAlgorithm, suiteID: [UInt8]) {
+    kdf = KDF(hash)
+    self.suiteID = suiteID
+  }
+
+  func extract(salt: Secret, label: String, ikm: Secret) -> Secret {
+    ikm.withBytes { ikm in
+      var input = Array("HPKE-v1".utf8) + suiteID + Array(label.utf8) + ikm
+      defer { wipe(&input) }
+      return kdf.extract(salt: salt, ikm: Secret(input))
+    }
+  }
+
+  func expand(_ prk: Secret, label: String, info: [UInt8], count: Int) -> Secret {
+    precondition(count <= UInt16.max, "the label holds the length in 16 bits")
+    let length = [UInt8(truncatingIfNeeded: count >> 8), UInt8(truncatingIfNeeded: count)]
+    return kdf.expand(prk, info: length + Array("HPKE-v1".utf8) + suiteID + Array(label.utf8) + info, count: count)
+  }
+}
+
+/// The HPKE key schedule (RFC 9180 §5.1) in base and PSK mode, for one message.
+///
+/// swift-crypto does this for every combination but X-Wing with a PSK, which invitations need.
+struct HPKEKeySchedule {
+  let key: Secret
+  let baseNonce: [UInt8]
+  let exporterSecret: Secret
+
+  /// - Parameters:
+  ///   - psk: empty in base mode, together with `pskID`.
+  init(suite: HPKESuite, sharedSecret: Secret, info: [UInt8], psk: Secret, pskID: [UInt8]) {
+    let labelled = LabelledKDF(hash: suite.hash, suiteID: suite.identifier)
+    let mode: UInt8 = psk.byteCount == 0 ? 0 : 1
+    let empty = Secret([])
+    let context =
+      [mode]
+      + labelled.extract(salt: empty, label: "psk_id_hash", ikm: Secret(pskID)).exposedBytes
+      + labelled.extract(salt: empty, label: "info_hash", ikm: Secret(info)).exposedBytes
+    let secret = labelled.extract(salt: sharedSecret, label: "secret", ikm: psk)
+    key = labelled.expand(secret, label: "key", info: context, count: suite.aead.keyByteCount)
+    baseNonce =
+      labelled.expand(secret, label: "base_nonce", info: context, count: suite.aead.nonceByteCount).exposedBytes
+    exporterSecret = labelled.expand(secret, label: "exp", info: context, count: suite.hash.byteCount)
+  }
+}
+
+extension HPKESuite {
+  /// suite_id: "HPKE" and the three registry numbers (RFC 9180 §7).
+  fileprivate var identifier: [UInt8] {
+    let kdf: UInt8 =
+      switch hash {
+      case .sha256: 1
+      case .sha384: 2
+      case .sha512: 3
+      }
+    let cipher: UInt8 =
+      switch aead {
+      case .aes128GCM: 1
+      case .aes256GCM: 2
+      case .chaCha20Poly1305: 3
+      }
+    return Array("HPKE".utf8) + [UInt8(kem.identifier >> 8), UInt8(kem.identifier & 0xff), 0, kdf, 0, cipher]
+  }
+}

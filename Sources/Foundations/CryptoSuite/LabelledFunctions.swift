@@ -1,0 +1,72 @@
+import WireFormat
+
+/// The derivations and labelled operations of RFC 9420 §5 and §8. Labels are given without the prefix "MLS 1.0 ", which
+/// is added here, except where noted.
+extension CipherSuite {
+  /// ExpandWithLabel (RFC 9420 §8).
+  public func expandWithLabel(_ secret: Secret, label: String, context: [UInt8], count: Int) -> Secret {
+    precondition(count >= 0 && count <= UInt16.max, "the label holds the length in 16 bits")
+    var info = ByteWriter(capacity: 32 + label.utf8.count + context.count)
+    info.write(UInt16(truncatingIfNeeded: count))
+    info.writeVector(prefixed(label))
+    info.writeVector(context)
+    return kdf.expand(secret, info: info.bytes, count: count)
+  }
+
+  /// DeriveSecret (RFC 9420 §8): a secret as long as the hash.
+  public func deriveSecret(_ secret: Secret, label: String) -> Secret {
+    expandWithLabel(secret, label: label, context: [], count: hash.byteCount)
+  }
+
+  /// DeriveTreeSecret (RFC 9420 §9): bound to a generation.
+  public func deriveTreeSecret(_ secret: Secret, label: String, generation: UInt32, count: Int) -> Secret {
+    expandWithLabel(secret, label: label, context: generation.encoded, count: count)
+  }
+
+  /// RefHash (RFC 9420 §5.2). Here the label is given in full.
+  public func refHash(label: String, _ value: [UInt8]) -> [UInt8] {
+    var input = ByteWriter(capacity: 8 + label.utf8.count + value.count)
+    input.writeVector(Array(label.utf8))
+    input.writeVector(value)
+    return hash.hash(input.bytes)
+  }
+
+  /// SignWithLabel (RFC 9420 §5.1.2).
+  ///
+  /// - Throws: `.unsupported` when the key is of another scheme than this suite's.
+  public func signWithLabel(_ key: SigningKey, label: String, content: [UInt8]) throws(CryptoError) -> [UInt8] {
+    guard key.algorithm == signature else { throw .unsupported }
+    return try key.sign(labelled(label, content))
+  }
+
+  /// VerifyWithLabel (RFC 9420 §5.1.2).
+  public func verifyWithLabel(
+    publicKey: [UInt8], label: String, content: [UInt8], signature: [UInt8]
+  ) -> Bool {
+    self.signature.verify(signature, of: labelled(label, content), publicKey: publicKey)
+  }
+
+  /// EncryptWithLabel (RFC 9420 §5.1.3).
+  public func encryptWithLabel(
+    publicKey: [UInt8], label: String, context: [UInt8], plaintext: [UInt8]
+  ) throws(CryptoError) -> HPKECiphertext {
+    try hpke.seal(plaintext, to: publicKey, info: labelled(label, context), aad: [])
+  }
+
+  /// DecryptWithLabel (RFC 9420 §5.1.3).
+  public func decryptWithLabel(
+    keyPair: HPKEKeyPair, label: String, context: [UInt8], ciphertext: HPKECiphertext
+  ) throws(CryptoError) -> [UInt8] {
+    try hpke.open(ciphertext, with: keyPair, info: labelled(label, context), aad: [])
+  }
+
+  private func prefixed(_ label: String) -> [UInt8] { Array("MLS 1.0 ".utf8) + Array(label.utf8) }
+
+  /// SignContent and EncryptContext: the label and the content as vectors.
+  private func labelled(_ label: String, _ content: [UInt8]) -> [UInt8] {
+    var writer = ByteWriter(capacity: 24 + label.utf8.count + content.count)
+    writer.writeVector(prefixed(label))
+    writer.writeVector(content)
+    return writer.bytes
+  }
+}
