@@ -1,0 +1,84 @@
+import NIOCore
+import NIOTLS
+import NIOWebSocket
+
+/// Bounds the time of a connection before it has asked for anything, and of all connections at shutdown.
+///
+/// It stands next to the TLS handler for the whole life of the connection: a peer that does not finish its handshake
+/// or its first request head in time is cut, as is one whose TLS breaks, or which outlives the shutdown deadline.
+final class ConnectionGuard: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+
+  private let limits: Limits
+  private var deadline: Scheduled<Void>?
+  private var shutdownDeadline: Scheduled<Void>?
+  private var isNegotiating = true
+
+  init(limits: Limits) {
+    self.limits = limits
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    setDeadline(limits.handshakeTimeout, context: context)
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    cancelDeadlines()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    cancelDeadlines()
+    context.fireChannelInactive()
+  }
+
+  /// The first request head is complete; from here on the handler of its protocol keeps the time.
+  func negotiationEnded() {
+    isNegotiating = false
+    deadline?.cancel()
+    deadline = nil
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case TLSUserEvent.handshakeCompleted = event, isNegotiating {
+      setDeadline(limits.headerTimeout, context: context)
+    } else if event is ChannelShouldQuiesceEvent {
+      shutdownDeadline = close(after: limits.gracefulShutdownTimeout, context: context)
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // Only the TLS handler and the socket stand before this one: what fails there cannot be answered.
+    context.close(promise: nil)
+  }
+
+  private func setDeadline(_ duration: Duration, context: ChannelHandlerContext) {
+    deadline?.cancel()
+    deadline = close(after: duration, context: context)
+  }
+
+  private func close(after duration: Duration, context: ChannelHandlerContext) -> Scheduled<Void> {
+    context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(duration)) {
+      context.close(promise: nil)
+    }
+  }
+
+  private func cancelDeadlines() {
+    deadline?.cancel()
+    shutdownDeadline?.cancel()
+    deadline = nil
+    shutdownDeadline = nil
+  }
+}
+
+/// Closes a connection whose first bytes are no HTTP; the 400 has been written by then.
+final class NegotiationErrorHandler: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = Any
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // A refused upgrade is answered as an ordinary request.
+    if error is NIOWebSocketUpgradeError { return }
+    context.close(promise: nil)
+  }
+}

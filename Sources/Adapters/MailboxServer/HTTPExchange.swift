@@ -1,0 +1,137 @@
+import NIOHTTP1
+
+/// The requests and responses of one HTTP/1.1 connection, as a state machine: parts in, one action out.
+///
+/// A request body is held up to its route's limit and never beyond. Whatever is refused is answered at once and ends
+/// the connection; what the peer is still sending then is read and dropped for a while, since closing at once would
+/// make its system throw away our answer.
+struct HTTPExchange {
+  /// What the server offers over plain HTTP.
+  enum Route: Equatable {
+    case health
+    case identity
+    case call
+  }
+
+  enum Action: Equatable {
+    case none
+    /// A request has begun; its body must be complete within the body timeout.
+    case awaitBody
+    /// The request is complete.
+    case perform(Route, body: [UInt8])
+    /// The request is refused; its response ends the connection.
+    case refuse(HTTPResponseStatus)
+    case close
+  }
+
+  private enum State {
+    case idle
+    case collecting(Route, body: [UInt8], limit: Int)
+    case performing
+    /// A last response is on its way.
+    case ending(requestIsComplete: Bool, responseIsFlushed: Bool, droppedByteCount: Int)
+    case closed
+  }
+
+  private let maximumRequestByteCount: Int
+  private var state = State.idle
+  private var peerKeepsAlive = true
+
+  /// How much of a refused request is read and dropped before the connection is cut anyway.
+  private var maximumDroppedByteCount: Int { maximumRequestByteCount.multipliedReportingOverflow(by: 4).partialValue }
+
+  init(maximumRequestByteCount: Int) {
+    self.maximumRequestByteCount = maximumRequestByteCount
+  }
+
+  mutating func receiveHead(_ head: HTTPRequestHead) -> Action {
+    guard case .idle = state else { return .none }
+    peerKeepsAlive = head.isKeepAlive
+    let route: Route
+    switch (head.method, head.uri) {
+    case (.GET, "/v1/health"): route = .health
+    case (.GET, "/v1/identity"): route = .identity
+    case (.POST, "/v1/call"): route = .call
+    case (.GET, "/v1/stream"): return refuse(.upgradeRequired)
+    default: return refuse(.notFound)
+    }
+    let limit = route == .call ? maximumRequestByteCount : 0
+    if let announced = head.headers.first(name: "content-length").flatMap({ Int($0) }), announced > limit {
+      return refuse(.payloadTooLarge)
+    }
+    state = .collecting(route, body: [], limit: limit)
+    return .awaitBody
+  }
+
+  mutating func receiveBody(_ bytes: some Collection<UInt8>) -> Action {
+    switch state {
+    case .collecting(let route, var body, let limit):
+      guard bytes.count <= limit - body.count else { return refuse(.payloadTooLarge) }
+      state = .closed  // lets `body` grow in place
+      body.append(contentsOf: bytes)
+      state = .collecting(route, body: body, limit: limit)
+      return .none
+    case .ending(let requestIsComplete, let responseIsFlushed, let dropped):
+      let (count, overflow) = dropped.addingReportingOverflow(bytes.count)
+      if overflow || count > maximumDroppedByteCount {
+        state = .closed
+        return .close
+      }
+      state = .ending(
+        requestIsComplete: requestIsComplete, responseIsFlushed: responseIsFlushed, droppedByteCount: count)
+      return .none
+    case .idle, .performing, .closed:
+      return .none
+    }
+  }
+
+  mutating func receiveEnd() -> Action {
+    switch state {
+    case .collecting(let route, let body, _):
+      state = .performing
+      return .perform(route, body: body)
+    case .ending(_, let responseIsFlushed, let dropped):
+      if responseIsFlushed {
+        state = .closed
+        return .close
+      }
+      state = .ending(requestIsComplete: true, responseIsFlushed: false, droppedByteCount: dropped)
+      return .none
+    case .idle, .performing, .closed:
+      return .none
+    }
+  }
+
+  /// The response to the request in progress is about to be written.
+  ///
+  /// - Returns: whether the connection lives on after it; nil when there is nobody to answer any more.
+  mutating func respond(closing: Bool) -> Bool? {
+    guard case .performing = state else { return nil }
+    if closing || !peerKeepsAlive {
+      state = .ending(requestIsComplete: true, responseIsFlushed: false, droppedByteCount: 0)
+      return false
+    }
+    state = .idle
+    return true
+  }
+
+  /// A last response has left for the peer.
+  mutating func lastResponseFlushed() -> Action {
+    guard case .ending(let requestIsComplete, _, let dropped) = state else { return .none }
+    if requestIsComplete {
+      state = .closed
+      return .close
+    }
+    state = .ending(requestIsComplete: false, responseIsFlushed: true, droppedByteCount: dropped)
+    return .none
+  }
+
+  mutating func connectionClosed() {
+    state = .closed
+  }
+
+  private mutating func refuse(_ status: HTTPResponseStatus) -> Action {
+    state = .ending(requestIsComplete: false, responseIsFlushed: false, droppedByteCount: 0)
+    return .refuse(status)
+  }
+}

@@ -1,0 +1,145 @@
+import NIOCore
+import NIOHTTP1
+
+/// Serves the plain HTTP requests of one connection: executes what `HTTPExchange` decides, and keeps its time.
+final class HTTPRequestHandler: ChannelInboundHandler {
+  typealias InboundIn = HTTPServerRequestPart
+  typealias OutboundOut = HTTPServerResponsePart
+
+  private let application: any MailboxApplication
+  private let limits: Limits
+  private let work: ConnectionWork
+  private var exchange: HTTPExchange
+  private var context: ChannelHandlerContext?
+  private var deadline: Scheduled<Void>?
+
+  init(application: any MailboxApplication, limits: Limits, work: ConnectionWork) {
+    self.application = application
+    self.limits = limits
+    self.work = work
+    exchange = HTTPExchange(maximumRequestByteCount: limits.maximumRequestByteCount)
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    setDeadline(limits.idleTimeout)
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    end()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    end()
+    context.fireChannelInactive()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch Self.unwrapInboundIn(data) {
+    case .head(let head): execute(exchange.receiveHead(head))
+    case .body(let buffer): execute(exchange.receiveBody(buffer.readableBytesView))
+    case .end: execute(exchange.receiveEnd())
+    }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case ChannelEvent.inputClosed = event {
+      context.close(promise: nil)
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // A request that is not HTTP has been answered with 400 by then; nothing that follows it can be trusted.
+    context.close(promise: nil)
+  }
+
+  private func execute(_ action: HTTPExchange.Action) {
+    switch action {
+    case .none:
+      break
+    case .awaitBody:
+      setDeadline(limits.bodyTimeout)
+    case .perform(let route, let body):
+      deadline?.cancel()
+      deadline = nil
+      perform(route, body)
+    case .refuse(let status):
+      write(status: status, body: [], keepsAlive: false)
+    case .close:
+      context?.close(promise: nil)
+    }
+  }
+
+  private func perform(_ route: HTTPExchange.Route, _ body: [UInt8]) {
+    switch route {
+    case .health: finish(.reply([]))
+    case .identity: perform { application in .reply(await application.identityStatement()) }
+    case .call: perform { application in await application.call(body) }
+    }
+  }
+
+  private func perform(_ body: @escaping @Sendable (any MailboxApplication) async -> CallAnswer) {
+    guard let eventLoop = context?.eventLoop else { return }
+    work.begin()
+    let handler = NIOLoopBound(self, eventLoop: eventLoop)
+    Task { [application] in
+      let answer = await body(application)
+      eventLoop.execute {
+        handler.value.finish(answer)
+        handler.value.work.end()
+      }
+    }
+  }
+
+  private func finish(_ answer: CallAnswer) {
+    switch answer {
+    case .reply(let bytes):
+      guard let keepsAlive = exchange.respond(closing: false) else { return }
+      write(status: .ok, body: bytes, keepsAlive: keepsAlive)
+    case .malformed:
+      guard exchange.respond(closing: true) != nil else { return }
+      write(status: .badRequest, body: [], keepsAlive: false)
+    }
+  }
+
+  private func write(status: HTTPResponseStatus, body: [UInt8], keepsAlive: Bool) {
+    guard let context else { return }
+    var headers = HTTPHeaders([("content-length", String(body.count))])
+    if !body.isEmpty {
+      headers.add(name: "content-type", value: "application/octet-stream")
+    }
+    if status == .upgradeRequired {
+      headers.add(name: "upgrade", value: "websocket")
+    }
+    if !keepsAlive {
+      headers.add(name: "connection", value: "close")
+    }
+    let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
+    context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
+    if !body.isEmpty {
+      context.write(Self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
+    }
+    setDeadline(keepsAlive ? limits.idleTimeout : limits.lingerTimeout)
+    let written = context.writeAndFlush(Self.wrapOutboundOut(.end(nil)))
+    if !keepsAlive {
+      written.assumeIsolated().whenComplete { _ in
+        self.execute(self.exchange.lastResponseFlushed())
+      }
+    }
+  }
+
+  private func setDeadline(_ duration: Duration) {
+    deadline?.cancel()
+    deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(duration)) {
+      self.context?.close(promise: nil)
+    }
+  }
+
+  private func end() {
+    exchange.connectionClosed()
+    deadline?.cancel()
+    deadline = nil
+    context = nil
+  }
+}

@@ -1,0 +1,95 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+import NIOWebSocket
+
+/// Builds the pipeline of one connection: TLS, the tap, the guard, then HTTP/1.1 with its upgrade to a stream.
+struct MailboxChannel: ServerChildChannel {
+  /// The WebSocket subprotocol that a stream must name.
+  static let streamSubprotocol = "sotto.1"
+
+  struct Value: ServerChildChannelValue {
+    let channel: any Channel
+    let finished: EventLoopFuture<Void>
+  }
+
+  let application: any MailboxApplication
+  let limits: Limits
+  let tls: ServerTLS
+  let plaintextTap: PlaintextTap?
+
+  func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+    channel.eventLoop.makeCompletedFuture {
+      // Half-closed connections have no use here, and would outlive a shutdown.
+      try channel.syncOptions?.setOption(ChannelOptions.allowRemoteHalfClosure, value: false)
+      try channel.syncOptions?.setOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
+      let work = ConnectionWork(channel: channel)
+      let pipeline = channel.pipeline.syncOperations
+      try pipeline.addHandler(NIOSSLServerHandler(context: tls.context))
+      if let plaintextTap {
+        try pipeline.addHandler(PlaintextTapHandler(plaintextTap))
+      }
+      let connectionGuard = ConnectionGuard(limits: limits)
+      try pipeline.addHandler(connectionGuard)
+      try configureHTTP(channel: channel, connectionGuard: connectionGuard, work: work)
+      try pipeline.addHandler(NegotiationErrorHandler())
+      return Value(channel: channel, finished: work.finished)
+    }
+  }
+
+  func handle(value: Value, logger: Logger) async {
+    try? await value.finished.get()
+  }
+
+  private func configureHTTP(channel: any Channel, connectionGuard: ConnectionGuard, work: ConnectionWork) throws {
+    let connectionGuard = NIOLoopBound(connectionGuard, eventLoop: channel.eventLoop)
+    let work = NIOLoopBound(work, eventLoop: channel.eventLoop)
+    let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
+      maxFrameSize: limits.maximumStreamMessageByteCount,
+      enableAutomaticErrorHandling: false,
+      shouldUpgrade: { channel, head in
+        channel.eventLoop.makeSucceededFuture(Self.upgradeHeaders(for: head))
+      },
+      upgradePipelineHandler: { channel, _ in
+        channel.eventLoop.makeCompletedFuture {
+          connectionGuard.value.negotiationEnded()
+          try Self.removeNegotiationErrorHandler(from: channel)
+          // From here on the stream handler asks for each read.
+          try channel.syncOptions?.setOption(ChannelOptions.autoRead, value: false)
+          try channel.pipeline.syncOperations.addHandler(
+            StreamHandler(application: application, limits: limits, work: work.value, channel: channel))
+        }
+      })
+    let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Void>(
+      upgraders: [upgrader],
+      notUpgradingCompletionHandler: { channel in
+        channel.eventLoop.makeCompletedFuture {
+          connectionGuard.value.negotiationEnded()
+          try Self.removeNegotiationErrorHandler(from: channel)
+          try channel.pipeline.syncOperations.addHandler(
+            HTTPRequestHandler(application: application, limits: limits, work: work.value))
+        }
+      })
+    var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
+    configuration.decoderConfiguration.maxHeaderListSize = limits.maximumHeaderByteCount
+    configuration.decoderConfiguration.maxHeaderFieldSize = limits.maximumHeaderByteCount
+    let negotiation = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
+      configuration: configuration)
+    negotiation.whenFailure { _ in channel.close(promise: nil) }
+  }
+
+  private static func upgradeHeaders(for head: HTTPRequestHead) -> HTTPHeaders? {
+    guard head.uri == "/v1/stream", head.method == .GET,
+      head.headers[canonicalForm: "sec-websocket-protocol"].contains(where: { $0 == streamSubprotocol })
+    else { return nil }
+    return ["sec-websocket-protocol": streamSubprotocol]
+  }
+
+  private static func removeNegotiationErrorHandler(from channel: any Channel) throws {
+    let pipeline = channel.pipeline.syncOperations
+    let context = try pipeline.context(handlerType: NegotiationErrorHandler.self)
+    pipeline.removeHandler(context: context, promise: nil)
+  }
+}

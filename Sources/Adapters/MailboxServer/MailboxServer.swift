@@ -1,0 +1,104 @@
+import HummingbirdCore
+import NIOCore
+import NIOPosix
+public import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// Serves a `MailboxApplication` on one TLS 1.3 port: `GET /v1/health`, `GET /v1/identity`, `POST /v1/call` and the
+/// WebSocket `/v1/stream`; `docs/protocol.md` says what is in the bytes.
+///
+/// It writes no log of its own, and nothing that it throws names an address or a peer.
+public final class MailboxServer: Service {
+  private let configuration: MailboxServerConfiguration
+  private let tls: ServerTLS
+  private let server: Server<MailboxChannel>
+  private let boundPort: BoundPort
+
+  /// The port that the server listens on; nil until it does.
+  public var port: Int? { boundPort.value }
+
+  /// - Parameter onBound: called once, with the port, when connections are accepted.
+  /// - Throws: `.unusable` if TLS does not accept the material.
+  public init(
+    application: any MailboxApplication, tls material: TLSMaterial,
+    configuration: MailboxServerConfiguration = MailboxServerConfiguration(),
+    onBound: @escaping @Sendable (_ port: Int) -> Void = { _ in }
+  ) throws(TLSMaterialError) {
+    let limits = configuration.limits
+    let tls = try ServerTLS(material, limits: limits)
+    let boundPort = BoundPort()
+    self.configuration = configuration
+    self.tls = tls
+    self.boundPort = boundPort
+    server = Server(
+      childChannelSetup: MailboxChannel(
+        application: application, limits: limits, tls: tls, plaintextTap: configuration.plaintextTap),
+      configuration: ServerConfiguration(
+        address: .hostname(configuration.host, port: configuration.port),
+        availableConnectionsDelegate: MaximumAvailableConnections(
+          limits.maximumConnectionCount, logger: configuration.logger)),
+      onServerRunning: { channel in
+        guard let port = channel.localAddress?.port else { return }
+        boundPort.set(port)
+        onBound(port)
+      },
+      eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+      logger: configuration.logger)
+  }
+
+  /// Serves until the task's service group, or `shutDown`, asks for the end; by the time it returns every connection
+  /// is closed and every call into the application has returned.
+  ///
+  /// - Throws: `MailboxServerError.cannotListen`.
+  public func run() async throws {
+    do {
+      try await server.run()
+    } catch is Server<MailboxChannel>.Error {
+      // It was shut down before it began.
+    } catch let error as IOError {
+      throw MailboxServerError.cannotListen(errno: error.errnoCode)
+    } catch {
+      // For instance a host name that does not resolve; the error's text would name it.
+      throw MailboxServerError.cannotListen(errno: nil)
+    }
+  }
+
+  /// Serves until the process receives SIGTERM or SIGINT.
+  public func runUntilSignalled() async throws {
+    var group = ServiceGroupConfiguration(
+      services: [self], gracefulShutdownSignals: [.sigterm, .sigint], logger: configuration.logger)
+    group.maximumGracefulShutdownDuration = configuration.limits.gracefulShutdownTimeout * 2
+    try await ServiceGroup(configuration: group).run()
+  }
+
+  /// Stops accepting, tells open streams, gives requests in progress the time of the limits, and closes everything.
+  public func shutDown() async {
+    // The only error is that of a server which failed to start, and `run` has thrown that.
+    try? await server.shutdownGracefully()
+  }
+
+  /// Uses another certificate for the connections accepted from now on.
+  ///
+  /// - Throws: `.unusable` if TLS does not accept the material; the old one then stays.
+  public func replaceTLS(with material: TLSMaterial) throws(TLSMaterialError) {
+    try tls.replace(with: material, limits: configuration.limits)
+  }
+}
+
+/// Why the server does not serve.
+public enum MailboxServerError: Error, Equatable {
+  /// The address or port cannot be had; the number is the system's `errno`, where there was one.
+  case cannotListen(errno: Int32?)
+}
+
+/// The port, once the system has given one.
+private final class BoundPort: Sendable {
+  private let port = Mutex<Int?>(nil)
+
+  var value: Int? { port.withLock { $0 } }
+
+  func set(_ value: Int) {
+    port.withLock { $0 = value }
+  }
+}

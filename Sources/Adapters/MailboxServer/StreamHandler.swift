@@ -1,0 +1,215 @@
+import NIOCore
+import NIOWebSocket
+
+/// Runs one stream session over one WebSocket: delivers the events that `StreamSchedule` names, writes what the
+/// session wants sent, keeps the connection alive with pings, and ends it.
+final class StreamHandler: ChannelInboundHandler {
+  typealias InboundIn = WebSocketFrame
+  typealias OutboundOut = WebSocketFrame
+
+  /// Pings that may go unanswered, or ping intervals that a blocked write may last.
+  private static let maximumMissedPings = 2
+
+  private let application: any MailboxApplication
+  private let limits: Limits
+  private let work: ConnectionWork
+  private let wakeSignal: WakeSignal
+  private var session: (any StreamSession)?
+  private var schedule = StreamSchedule()
+  private var assembler: FrameAssembler
+  private var context: ChannelHandlerContext?
+  private var isEnding = false
+  private var pingTimer: Scheduled<Void>?
+  private var endDeadline: Scheduled<Void>?
+  private var madeProgress = true
+  private var missedPings = 0
+
+  init(application: any MailboxApplication, limits: Limits, work: ConnectionWork, channel: any Channel) {
+    self.application = application
+    self.limits = limits
+    self.work = work
+    wakeSignal = WakeSignal(channel: channel)
+    assembler = FrameAssembler(maximumMessageByteCount: limits.maximumStreamMessageByteCount)
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    schedulePing()
+    advance()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    connectionEnded()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    connectionEnded()
+    context.fireChannelInactive()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard !isEnding else { return }
+    madeProgress = true
+    do throws(FrameAssembler.Refusal) {
+      switch try assembler.receive(Self.unwrapInboundIn(data)) {
+      case .incomplete, .pong: break
+      case .message(let message): schedule.messageReceived(message)
+      case .ping(let payload): write(WebSocketFrame(fin: true, opcode: .pong, data: payload))
+      case .close: end(.normalClosure)
+      }
+    } catch {
+      switch error {
+      case .protocolError: end(.protocolError)
+      case .unacceptableData: end(.unacceptableData)
+      case .messageTooLarge: end(.messageTooLarge)
+      }
+    }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    advance()
+    context.fireChannelReadComplete()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    switch event {
+    case is WakeSignal.Requested:
+      schedule.wakeRequested()
+      advance()
+    case is ChannelShouldQuiesceEvent:
+      end(.goingAway)
+    case ChannelEvent.inputClosed:
+      context.close(promise: nil)
+    default:
+      context.fireUserInboundEventTriggered(event)
+    }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    switch error {
+    case NIOWebSocketError.invalidFrameLength: end(.messageTooLarge)
+    case is NIOWebSocketError: end(.protocolError)
+    default: context.close(promise: nil)
+    }
+  }
+
+  /// Delivers the next event if its time has come, and reads on if none is due.
+  private func advance() {
+    if let event = schedule.nextEvent() {
+      deliver(event)
+    } else if schedule.wantsRead {
+      context?.read()
+    }
+  }
+
+  private func deliver(_ event: StreamSchedule.Event) {
+    let eventLoop = work.finished.eventLoop
+    let handler = NIOLoopBound(self, eventLoop: eventLoop)
+    work.begin()
+    if event == .wake {
+      wakeSignal.lower()
+    }
+    Task { [application, session, wakeSignal] in
+      var current = session
+      let outputs: [StreamOutput]
+      switch event {
+      case .start:
+        let opened = await application.openStream()
+        current = opened
+        outputs = await opened.start(wake: { wakeSignal.raise() })
+      case .receive(let message): outputs = await session?.receive(message) ?? []
+      case .wake: outputs = await session?.wake() ?? []
+      case .closed:
+        await session?.closed()
+        outputs = []
+      }
+      eventLoop.execute { [current] in
+        handler.value.eventEnded(event, session: current, outputs)
+      }
+    }
+  }
+
+  private func eventEnded(_ event: StreamSchedule.Event, session: (any StreamSession)?, _ outputs: [StreamOutput]) {
+    self.session = event == .closed ? nil : session
+    schedule.eventEnded()
+    for output in outputs where !isEnding {
+      switch output {
+      case .send(let message):
+        write(WebSocketFrame(fin: true, opcode: .binary, data: ByteBuffer(bytes: message)), flushing: false)
+      case .close(let malformed):
+        end(malformed ? .protocolError : .normalClosure)
+      }
+    }
+    context?.flush()
+    advance()
+    work.end()
+  }
+
+  private func write(_ frame: WebSocketFrame, flushing: Bool = true) {
+    guard let context else { return }
+    schedule.writeBegan()
+    context.write(Self.wrapOutboundOut(frame)).assumeIsolated().whenComplete { _ in
+      self.madeProgress = true
+      self.schedule.writeEnded()
+      self.advance()
+    }
+    if flushing {
+      context.flush()
+    }
+  }
+
+  /// Ends the stream from our side: the close frame goes behind what was written, and the connection follows it.
+  private func end(_ code: WebSocketErrorCode) {
+    guard !isEnding, let context else { return }
+    isEnding = true
+    schedule.end()
+    pingTimer?.cancel()
+    var payload = ByteBuffer()
+    payload.write(webSocketErrorCode: code)
+    let frame = WebSocketFrame(fin: true, opcode: .connectionClose, data: payload)
+    context.writeAndFlush(Self.wrapOutboundOut(frame)).assumeIsolated().whenComplete { _ in
+      context.close(promise: nil)
+    }
+    // A peer that does not read never takes the close frame.
+    endDeadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.lingerTimeout)) {
+      context.close(promise: nil)
+    }
+    advance()
+  }
+
+  private func connectionEnded() {
+    guard context != nil else { return }
+    context = nil
+    isEnding = true
+    pingTimer?.cancel()
+    endDeadline?.cancel()
+    schedule.end()
+    advance()
+  }
+
+  private func schedulePing() {
+    pingTimer = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.pingInterval)) {
+      self.pingTimeCame()
+    }
+  }
+
+  private func pingTimeCame() {
+    // While the application works nothing is read, so silence then says nothing about the peer.
+    if madeProgress || schedule.isBusy {
+      missedPings = 0
+    } else {
+      missedPings += 1
+    }
+    madeProgress = false
+    guard missedPings < Self.maximumMissedPings else {
+      context?.close(promise: nil)
+      return
+    }
+    if let context, !schedule.hasPendingWrites {
+      // Its write does not count as progress: the system takes it whether or not the peer still lives.
+      let frame = WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer())
+      context.writeAndFlush(Self.wrapOutboundOut(frame), promise: nil)
+    }
+    schedulePing()
+  }
+}

@@ -1,0 +1,73 @@
+import CryptoSuite
+public import NIOSSL
+
+/// The server's TLS certificate and its private key.
+///
+/// Clients that pin do not ask who issued a certificate: they compare the hash of its public key with the ones in
+/// the server's signed identity statement. So a certificate made here serves as well as a bought one.
+public struct TLSMaterial: Sendable {
+  let certificateChain: [NIOSSLCertificate]
+  let privateKey: NIOSSLPrivateKey
+
+  /// The SHA-256 hash of the leaf certificate's public key in SubjectPublicKeyInfo form (RFC 5280 §4.1.2.7); 32 bytes.
+  public let leafSPKIHash: [UInt8]
+
+  /// Material from an operator's own certificate: the chain, leaf first.
+  ///
+  /// - Throws: `.unreadable` if the chain is empty, or its leaf has no usable key.
+  public init(certificateChain: [NIOSSLCertificate], privateKey: NIOSSLPrivateKey) throws(TLSMaterialError) {
+    guard let leaf = certificateChain.first else { throw .unreadable }
+    do {
+      leafSPKIHash = HashAlgorithm.sha256.hash(try leaf.extractPublicKey().toSPKIBytes())
+    } catch {
+      throw .unreadable
+    }
+    self.certificateChain = certificateChain
+    self.privateKey = privateKey
+  }
+
+  /// Reads PEM files: the certificate chain, leaf first, and the private key; one file may hold both.
+  ///
+  /// - Throws: `.unreadable` if a file is missing or not what it should be.
+  public static func load(certificateFile: String, keyFile: String) throws(TLSMaterialError) -> TLSMaterial {
+    let chain: [NIOSSLCertificate]
+    let key: NIOSSLPrivateKey
+    do {
+      chain = try NIOSSLCertificate.fromPEMFile(certificateFile)
+      key = try NIOSSLPrivateKey(file: keyFile, format: .pem)
+    } catch {
+      throw .unreadable
+    }
+    return try TLSMaterial(certificateChain: chain, privateKey: key)
+  }
+
+  /// Reads the self-made certificate in `file`, or makes one there if the file does not exist.
+  ///
+  /// - Throws: `.unreadable` if the file is no such material, `.cannotWrite` with the system's error number.
+  public static func loadOrMake(file: String) throws(TLSMaterialError) -> TLSMaterial {
+    if OwnerFile.exists(file) {
+      return try load(certificateFile: file, keyFile: file)
+    }
+    return try make(file: file)
+  }
+
+  /// Makes a new key and certificate and puts them in `file` in one step, in place of what was there; the file can be
+  /// read by its owner only.
+  ///
+  /// - Throws: `.cannotWrite` with the system's error number.
+  public static func make(file: String) throws(TLSMaterialError) -> TLSMaterial {
+    let made = try SelfMadeCertificate.make()
+    try OwnerFile.replace(file, with: Array(made.pem.utf8))
+    return try load(certificateFile: file, keyFile: file)
+  }
+}
+
+/// Why there is no usable TLS material.
+public enum TLSMaterialError: Error, Equatable {
+  /// A file is missing, or holds no certificate or key in PEM form.
+  case unreadable
+  /// A file could not be written; the number is the system's `errno`.
+  case cannotWrite(errno: Int32)
+  /// The certificate and the key do not fit together, or TLS does not accept them.
+  case unusable
+}
