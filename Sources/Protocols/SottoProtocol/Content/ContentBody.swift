@@ -1,0 +1,139 @@
+import CryptoSuite
+public import WireFormat
+
+/// The kinds of content (docs/protocol.md §9).
+public enum ContentBody: Hashable, Sendable {
+  case text(String)
+  case profile(name: String)
+  case groupInvitation(GroupInvitation)
+  case consent(Consent)
+  case refusal(group: MessageID)
+  case leave
+  case resendRequest([UInt64])
+  /// A whole `Content`, encoded, from its author once more.
+  case resend([UInt8])
+  /// Of a later version: kept, and shown by its fallback.
+  case unknown(type: UInt16, critical: Bool, fallback: String, payload: [UInt8])
+
+  init(type: UInt16, critical: Bool, fallback: [UInt8], payload: [UInt8]) throws(WireError) {
+    var reader = ByteReader(payload.span)
+    switch type {
+    case 1:
+      guard payload.count <= Limits.textByteCount else { throw .lengthOverLimit(length: payload.count, limit: Limits.textByteCount) }
+      self = .text(String(decoding: reader.readRemaining(), as: UTF8.self))
+    case 16: self = .profile(name: try reader.readText(limit: Limits.nameByteCount))
+    case 17: self = .groupInvitation(try reader.read())
+    case 18: self = .consent(try reader.read())
+    case 19: self = .refusal(group: try reader.read())
+    case 20: self = .leave
+    case 32: self = .resendRequest(try reader.readList(maxCount: Limits.resendCount))
+    case 33: self = .resend(reader.readRemaining())
+    default:
+      self = .unknown(type: type, critical: critical, fallback: String(decoding: fallback, as: UTF8.self), payload: reader.readRemaining())
+    }
+    try reader.finish()
+  }
+
+  var type: UInt16 {
+    switch self {
+    case .text: 1
+    case .profile: 16
+    case .groupInvitation: 17
+    case .consent: 18
+    case .refusal: 19
+    case .leave: 20
+    case .resendRequest: 32
+    case .resend: 33
+    case .unknown(let type, _, _, _): type
+    }
+  }
+
+  var isCritical: Bool {
+    if case .unknown(_, let critical, _, _) = self { critical } else { false }
+  }
+
+  var fallback: [UInt8] {
+    if case .unknown(_, _, let fallback, _) = self { Array(fallback.utf8) } else { [] }
+  }
+
+  var payload: [UInt8] {
+    var writer = ByteWriter()
+    switch self {
+    case .text(let text): writer.writeBytes(Array(text.utf8))
+    case .profile(let name): writer.writeVector(Array(name.utf8))
+    case .groupInvitation(let invitation): writer.write(invitation)
+    case .consent(let consent): writer.write(consent)
+    case .refusal(let group): writer.write(group)
+    case .leave: break
+    case .resendRequest(let sequences): writer.writeList(sequences)
+    case .resend(let content): writer.writeBytes(content)
+    case .unknown(_, _, _, let payload): writer.writeBytes(payload)
+    }
+    return writer.bytes
+  }
+}
+
+/// Asks somebody into a group (docs/protocol.md §6).
+public struct GroupInvitation: Hashable, Sendable, WireCodable {
+  /// The inviter's name for this invitation; consent and refusal repeat it.
+  public var id: MessageID
+  public var title: String
+  public var server: ServerAddress
+  /// Registers a mailbox for who has none at that server.
+  public var token: Permission
+
+  public init(id: MessageID, title: String, server: ServerAddress, token: Permission) {
+    self.id = id
+    self.title = title
+    self.server = server
+    self.token = token
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    id = try reader.read()
+    title = try reader.readText(limit: Limits.nameByteCount)
+    server = try reader.read()
+    token = try reader.read()
+  }
+
+  public func encode(into writer: inout ByteWriter) {
+    writer.write(id)
+    writer.writeVector(Array(title.utf8))
+    writer.write(server)
+    writer.write(token)
+  }
+}
+
+/// The yes to a `GroupInvitation`, with what adds the device (docs/protocol.md §6).
+public struct Consent: Hashable, Sendable, WireCodable {
+  public var id: MessageID
+  /// 32 bytes; see `InvitationSecrets`.
+  public var seed: [UInt8]
+  public var bundle: ContactBundle
+
+  public init(id: MessageID, seed: [UInt8], bundle: ContactBundle) {
+    self.id = id
+    self.seed = seed
+    self.bundle = bundle
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    id = try reader.read()
+    seed = try reader.readBytes(32)
+    bundle = try reader.read()
+  }
+
+  public func encode(into writer: inout ByteWriter) {
+    writer.write(id)
+    writer.writeBytes(seed)
+    writer.write(bundle)
+  }
+}
+
+extension ByteReader {
+  /// A vector of UTF-8; what is not UTF-8 is repaired, never trusted.
+  @_lifetime(self: copy self)
+  mutating func readText(limit: Int) throws(WireError) -> String {
+    String(decoding: try readVector(limit: limit), as: UTF8.self)
+  }
+}

@@ -1,0 +1,53 @@
+/// The protocol's bounds (docs/protocol.md §1), each with its reason.
+public enum Limits {
+  /// Largest frame, bytes. Larger content belongs into blobs; a server can hold a thousand frames of slow readers in 256 MiB.
+  public static let frameByteCount = 262_144
+  /// Smallest frame, bytes: a short text with its MLS and content headers fits.
+  public static let smallestFrameByteCount = 512
+  /// Largest body of `POST /v1/call`, bytes: an append with an entry and a GroupInfo frame, and 1,024 recipients.
+  public static let callByteCount = 1_048_576
+  /// Largest message of a stream, bytes: one sealed frame with its headers.
+  public static let streamMessageByteCount = 327_680
+  /// Recipients of one send or append.
+  public static let recipientCount = 1_024
+  /// Devices in one conversation: the tree of so many X-Wing leaves still fits a frame.
+  public static let conversationDeviceCount = 64
+  /// Envelopes that one mailbox holds.
+  public static let mailboxEnvelopeCount = 10_000
+  /// Bytes of sealed envelopes that one mailbox holds.
+  public static let mailboxByteCount = 64 << 20
+  /// Days that an envelope or a log entry waits.
+  public static let expiryDays = 30
+  /// Envelopes on their way to a device that it has not acknowledged.
+  public static let unacknowledgedEnvelopeCount = 64
+  /// Delivery-key hashes of one mailbox, padding included.
+  public static let deliveryKeyCount = 4_096
+  /// The set of delivery-key hashes is padded to a multiple of this.
+  public static let deliveryKeyPadding = 16
+  /// Administrators' keys of one log.
+  public static let administratorKeyCount = 16
+  /// Key-package blobs in one `publish`.
+  public static let publishedBlobCount = 32
+  /// Bytes of one key-package blob: an X-Wing key package is about 3 KiB.
+  public static let blobByteCount = 16_384
+  /// Tokens asked for at once.
+  public static let tokenCount = 16
+  /// Bytes of a stream cursor.
+  public static let cursorByteCount = 64
+  /// TLS keys that one identity statement names.
+  public static let statementKeyCount = 8
+  /// Entries of one device log.
+  public static let deviceLogEntryCount = 64
+  /// Bytes of one text message.
+  public static let textByteCount = 60_000
+  /// Bytes of a name or a title, UTF-8.
+  public static let nameByteCount = 128
+  /// Heads in one content.
+  public static let headCount = 16
+  /// Missing sequences asked for in one resend request.
+  public static let resendCount = 256
+  /// Wrap keys that a receiver keeps of one conversation.
+  public static let wrapKeyCount = 4
+  /// Bytes of a host name (RFC 1035 §2.3.4).
+  public static let hostByteCount = 253
+}

@@ -1,0 +1,115 @@
+import CryptoSuite
+import WireFormat
+
+/// Why a text is not a link of Sotto's.
+public enum LinkError: Error, Equatable, Sendable {
+  /// It does not begin with `sotto://`.
+  case notALink
+  /// Host and port cannot be read.
+  case badAddress
+  /// The part after `#` was changed or cut: its checksum is wrong.
+  case damaged
+  /// Made by a newer program.
+  case unsupportedVersion
+  /// A registration link where an invitation was expected, or the other way round.
+  case wrongKind
+}
+
+/// A link that lets its reader register a mailbox at a server (docs/protocol.md §2).
+public struct RegistrationLink: Hashable, Sendable {
+  public var server: ServerAddress
+  public var token: Permission
+
+  public init(server: ServerAddress, token: Permission) {
+    self.server = server
+    self.token = token
+  }
+
+  /// Reads `sotto://HOST:PORT/r#PAYLOAD`.
+  public init(_ text: String) throws(LinkError) {
+    let parts = try LinkText(text, kind: "r")
+    let (key, rest) = try parts.payload(byteCount: 32)
+    (server, token) = (try parts.address(key), Permission(trusted: rest))
+  }
+
+  public var text: String { LinkText.make(kind: "r", server: server, fields: token.bytes) }
+}
+
+/// An invitation from a person (docs/protocol.md §2). Whoever holds it can use it, once.
+public struct InvitationLink: Sendable {
+  public var server: ServerAddress
+  /// Registers a mailbox for who has none at that server.
+  public var token: Permission
+  public var secrets: InvitationSecrets
+
+  public init(server: ServerAddress, token: Permission, secrets: InvitationSecrets) {
+    self.server = server
+    self.token = token
+    self.secrets = secrets
+  }
+
+  /// Reads `sotto://HOST:PORT/i#PAYLOAD`.
+  public init(_ text: String) throws(LinkError) {
+    let parts = try LinkText(text, kind: "i")
+    let (key, rest) = try parts.payload(byteCount: 64)
+    server = try parts.address(key)
+    token = Permission(trusted: Array(rest.prefix(32)))
+    secrets = InvitationSecrets(seed: Secret(Array(rest.suffix(32))))
+  }
+
+  public var text: String { LinkText.make(kind: "i", server: server, fields: token.bytes + secrets.seed.exposedBytes) }
+}
+
+/// The parts that both kinds of link share.
+private struct LinkText {
+  private static let version: UInt8 = 1
+  private static let checkByteCount = 4
+
+  let host: String
+  let port: UInt16
+  let fragment: String
+
+  init(_ text: String, kind: String) throws(LinkError) {
+    let prefix = "sotto://"
+    guard text.hasPrefix(prefix) else { throw .notALink }
+    let rest = text.dropFirst(prefix.count)
+    guard let hash = rest.firstIndex(of: "#"), let slash = rest[..<hash].lastIndex(of: "/") else { throw .damaged }
+    let authority = rest[..<slash]
+    guard rest[slash..<hash].dropFirst() == kind else { throw .wrongKind }
+    fragment = String(rest[hash...].dropFirst())
+    guard let colon = authority.lastIndex(of: ":"), let port = UInt16(authority[colon...].dropFirst()), port != 0 else { throw .badAddress }
+    self.port = port
+    var host = authority[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    self.host = String(host)
+  }
+
+  /// The server key, and `byteCount` bytes of fields after it.
+  func payload(byteCount: Int) throws(LinkError) -> ([UInt8], [UInt8]) {
+    guard let bytes = Base64URL.decode(fragment), bytes.count >= 1 + LinkText.checkByteCount else { throw .damaged }
+    let body = Array(bytes.dropLast(LinkText.checkByteCount))
+    guard Array(HashAlgorithm.sha256.hash(body).prefix(LinkText.checkByteCount)) == Array(bytes.suffix(LinkText.checkByteCount)) else {
+      throw .damaged
+    }
+    do {
+      var reader = ByteReader(body.span)
+      guard try reader.readUInt8() == LinkText.version, try reader.readUInt8() == ServerAddress.trust else { throw LinkError.unsupportedVersion }
+      let key = try reader.readBytes(32)
+      let fields = try reader.readBytes(byteCount)
+      try reader.finish()
+      return (key, fields)
+    } catch let error as LinkError { throw error } catch { throw .damaged }
+  }
+
+  func address(_ key: [UInt8]) throws(LinkError) -> ServerAddress {
+    guard let key = PublicKey32(key), let address = ServerAddress(host: host, port: port, serverKey: key) else { throw .badAddress }
+    return address
+  }
+
+  static func make(kind: String, server: ServerAddress, fields: [UInt8]) -> String {
+    let body = [version, ServerAddress.trust] + server.serverKey.bytes + fields
+    let check = HashAlgorithm.sha256.hash(body).prefix(checkByteCount)
+    let host = server.host.contains(":") ? "[\(server.host)]" : server.host
+    return "sotto://\(host):\(server.port)/\(kind)#\(Base64URL.encode(body + check))"
+  }
+}

@@ -1,0 +1,111 @@
+public import WireFormat
+
+/// What became of one recipient of a send or append (docs/protocol.md §7).
+public enum RecipientAnswer: UInt8, Sendable, Hashable, WireCodable {
+  /// The copy is on the server's disk.
+  case accepted = 1
+  /// No such mailbox, or no such delivery key: one answer for both.
+  case refused = 2
+  /// The mailbox is full.
+  case full = 3
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    let value = try reader.readUInt8()
+    guard let answer = RecipientAnswer(rawValue: value) else { throw .invalidValue(UInt64(value)) }
+    self = answer
+  }
+
+  public func encode(into writer: inout ByteWriter) { writer.write(rawValue) }
+}
+
+/// An entry of a handle log with its place.
+public struct LogEntry: Hashable, Sendable, WireCodable {
+  public var slot: UInt64
+  public var frame: [UInt8]
+
+  public init(slot: UInt64, frame: [UInt8]) {
+    self.slot = slot
+    self.frame = frame
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    slot = try reader.readUInt64()
+    frame = try FrameBytes.read(from: &reader)
+  }
+
+  public func encode(into writer: inout ByteWriter) {
+    writer.write(slot)
+    writer.writeVector(frame)
+  }
+}
+
+/// A server's answer to a `Request` (docs/protocol.md §7).
+public enum Answer: Hashable, Sendable, WireCodable {
+  case registered
+  /// A token, key, mailbox, capability or log that the server does not know: one answer for all.
+  case refused
+  case sent([RecipientAnswer])
+  case created
+  case appended([RecipientAnswer])
+  /// This very entry already stands in this slot.
+  case duplicate
+  /// Another entry stands there; `nextSlot` is free.
+  case conflict(nextSlot: UInt64)
+  /// Entries in slot order, as many as fit; `firstSlot` is the oldest that the server still has.
+  case entries(firstSlot: UInt64, nextSlot: UInt64, [LogEntry])
+  case groupInfo([UInt8])
+  case claimed([UInt8])
+  case rotated
+  /// Not applied; try again later.
+  case busy
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    let type = try reader.readUInt8()
+    switch type {
+    case 1: self = .registered
+    case 2: self = .refused
+    case 3: self = .sent(try reader.readList(maxCount: Limits.recipientCount))
+    case 4: self = .created
+    case 5: self = .appended(try reader.readList(maxCount: Limits.recipientCount))
+    case 6: self = .duplicate
+    case 7: self = .conflict(nextSlot: try reader.readUInt64())
+    case 8: self = .entries(firstSlot: try reader.readUInt64(), nextSlot: try reader.readUInt64(), try reader.readList(limit: Limits.callByteCount))
+    case 9: self = .groupInfo(try FrameBytes.read(from: &reader))
+    case 10: self = .claimed(try reader.readVector(limit: Limits.blobByteCount))
+    case 11: self = .rotated
+    case 12: self = .busy
+    default: throw .invalidValue(UInt64(type))
+    }
+  }
+
+  public func encode(into writer: inout ByteWriter) {
+    switch self {
+    case .registered: writer.write(UInt8(1))
+    case .refused: writer.write(UInt8(2))
+    case .sent(let answers):
+      writer.write(UInt8(3))
+      writer.writeList(answers)
+    case .created: writer.write(UInt8(4))
+    case .appended(let answers):
+      writer.write(UInt8(5))
+      writer.writeList(answers)
+    case .duplicate: writer.write(UInt8(6))
+    case .conflict(let nextSlot):
+      writer.write(UInt8(7))
+      writer.write(nextSlot)
+    case .entries(let firstSlot, let nextSlot, let entries):
+      writer.write(UInt8(8))
+      writer.write(firstSlot)
+      writer.write(nextSlot)
+      writer.writeList(entries)
+    case .groupInfo(let frame):
+      writer.write(UInt8(9))
+      writer.writeVector(frame)
+    case .claimed(let blob):
+      writer.write(UInt8(10))
+      writer.writeVector(blob)
+    case .rotated: writer.write(UInt8(11))
+    case .busy: writer.write(UInt8(12))
+    }
+  }
+}
