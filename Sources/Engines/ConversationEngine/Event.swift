@@ -1,0 +1,154 @@
+public import SottoProtocol
+
+/// What a person would want to hear of.
+public enum Event: Sendable, Hashable {
+  /// The device has its mailbox at this server.
+  case registered(ServerAddress)
+  /// The token of a registration link was refused: used, expired, or not of this server.
+  case registrationRefused(ServerAddress)
+  /// The link of `invite` can be handed over.
+  case invitationReady(OfferID, link: String)
+  /// The server would not take the invitation (quota).
+  case invitationFailed(OfferID)
+  /// Somebody used an invitation of ours; the name is what they call themselves, unconfirmed.
+  case contactAppeared(IdentityID, ConversationID)
+  /// The contact's own name arrived or changed.
+  case contactNamed(IdentityID, name: String)
+  /// A link that we accepted has led to a conversation.
+  case accepted(IdentityID, ConversationID)
+  /// A link that we accepted is used, withdrawn or expired.
+  case invitationRefused(LinkID)
+  case message(ConversationID, HistoryEntry)
+  /// Somebody asks us into a group.
+  case groupInvitation(MessageID, from: IdentityID, title: String)
+  case groupRefused(MessageID, by: IdentityID)
+  case joined(ConversationID)
+  /// The roster of a conversation changed.
+  case membersChanged(ConversationID, added: [IdentityID], removed: [IdentityID])
+  /// We are no longer in it.
+  case removed(ConversationID)
+  /// A message of ours is on the server for all who could be reached; `missed` is how many mailboxes did not take it.
+  case sent(ConversationID, MessageID, missed: Int)
+  /// Messages that were sent to us never came, and the author was asked for them.
+  case gap(ConversationID, author: IdentityID, count: Int)
+  /// This device had lost its place and came back by itself.
+  case rejoined(ConversationID)
+}
+
+/// An invitation or consent of ours that somebody may use: SHA-256 of its capability.
+public typealias OfferID = KeyHash
+/// An invitation of somebody else's that we are accepting: SHA-256 of its capability.
+public typealias LinkID = KeyHash
+
+/// One entry of a conversation's history.
+public struct HistoryEntry: Hashable, Sendable {
+  public enum Kind: Hashable, Sendable {
+    case text(String)
+    /// Of a later version of the program; shown by its fallback.
+    case unknown(fallback: String)
+    case memberAdded(IdentityID)
+    case memberRemoved(IdentityID)
+    case memberLeft(IdentityID)
+    /// So many messages of this author cannot be had any more.
+    case lost(count: UInt64)
+  }
+
+  public enum Delivery: UInt8, Hashable, Sendable {
+    case received = 0
+    case waiting = 1
+    /// On the server, for all who could be reached.
+    case sent = 2
+  }
+
+  public var position: UInt64
+  public var id: MessageID
+  public var author: IdentityID
+  /// Milliseconds since 1970: the author's clock.
+  public var sentAt: UInt64
+  public var kind: Kind
+  public var delivery: Delivery
+}
+
+/// A person whom this device knows.
+public struct Contact: Hashable, Sendable {
+  public var identity: IdentityID
+  /// What this device's owner calls them.
+  public var name: String
+  /// What they call themselves; unverified.
+  public var claimedName: String
+  /// A human has said that this is who they mean; nothing is sent before.
+  public var isConfirmed: Bool
+  /// The safety numbers were compared.
+  public var isVerified: Bool
+  /// The conversation of the two, once there is one.
+  public var conversation: ConversationID?
+}
+
+/// A conversation, as a person would list it.
+public struct ConversationSummary: Hashable, Sendable {
+  public enum State: UInt8, Hashable, Sendable {
+    case active = 1
+    /// We left; an administrator's device has yet to take us out.
+    case leaving = 2
+    /// We were removed, or left.
+    case ended = 3
+  }
+
+  public struct Member: Hashable, Sendable {
+    public var identity: IdentityID
+    public var name: String
+    public var role: Role
+    public var deviceCount: Int
+    public var isSelf: Bool
+  }
+
+  public var id: ConversationID
+  public var kind: ConversationContext.Kind
+  /// A group's title, or the other's name.
+  public var title: String
+  public var state: State
+  public var members: [Member]
+  public var epoch: UInt64
+  /// The cipher suite is a post-quantum hybrid.
+  public var isPostQuantum: Bool
+  /// People whose consent to join is awaited.
+  public var invited: [IdentityID]
+  /// What waits to be sent.
+  public var waitingCount: Int
+}
+
+/// Somebody's invitation to a group, waiting for this device's owner.
+public struct PendingGroupInvitation: Hashable, Sendable {
+  public var id: MessageID
+  public var from: IdentityID
+  public var title: String
+}
+
+/// Why the engine did not do what it was asked.
+public enum EngineError: Error, Equatable, Sendable {
+  case store(DeviceStoreError)
+  case noSuchContact
+  case noSuchConversation
+  case noSuchInvitation
+  /// The contact is not confirmed.
+  case unconfirmed
+  /// The conversation has ended, or we are leaving it.
+  case notActive
+  /// Not permitted to this device's owner by the conversation's roles.
+  case notPermitted
+  case alreadyMember
+  case notMember
+  /// The text or name is empty or too long.
+  case badLength(byteCount: Int, limit: Int)
+  case tooManyDevices(limit: Int)
+  /// The only owner of a group with others in it cannot leave.
+  case lastOwner
+  /// This invitation was made by this very person.
+  case ownInvitation
+  /// No mailbox is registered at that server yet.
+  case noMailbox
+  /// A cryptographic operation failed on this device.
+  case cryptography
+  /// What the store holds was not written by this version, or is damaged.
+  case damagedState
+}
