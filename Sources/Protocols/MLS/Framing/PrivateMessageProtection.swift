@@ -1,0 +1,109 @@
+import CryptoSuite
+import WireFormat
+
+extension PrivateMessage {
+  /// Encrypts signed content (RFC 9420 §6.3).
+  ///
+  /// - Parameters:
+  ///   - sender: the member who signed it.
+  ///   - padding: zero bytes to add, which hide the length.
+  ///   - reuseGuard: four random bytes, so that a state restored by mistake does not use a nonce twice.
+  init(
+    protecting authenticated: AuthenticatedContent, sender: LeafIndex, generation: UInt32, key: MessageKey,
+    senderDataSecret: Secret, padding: Int, reuseGuard: [UInt8], suite: CipherSuite
+  ) throws(MLSError) {
+    let content = authenticated.content
+    var plaintext = ByteWriter()
+    content.body.encodeUntyped(into: &plaintext)
+    authenticated.auth.encode(into: &plaintext)
+    plaintext.writeBytes([UInt8](repeating: 0, count: max(0, padding)))
+    self.init(
+      groupID: content.groupID, epoch: content.epoch, contentType: content.contentType,
+      authenticatedData: content.authenticatedData, encryptedSenderData: [], ciphertext: [])
+    do {
+      ciphertext = try suite.aead.seal(
+        plaintext.bytes, key: key.key, nonce: guarded(key.nonce, reuseGuard), aad: contentAAD)
+      let (dataKey, dataNonce) = senderDataKey(senderDataSecret, suite)
+      let senderData = SenderData(leafIndex: sender, generation: generation, reuseGuard: reuseGuard)
+      encryptedSenderData = try suite.aead.seal(
+        senderData.encoded, key: dataKey, nonce: dataNonce, aad: senderDataAAD)
+    } catch {
+      throw .crypto(error)
+    }
+  }
+
+  /// Who sent the message, and which key opens it (RFC 9420 §6.3.2).
+  func senderData(_ senderDataSecret: Secret, _ suite: CipherSuite) throws(MLSError) -> SenderData {
+    let (key, nonce) = senderDataKey(senderDataSecret, suite)
+    let plaintext: [UInt8]
+    do {
+      plaintext = try suite.aead.open(encryptedSenderData, key: key, nonce: nonce, aad: senderDataAAD)
+    } catch {
+      throw .crypto(error)
+    }
+    do { return try SenderData(decoding: plaintext) } catch { throw .malformed(error) }
+  }
+
+  /// Decrypts the content; its signature is still to be checked.
+  func unprotected(
+    _ senderData: SenderData, key: MessageKey, suite: CipherSuite
+  ) throws(MLSError) -> AuthenticatedContent {
+    let plaintext: [UInt8]
+    do {
+      plaintext = try suite.aead.open(
+        ciphertext, key: key.key, nonce: guarded(key.nonce, senderData.reuseGuard), aad: contentAAD)
+    } catch {
+      throw .crypto(error)
+    }
+    let body: FramedContent.Body
+    let auth: FramedContentAuthData
+    let padding: [UInt8]
+    do {
+      var reader = ByteReader(plaintext.span)
+      body = try FramedContent.Body(contentType, from: &reader)
+      auth = try FramedContentAuthData(for: contentType, from: &reader)
+      padding = reader.readRemaining()
+    } catch {
+      throw .malformed(error)
+    }
+    guard padding.allSatisfy({ $0 == 0 }) else { throw .invalidFraming }
+    let content = FramedContent(
+      groupID: groupID, epoch: epoch, sender: .member(senderData.leafIndex), authenticatedData: authenticatedData,
+      body: body)
+    return AuthenticatedContent(format: .privateMessage, content: content, auth: auth)
+  }
+
+  /// The sample of the ciphertext makes the key differ for each message (RFC 9420 §6.3.2).
+  private func senderDataKey(_ secret: Secret, _ suite: CipherSuite) -> (key: Secret, nonce: [UInt8]) {
+    let sample = Array(ciphertext.prefix(suite.hash.byteCount))
+    let key = suite.expandWithLabel(secret, label: "key", context: sample, count: suite.aead.keyByteCount)
+    let nonce = suite.expandWithLabel(secret, label: "nonce", context: sample, count: suite.aead.nonceByteCount)
+    return (key, nonce.exposedBytes)
+  }
+
+  /// `PrivateContentAAD` (RFC 9420 §6.3.1).
+  private var contentAAD: [UInt8] {
+    var writer = ByteWriter()
+    writer.writeVector(groupID)
+    writer.write(epoch)
+    contentType.encode(into: &writer)
+    writer.writeVector(authenticatedData)
+    return writer.bytes
+  }
+
+  /// `SenderDataAAD` (RFC 9420 §6.3.2).
+  private var senderDataAAD: [UInt8] {
+    var writer = ByteWriter()
+    writer.writeVector(groupID)
+    writer.write(epoch)
+    contentType.encode(into: &writer)
+    return writer.bytes
+  }
+
+  /// The nonce with the reuse guard folded into its first four bytes.
+  private func guarded(_ nonce: [UInt8], _ reuseGuard: [UInt8]) -> [UInt8] {
+    var result = nonce
+    for (index, byte) in zip(result.indices, reuseGuard) { result[index] ^= byte }
+    return result
+  }
+}
