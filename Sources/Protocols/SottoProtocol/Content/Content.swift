@@ -6,7 +6,7 @@ public struct Content: Hashable, Sendable, WireCodable {
 
   /// The author's name for the message; with the author it says which message is meant.
   public var id: MessageID
-  /// Counts the author device's messages in this conversation from 1, across epochs.
+  /// Counts the author device's messages in this conversation from 1, across epochs; 0 in those that are for one device only.
   public var sequence: UInt64
   /// Milliseconds since 1970 by the author's clock; for display only.
   public var sentAt: UInt64
@@ -29,7 +29,6 @@ public struct Content: Hashable, Sendable, WireCodable {
     guard version == Content.version else { throw .invalidValue(UInt64(version)) }
     id = try reader.read()
     sequence = try reader.readUInt64()
-    guard sequence > 0 else { throw .invalidValue(0) }
     sentAt = try reader.readUInt64()
     heads = try reader.readList(maxCount: Limits.headCount)
     epochAuthenticator = try reader.readVector(limit: 64)
@@ -39,6 +38,7 @@ public struct Content: Hashable, Sendable, WireCodable {
     let fallback = try reader.readVector(limit: Limits.textByteCount)
     let payload = try reader.readVector(limit: Limits.frameByteCount)
     body = try ContentBody(type: type, critical: critical == 1, fallback: fallback, payload: payload)
+    guard (sequence > 0) == body.isCounted else { throw .invalidValue(sequence) }
   }
 
   public func encode(into writer: inout ByteWriter) {

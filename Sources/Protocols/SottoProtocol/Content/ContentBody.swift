@@ -48,6 +48,14 @@ public enum ContentBody: Hashable, Sendable {
     }
   }
 
+  /// Whether it takes a number in its author's sequence: what goes to one device only does not, or the others would see a gap.
+  public var isCounted: Bool {
+    switch self {
+    case .resendRequest, .resend: false
+    default: true
+    }
+  }
+
   var isCritical: Bool {
     if case .unknown(_, let critical, _, _) = self { critical } else { false }
   }

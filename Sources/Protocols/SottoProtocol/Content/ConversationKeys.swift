@@ -62,3 +62,23 @@ public struct DeliveryCapability: Hashable, Sendable, WireCodable {
     writer.write(administratorKey)
   }
 }
+
+/// The leaf extension `sotto_name`, 0xF0A6: what a member calls itself, for members only (docs/protocol.md §6).
+public struct MemberName: Hashable, Sendable, WireCodable {
+  public static let extensionType: UInt16 = 0xF0A6
+
+  public let text: String
+
+  /// - Returns: nil for a name that is empty or over the limit.
+  public init?(_ text: String) {
+    guard !text.isEmpty, text.utf8.count <= Limits.nameByteCount else { return nil }
+    self.text = text
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    guard let name = MemberName(try reader.readText(limit: Limits.nameByteCount)) else { throw .invalidValue(0) }
+    self = name
+  }
+
+  public func encode(into writer: inout ByteWriter) { writer.writeVector(Array(text.utf8)) }
+}

@@ -53,6 +53,15 @@ public struct DeviceLog: Hashable, Sendable {
     try self.init(verifying: entries)
   }
 
+  /// The identity of a chain that was verified before, without verifying it again.
+  public static func identity(ofVerified bytes: [UInt8]) -> IdentityID? {
+    var reader = ByteReader(bytes.span)
+    guard let entries = try? reader.readList(of: DeviceLogEntry.self, maxCount: Limits.deviceLogEntryCount), let genesis = entries.first else {
+      return nil
+    }
+    return IdentityID(trusted: genesis.hash.bytes)
+  }
+
   public var encoded: [UInt8] {
     var writer = ByteWriter()
     writer.writeList(entries)
