@@ -74,7 +74,7 @@ extension PrivateMessage {
   }
 
   /// The sample of the ciphertext makes the key differ for each message (RFC 9420 §6.3.2).
-  private func senderDataKey(_ secret: Secret, _ suite: CipherSuite) -> (key: Secret, nonce: [UInt8]) {
+  func senderDataKey(_ secret: Secret, _ suite: CipherSuite) -> (key: Secret, nonce: [UInt8]) {
     let sample = Array(ciphertext.prefix(suite.hash.byteCount))
     let key = suite.expandWithLabel(secret, label: "key", context: sample, count: suite.aead.keyByteCount)
     let nonce = suite.expandWithLabel(secret, label: "nonce", context: sample, count: suite.aead.nonceByteCount)

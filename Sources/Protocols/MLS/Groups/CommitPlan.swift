@@ -1,0 +1,90 @@
+public import CryptoSuite
+
+/// What a commit is to do. Intents, not messages: keep them, and when another commit wins the epoch, plan again.
+public struct CommitPlan: Sendable {
+  public var adds: [KeyPackage]
+  public var removes: [LeafIndex]
+  /// Each with a fresh nonce; see ``PreSharedKeyID/external(id:cipherSuite:)``.
+  public var psks: [PreSharedKeyID]
+  /// The whole new list of the group context, if it is to change.
+  public var extensions: [Extension]?
+  /// Proposals that only the application understands, of types that all members support.
+  public var custom: [(type: ProposalType, content: [UInt8])]
+  /// Ends the group (RFC 9420 §11.2); nothing else may be in the commit.
+  public var reInit: ReInit?
+  /// Whether proposals received in this epoch are covered too: those that are valid together, a removal before an update.
+  public var includePending: Bool
+  /// Whether the committer's keys are renewed even where no proposal asks for it.
+  public var forcePath: Bool
+  /// New content of the committer's leaf; nil keeps it. Implies a path.
+  public var leaf: LeafParameters?
+  /// A new signature key of the committer, in force with the new epoch. Implies a path.
+  public var newSigner: SigningKey?
+  public var groupInfoExtensions: [Extension]
+  public var ratchetTreeInWelcome: Bool
+  /// As a PrivateMessage, or readable to the server as a PublicMessage.
+  public var encrypt: Bool
+  /// Sent beside the commit, authenticated but not encrypted.
+  public var authenticatedData: [UInt8]
+  /// Zero bytes added before encryption.
+  public var padding: Int
+  /// Seconds since 1970; if given, key packages outside their lifetime are refused.
+  public var now: UInt64?
+
+  public init(
+    adds: [KeyPackage] = [], removes: [LeafIndex] = [], psks: [PreSharedKeyID] = [], extensions: [Extension]? = nil,
+    custom: [(type: ProposalType, content: [UInt8])] = [], reInit: ReInit? = nil, includePending: Bool = true,
+    forcePath: Bool = true, leaf: LeafParameters? = nil, newSigner: SigningKey? = nil,
+    groupInfoExtensions: [Extension] = [], ratchetTreeInWelcome: Bool = true, encrypt: Bool = true,
+    authenticatedData: [UInt8] = [], padding: Int = 0, now: UInt64? = nil
+  ) {
+    self.adds = adds
+    self.removes = removes
+    self.psks = psks
+    self.extensions = extensions
+    self.custom = custom
+    self.reInit = reInit
+    self.includePending = includePending
+    self.forcePath = forcePath
+    self.leaf = leaf
+    self.newSigner = newSigner
+    self.groupInfoExtensions = groupInfoExtensions
+    self.ratchetTreeInWelcome = ratchetTreeInWelcome
+    self.encrypt = encrypt
+    self.authenticatedData = authenticatedData
+    self.padding = padding
+    self.now = now
+  }
+}
+
+/// A commit that is ready to be sent.
+public struct OutgoingCommit: Sendable {
+  /// An ``MLSMessage``.
+  public let message: [UInt8]
+  /// An ``MLSMessage`` for the members added; to be sent only when the commit has won its epoch.
+  public let welcome: [UInt8]?
+  /// The state in the new epoch; adopt it when the commit has won.
+  public let group: Group
+  /// The state in the old epoch to keep when another commit wins: it never uses this commit's message key again.
+  /// For an external commit, which has no old state, nil.
+  public let groupIfLost: Group?
+  public let changes: CommitChanges
+}
+
+extension PreSharedKeyID {
+  /// Names an external key for one use, with a fresh nonce.
+  public static func external(
+    id: [UInt8], cipherSuite: CipherSuite, random: any RandomSource = SystemRandom()
+  ) -> PreSharedKeyID {
+    PreSharedKeyID(key: .external(id: id), nonce: random.bytes(cipherSuite.hash.byteCount))
+  }
+
+  /// Names the resumption key of an epoch for one use, with a fresh nonce.
+  public static func resumption(
+    groupID: [UInt8], epoch: UInt64, cipherSuite: CipherSuite, random: any RandomSource = SystemRandom()
+  ) -> PreSharedKeyID {
+    PreSharedKeyID(
+      key: .resumption(usage: .application, groupID: groupID, epoch: epoch),
+      nonce: random.bytes(cipherSuite.hash.byteCount))
+  }
+}

@@ -1,0 +1,131 @@
+extension Group {
+  /// The proposals that a planned commit covers: the usable ones of those received, then the plan's own.
+  func proposals(
+    for plan: CommitPlan, psks: any PSKProvider, validator: any CredentialValidator
+  ) -> [CommittedProposal] {
+    let own = plan.proposals.map {
+      CommittedProposal(proposal: $0, sender: .member(ownLeafIndex), isReference: false)
+    }
+    guard plan.includePending, plan.reInit == nil else { return own }
+    return usablePending(beside: own, psks: psks, validator: validator) + own
+  }
+
+  /// The pending proposals that make a valid list with `own` (RFC 9420 §12.2): each valid by itself, removals preferred,
+  /// of several updates the last.
+  private func usablePending(
+    beside own: [CommittedProposal], psks: any PSKProvider, validator: any CredentialValidator
+  ) -> [CommittedProposal] {
+    var removed = Set(own.compactMap(\.proposal.removedLeaf))
+    var updated: Set<LeafIndex> = []
+    var addedKeys = Set(own.compactMap(\.proposal.addedSignatureKey))
+    var preSharedKeys = Set(own.compactMap(\.proposal.preSharedKey))
+    var hasExtensions = own.contains { $0.proposal.type == .groupContextExtensions }
+    var usable: [Int: CommittedProposal] = [:]
+
+    func use(_ index: Int) {
+      let item = pending[index]
+      usable[index] = CommittedProposal(proposal: item.proposal, sender: item.sender, isReference: true)
+    }
+
+    for (index, item) in pending.enumerated() where isValidAlone(item, psks: psks, validator: validator) {
+      switch item.proposal {
+      case .remove(let leaf):
+        if removed.insert(leaf).inserted { use(index) }
+      case .add(let keyPackage):
+        if addedKeys.insert(keyPackage.leafNode.signatureKey).inserted { use(index) }
+      case .preSharedKey(let id):
+        if preSharedKeys.insert(id).inserted { use(index) }
+      case .groupContextExtensions:
+        if !hasExtensions { use(index) }
+        hasExtensions = true
+      case .custom: use(index)
+      case .update, .reInit, .externalInit: break
+      }
+    }
+    for (index, item) in pending.enumerated().reversed() {
+      guard case .update = item.proposal, case .member(let leaf) = item.sender, !removed.contains(leaf),
+        !updated.contains(leaf), isValidAlone(item, psks: psks, validator: validator)
+      else { continue }
+      updated.insert(leaf)
+      use(index)
+    }
+    if usable.isEmpty, own.isEmpty, let index = pending.firstIndex(where: { $0.proposal.type == .reInit }) {
+      use(index)
+    }
+    return usable.sorted { $0.key < $1.key }.map(\.value)
+  }
+
+  /// Whether a commit of this proposal alone would be valid, so that a bad one cannot stop every commit.
+  private func isValidAlone(
+    _ item: PendingProposal, psks: any PSKProvider, validator: any CredentialValidator
+  ) -> Bool {
+    do {
+      let single = CommittedProposal(proposal: item.proposal, sender: item.sender, isReference: true)
+      let list = try ProposalList([single], committer: .member(ownLeafIndex), in: state)
+      _ = try ProvisionalState(applying: list, to: state, validator: validator)
+      _ = try preSharedKeySecret(list.preSharedKeys, psks)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// The proposals that a received commit covers.
+  ///
+  /// - Throws: `.unknownProposal` for one that was never received.
+  func resolve(_ proposals: [ProposalOrRef], committer: Sender) throws(MLSError) -> [CommittedProposal] {
+    var known: [ProposalRef: PendingProposal] = [:]
+    for item in pending { known[item.reference] = item }
+    var resolved: [CommittedProposal] = []
+    resolved.reserveCapacity(proposals.count)
+    for item in proposals {
+      switch item {
+      case .proposal(let proposal):
+        // An Update can only be the committer's own, and that is refused (RFC 9420 §12.2).
+        if case .update = proposal { throw .invalidProposals(.updateByCommitter) }
+        resolved.append(CommittedProposal(proposal: proposal, sender: committer, isReference: false))
+      case .reference(let reference):
+        guard let item = known[reference] else { throw .unknownProposal }
+        resolved.append(CommittedProposal(proposal: item.proposal, sender: item.sender, isReference: true))
+      }
+    }
+    return resolved
+  }
+
+  /// How the commit names these proposals.
+  func named(_ proposals: [CommittedProposal]) throws(MLSError) -> [ProposalOrRef] {
+    var named: [ProposalOrRef] = []
+    for item in proposals {
+      guard item.isReference else {
+        named.append(.proposal(item.proposal))
+        continue
+      }
+      guard let known = pending.last(where: { $0.proposal == item.proposal && $0.sender == item.sender }) else {
+        throw .unknownProposal
+      }
+      named.append(.reference(known.reference))
+    }
+    return named
+  }
+}
+
+extension CommitPlan {
+  /// The plan's own proposals, by value.
+  var proposals: [Proposal] {
+    var list = removes.map { Proposal.remove($0) }
+    list += adds.map { .add($0) }
+    list += psks.map { .preSharedKey($0) }
+    if let extensions { list.append(.groupContextExtensions(extensions)) }
+    list += custom.map { .custom(type: $0.type, content: $0.content) }
+    if let reInit { list.append(.reInit(reInit)) }
+    return list
+  }
+}
+
+extension Proposal {
+  fileprivate var removedLeaf: LeafIndex? { if case .remove(let leaf) = self { leaf } else { nil } }
+  fileprivate var preSharedKey: PreSharedKeyID? { if case .preSharedKey(let id) = self { id } else { nil } }
+  fileprivate var addedSignatureKey: [UInt8]? {
+    if case .add(let keyPackage) = self { keyPackage.leafNode.signatureKey } else { nil }
+  }
+}

@@ -1,0 +1,88 @@
+public import CryptoSuite
+import WireFormat
+
+extension Group {
+  /// Joins without an invitation, by an external commit (RFC 9420 §12.4.3.2).
+  ///
+  /// - Parameters:
+  ///   - groupInfo: an ``MLSMessage`` with the `external_pub` extension, of the group's current epoch.
+  ///   - cipherSuite: needed for a suite without a fixed number.
+  ///   - ratchetTree: needed when the group info does not carry the tree.
+  ///   - ownOldLeaf: one's own former leaf, which the commit removes (a resync).
+  ///   - pskIDs: keys to mix in, each with a fresh nonce.
+  /// - Returns: the commit, a PublicMessage, and the state to adopt when it has won its epoch.
+  public static func joinExternally(
+    groupInfo: [UInt8], cipherSuite: CipherSuite? = nil, ratchetTree: [UInt8]? = nil, leaf: LeafParameters,
+    signer: SigningKey, removing ownOldLeaf: LeafIndex? = nil, pskIDs: [PreSharedKeyID] = [],
+    authenticatedData: [UInt8] = [], psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+  ) throws(MLSError) -> OutgoingCommit {
+    guard case .groupInfo(let info) = try MLSMessage.decode(groupInfo) else { throw .unexpectedMessage }
+    guard let suite = cipherSuite ?? CipherSuite(rawValue: info.groupContext.cipherSuite) else {
+      throw .unsupportedCipherSuite(info.groupContext.cipherSuite)
+    }
+    let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator)
+    let (kemOutput, initSecret) = try info.externalInit(suite)
+
+    var proposals: [Proposal] = [.externalInit(kemOutput: kemOutput)]
+    if let ownOldLeaf { proposals.append(.remove(ownOldLeaf)) }
+    proposals += pskIDs.map { .preSharedKey($0) }
+    let committed = proposals.map {
+      CommittedProposal(proposal: $0, sender: .newMemberCommit, isReference: false)
+    }
+    let list = try ProposalList(committed, committer: .newMemberCommit, in: state)
+    var next = try ProvisionalState(applying: list, to: state, validator: validator)
+    let ownLeaf = try next.tree.reserveLeaf()
+    let path = try next.makePath(
+      from: ownLeaf, parameters: leaf, signer: signer, isExternal: true, validator: validator)
+    let pskSecret = try preSharedKeySecret(list.preSharedKeys, psks, suite: suite)
+
+    let content = FramedContent(
+      groupID: state.context.groupID, epoch: state.context.epoch, sender: .newMemberCommit,
+      authenticatedData: authenticatedData,
+      body: .commit(Commit(proposals: proposals.map { .proposal($0) }, path: path.sent)))
+    var authenticated = try content.sign(
+      format: .publicMessage, groupContext: state.contextBytes, signer: signer, suite: suite)
+    let (newState, schedule) = try next.advance(
+      commit: authenticated, initSecret: initSecret, commitSecret: path.made.commitSecret, pskSecret: pskSecret)
+    authenticated.auth.confirmationTag = newState.confirmationTag
+
+    // Nobody outside the group has its membership key, and this message needs none.
+    let message = PublicMessage(content: authenticated.content, auth: authenticated.auth, membershipTag: nil)
+    let group = Group(
+      state: newState, ownLeafIndex: ownLeaf, privateKeys: path.made.privateKeys, schedule: schedule)
+    return OutgoingCommit(
+      message: MLSMessage.publicMessage(message).encoded, welcome: nil, group: group, groupIfLost: nil,
+      changes: next.changes)
+  }
+}
+
+extension GroupInfo {
+  /// The joiner's side of the external init secret (RFC 9420 §8.3).
+  func externalInit(_ suite: CipherSuite) throws(MLSError) -> (kemOutput: [UInt8], initSecret: Secret) {
+    guard let data = extensions.data(of: .externalPub) else { throw .missingExternalPub }
+    let externalPub: ExternalPub
+    do { externalPub = try ExternalPub(decoding: data) } catch { throw .malformed(error) }
+    do {
+      let (kemOutput, secret) = try suite.hpke.setupSenderExport(
+        to: externalPub.publicKey, info: [], exporterContext: KeySchedule.externalInitLabel,
+        count: suite.hash.byteCount)
+      return (kemOutput, secret)
+    } catch {
+      throw .crypto(error)
+    }
+  }
+}
+
+extension EpochSecrets {
+  /// The group's side of the external init secret (RFC 9420 §8.3).
+  func externalInitSecret(_ kemOutput: [UInt8], _ suite: CipherSuite) throws(MLSError) -> Secret {
+    let keyPair = try externalKeyPair(suite)
+    do {
+      return try suite.hpke.setupReceiverExport(
+        kemOutput: kemOutput, with: keyPair, info: [], exporterContext: KeySchedule.externalInitLabel,
+        count: suite.hash.byteCount)
+    } catch {
+      throw .crypto(error)
+    }
+  }
+}

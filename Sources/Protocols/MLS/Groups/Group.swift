@@ -1,0 +1,172 @@
+public import CryptoSuite
+import WireFormat
+
+/// One member's state of an MLS group (RFC 9420).
+///
+/// A value: nothing here changes in place. Whatever moves the group on returns a new value that shares its structure with
+/// the old one; the caller persists the new value's ``archive()`` together with its position in the log, and only then
+/// adopts it. Secrets that a message consumed are gone from the new value, so drop the old one.
+public struct Group: Sendable {
+  var state: PublicState
+  /// The place of this member; it never changes.
+  public let ownLeafIndex: LeafIndex
+  var privateKeys: TreePrivateKeys
+  var secrets: EpochSecrets
+  var secretTree: SecretTree
+  /// In the order received.
+  var pending: [PendingProposal]
+  /// Newest first.
+  var pastEpochs: [PastEpoch]
+  /// Newest first; the current epoch's own is in `secrets`.
+  var resumptionSecrets: [ResumptionSecret]
+  /// A committed ReInit, after which this group is only read.
+  var reInit: ReInit?
+
+  /// The first state of a newcomer or creator.
+  init(state: PublicState, ownLeafIndex: LeafIndex, privateKeys: TreePrivateKeys, schedule: KeySchedule) {
+    self.state = state
+    self.ownLeafIndex = ownLeafIndex
+    self.privateKeys = privateKeys
+    secrets = schedule.secrets
+    secretTree = SecretTree(encryptionSecret: schedule.encryptionSecret, leafCount: state.tree.leafCount)
+    pending = []
+    pastEpochs = []
+    resumptionSecrets = []
+    reInit = nil
+  }
+
+  init(
+    restoring state: PublicState, ownLeafIndex: LeafIndex, privateKeys: TreePrivateKeys, secrets: EpochSecrets,
+    secretTree: SecretTree, pending: [PendingProposal], pastEpochs: [PastEpoch],
+    resumptionSecrets: [ResumptionSecret], reInit: ReInit?
+  ) {
+    self.state = state
+    self.ownLeafIndex = ownLeafIndex
+    self.privateKeys = privateKeys
+    self.secrets = secrets
+    self.secretTree = secretTree
+    self.pending = pending
+    self.pastEpochs = pastEpochs
+    self.resumptionSecrets = resumptionSecrets
+    self.reInit = reInit
+  }
+
+  var suite: CipherSuite { state.suite }
+}
+
+// MARK: - Looking at the group
+
+extension Group {
+  public var groupID: [UInt8] { state.context.groupID }
+  public var epoch: UInt64 { state.context.epoch }
+  public var cipherSuite: CipherSuite { state.suite }
+  /// The extensions of the group context.
+  public var extensions: [Extension] { state.context.extensions }
+  public var groupContext: GroupContext { state.context }
+  public var treeHash: [UInt8] { state.context.treeHash }
+  public var confirmedTranscriptHash: [UInt8] { state.context.confirmedTranscriptHash }
+  public var memberCount: Int { state.tally.memberCount }
+
+  /// All members, in the order of their leaves. Visits the whole tree.
+  public var members: [Member] {
+    state.tree.leaves.map { Member(leafIndex: $0.index, leafNode: $0.node) }
+  }
+
+  public func member(at index: LeafIndex) -> Member? {
+    state.tree.leaf(at: index).map { Member(leafIndex: index, leafNode: $0) }
+  }
+
+  /// The member with this signature key.
+  public func member(withSignatureKey key: [UInt8]) -> Member? {
+    state.tree.leafIndex(ofSignatureKey: key).flatMap { member(at: $0) }
+  }
+
+  /// This member's own leaf.
+  public var ownLeafNode: LeafNode {
+    guard let leafNode = state.tree.leaf(at: ownLeafIndex) else {
+      preconditionFailure("a group value exists only for a member, whose leaf is in the tree")
+    }
+    return leafNode
+  }
+
+  /// Proposals received or sent in this epoch, which wait for a commit.
+  public var pendingProposals: [ReceivedProposal] {
+    pending.map { ReceivedProposal(sender: $0.sender, proposal: $0.proposal, reference: $0.reference) }
+  }
+
+  /// The parameters of the group that replaces this one, once a ReInit was committed.
+  public var successor: ReInit? { reInit }
+
+  /// Equal for all members that are in the same state (RFC 9420 §8.7). May be shown and compared; it reveals nothing.
+  public var epochAuthenticator: [UInt8] { secrets.epochAuthenticator.exposedBytes }
+
+  /// A secret for use outside MLS, bound to this epoch (RFC 9420 §8.5).
+  ///
+  /// - Parameter count: bytes, at most 255 times the hash's length.
+  public func export(label: String, context: [UInt8], count: Int) throws(MLSError) -> Secret {
+    try secrets.export(label: label, context: context, count: count, suite)
+  }
+
+  /// The secret that proves membership in this epoch (RFC 9420 §8.6), for a ``PSKProvider`` of another group.
+  public var resumptionPSK: Secret { secrets.resumptionPSK }
+
+  /// The tree as the `ratchet_tree` extension carries it (RFC 9420 §12.4.3.3).
+  public func exportRatchetTree() -> [UInt8] { state.tree.encodedNodes }
+
+  /// A group info of this epoch, as an ``MLSMessage`` (RFC 9420 §12.4.3).
+  ///
+  /// - Parameters:
+  ///   - includeExternalPub: lets whoever holds the result join by an external commit.
+  ///   - extensions: further ones.
+  public func groupInfo(
+    signer: SigningKey, includeRatchetTree: Bool = true, includeExternalPub: Bool = true,
+    extensions: [Extension] = []
+  ) throws(MLSError) -> [UInt8] {
+    guard signer.publicKey == ownLeafNode.signatureKey else { throw .wrongSigner }
+    let info = try GroupInfo(
+      of: state, secrets: secrets, signer: signer, at: ownLeafIndex, includeRatchetTree: includeRatchetTree,
+      includeExternalPub: includeExternalPub, extensions: extensions)
+    return MLSMessage.groupInfo(info).encoded
+  }
+}
+
+// MARK: - Keys of several epochs
+
+extension Group {
+  /// The secrets of these pre-shared keys, in the same order (RFC 9420 §8.4).
+  func preSharedKeySecret(_ ids: [PreSharedKeyID], _ provider: any PSKProvider) throws(MLSError) -> Secret {
+    var keys: [(id: PreSharedKeyID, secret: Secret)] = []
+    for id in ids {
+      guard let secret = ownResumptionSecret(id) ?? provider.secret(for: id) else { throw .missingPreSharedKey }
+      keys.append((id, secret))
+    }
+    return try PreSharedKeySecret.chain(keys, suite: suite)
+  }
+
+  private func ownResumptionSecret(_ id: PreSharedKeyID) -> Secret? {
+    guard case .resumption(_, let groupID, let epoch) = id.key, groupID == self.groupID else { return nil }
+    if epoch == self.epoch { return secrets.resumptionPSK }
+    return resumptionSecrets.first { $0.epoch == epoch }?.secret
+  }
+
+  /// The group after a commit: the epoch that it ends joins the past ones.
+  func advanced(
+    to state: PublicState, schedule: KeySchedule, privateKeys: TreePrivateKeys,
+    replacedLeaves: [LeafIndex: LeafNode?], reInit: ReInit?
+  ) -> Group {
+    var next = self
+    next.state = state
+    next.privateKeys = privateKeys
+    next.secrets = schedule.secrets
+    next.secretTree = SecretTree(encryptionSecret: schedule.encryptionSecret, leafCount: state.tree.leafCount)
+    next.pending = []
+    let past = PastEpoch(
+      epoch: epoch, groupContext: self.state.contextBytes, replacedLeaves: replacedLeaves,
+      senderDataSecret: secrets.senderDataSecret, secretTree: secretTree)
+    next.pastEpochs = [past] + pastEpochs.prefix(Limits.pastEpochs - 1)
+    let resumption = ResumptionSecret(epoch: epoch, secret: secrets.resumptionPSK)
+    next.resumptionSecrets = [resumption] + resumptionSecrets.prefix(Limits.resumptionEpochs - 1)
+    next.reInit = reInit
+    return next
+  }
+}

@@ -1,0 +1,173 @@
+import CryptoSuite
+import WireFormat
+
+/// A group's state for storage, in two parts that are written together but change at different times.
+///
+/// The secret part holds keys: seal it, and overwrite the old one. Neither part is for anybody else.
+public struct GroupArchive: Sendable, Equatable {
+  /// Tree and context; changes only with a commit.
+  public var publicPart: [UInt8]
+  /// Keys and pending proposals; changes with each message.
+  public var secretPart: [UInt8]
+
+  public init(publicPart: [UInt8], secretPart: [UInt8]) {
+    self.publicPart = publicPart
+    self.secretPart = secretPart
+  }
+
+  /// The layout that this version writes and reads.
+  static let version: UInt8 = 1
+}
+
+extension Group {
+  /// The state for storage.
+  public func archive() -> GroupArchive {
+    var publicPart = ByteWriter()
+    publicPart.write(GroupArchive.version)
+    suite.encode(into: &publicPart)
+    state.context.encode(into: &publicPart)
+    publicPart.writeVector(state.confirmationTag)
+    ownLeafIndex.encode(into: &publicPart)
+    publicPart.writeOptional(reInit)
+    publicPart.write(UInt8(truncatingIfNeeded: pastEpochs.count))
+    for past in pastEpochs { past.encodePublic(into: &publicPart) }
+    publicPart.writeBytes(state.tree.encodedNodes)
+
+    var secretPart = ByteWriter()
+    secretPart.write(GroupArchive.version)
+    // Ties this part to its public part: equal tags mean equal history.
+    secretPart.writeVector(state.confirmationTag)
+    secrets.encode(into: &secretPart)
+    secretTree.encode(into: &secretPart)
+    privateKeys.encode(into: &secretPart)
+    secretPart.writeList(pending)
+    secretPart.writeList(resumptionSecrets)
+    for past in pastEpochs { past.encodeSecret(into: &secretPart) }
+    return GroupArchive(publicPart: publicPart.bytes, secretPart: secretPart.bytes)
+  }
+
+  /// Restores a saved state.
+  ///
+  /// - Throws: `.invalidArchive` for another version, parts of different states, and any damage that shows.
+  public init(restoring archive: GroupArchive) throws(MLSError) {
+    do {
+      var publicReader = ByteReader(archive.publicPart.span)
+      let publicPart = try PublicPart(from: &publicReader)
+      try publicReader.finish()
+      var secretReader = ByteReader(archive.secretPart.span)
+      let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
+      try secretReader.finish()
+      guard publicPart.confirmationTag == secretPart.confirmationTag else { throw MLSError.invalidArchive }
+      self.init(
+        restoring: try publicPart.state(), ownLeafIndex: publicPart.ownLeafIndex,
+        privateKeys: secretPart.privateKeys, secrets: secretPart.secrets, secretTree: secretPart.secretTree,
+        pending: secretPart.pending, pastEpochs: secretPart.pastEpochs,
+        resumptionSecrets: secretPart.resumptionSecrets, reInit: publicPart.reInit)
+    } catch {
+      throw .invalidArchive
+    }
+    guard state.tree.leaf(at: ownLeafIndex) != nil else { throw .invalidArchive }
+  }
+}
+
+private struct PublicPart: WireDecodable {
+  struct Past {
+    var epoch: UInt64
+    var groupContext: [UInt8]
+    var replacedLeaves: [ReplacedLeaf]
+  }
+
+  var suite: CipherSuite
+  var context: GroupContext
+  var confirmationTag: [UInt8]
+  var ownLeafIndex: LeafIndex
+  var reInit: ReInit?
+  var past: [Past]
+  var tree: [UInt8]
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    try reader.expectArchiveVersion()
+    suite = try CipherSuite(from: &reader)
+    context = try GroupContext(from: &reader)
+    confirmationTag = try reader.readVector()
+    ownLeafIndex = try LeafIndex(from: &reader)
+    reInit = try reader.readOptional()
+    past = []
+    let count = try reader.readUInt8()
+    guard count <= Limits.pastEpochs else { throw .invalidValue(UInt64(count)) }
+    for _ in 0..<count {
+      let epoch = try reader.readUInt64()
+      let groupContext = try reader.readVector()
+      past.append(
+        Past(epoch: epoch, groupContext: groupContext, replacedLeaves: try reader.readList(maxCount: Limits.maxLeafCount)))
+    }
+    tree = reader.readRemaining()
+  }
+
+  func state() throws(MLSError) -> PublicState {
+    var tree = try RatchetTree(decoding: tree, suite: suite)
+    guard context.cipherSuite == suite.rawValue, tree.treeHash() == context.treeHash else { throw .invalidArchive }
+    var tally = MemberTally()
+    for leaf in tree.leaves { tally.add(leaf.node) }
+    return PublicState(suite: suite, context: context, tree: tree, tally: tally, confirmationTag: confirmationTag)
+  }
+}
+
+private struct SecretPart {
+  var confirmationTag: [UInt8]
+  var secrets: EpochSecrets
+  var secretTree: SecretTree
+  var privateKeys: TreePrivateKeys
+  var pending: [PendingProposal]
+  var resumptionSecrets: [ResumptionSecret]
+  var pastEpochs: [PastEpoch]
+
+  init(from reader: inout ByteReader, past: [PublicPart.Past]) throws(WireError) {
+    try reader.expectArchiveVersion()
+    confirmationTag = try reader.readVector()
+    secrets = try EpochSecrets(from: &reader)
+    secretTree = try SecretTree(from: &reader)
+    privateKeys = try TreePrivateKeys(from: &reader)
+    pending = try reader.readList(maxCount: Limits.maxPendingProposals)
+    resumptionSecrets = try reader.readList(maxCount: Limits.resumptionEpochs)
+    pastEpochs = []
+    for item in past {
+      let senderDataSecret = Secret(try reader.readVector())
+      let secretTree = try SecretTree(from: &reader)
+      let replaced = item.replacedLeaves.map { ($0.index, $0.leafNode) }
+      pastEpochs.append(
+        PastEpoch(
+          epoch: item.epoch, groupContext: item.groupContext,
+          replacedLeaves: Dictionary(replaced, uniquingKeysWith: { first, _ in first }),
+          senderDataSecret: senderDataSecret, secretTree: secretTree))
+    }
+  }
+}
+
+extension EpochSecrets: WireCodable {
+  func encode(into writer: inout ByteWriter) {
+    for secret in [
+      senderDataSecret, exporterSecret, externalSecret, confirmationKey, membershipKey, resumptionPSK,
+      epochAuthenticator, initSecret,
+    ] { writer.writeVector(secret.exposedBytes) }
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    senderDataSecret = Secret(try reader.readVector())
+    exporterSecret = Secret(try reader.readVector())
+    externalSecret = Secret(try reader.readVector())
+    confirmationKey = Secret(try reader.readVector())
+    membershipKey = Secret(try reader.readVector())
+    resumptionPSK = Secret(try reader.readVector())
+    epochAuthenticator = Secret(try reader.readVector())
+    initSecret = Secret(try reader.readVector())
+  }
+}
+
+extension ByteReader {
+  @_lifetime(self: copy self)
+  fileprivate mutating func expectArchiveVersion() throws(WireError) {
+    let version = try readUInt8()
+    guard version == GroupArchive.version else { throw .invalidValue(UInt64(version)) }
+  }
+}

@@ -1,0 +1,144 @@
+import CryptoSuite
+import WireFormat
+
+/// A group that one was welcomed into.
+public struct JoinedGroup: Sendable {
+  public let group: Group
+  /// Of the group info, among them whatever the application sent along.
+  public let groupInfoExtensions: [Extension]
+  /// Who signed the group info; usually the committer who added us.
+  public let signerLeaf: LeafIndex
+  public let preSharedKeys: [PreSharedKeyID]
+}
+
+extension Group {
+  /// Joins by a Welcome (RFC 9420 §12.4.3.1).
+  ///
+  /// The caller checks beforehand or afterwards that it is not in a group of this id already.
+  ///
+  /// - Parameters:
+  ///   - welcome: an ``MLSMessage``.
+  ///   - keyPackage: the package that it answers; delete it afterwards unless it is a last resort.
+  ///   - ratchetTree: needed when the group info does not carry the tree.
+  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, and every refusal of RFC 9420.
+  public static func join(
+    welcome: [UInt8], keyPackage: KeyPackageBundle, ratchetTree: [UInt8]? = nil,
+    psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+  ) throws(MLSError) -> JoinedGroup {
+    guard case .welcome(let welcome) = try MLSMessage.decode(welcome) else { throw .unexpectedMessage }
+    return try join(welcome, keyPackage: keyPackage, ratchetTree: ratchetTree, psks: psks, validator: validator)
+  }
+
+  static func join(
+    _ welcome: Welcome, keyPackage: KeyPackageBundle, ratchetTree: [UInt8]?, psks: any PSKProvider,
+    validator: any CredentialValidator
+  ) throws(MLSError) -> JoinedGroup {
+    let suite = keyPackage.cipherSuite
+    guard welcome.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(welcome.cipherSuite) }
+    let secrets = try welcome.groupSecrets(for: keyPackage)
+    let pskSecret = try preSharedKeySecret(secrets.preSharedKeys, psks, suite: suite)
+    let info = try welcome.groupInfo(joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, suite: suite)
+
+    let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator)
+    let leafNode = keyPackage.keyPackage.leafNode
+    guard let ownLeaf = state.tree.leafIndex(ofSignatureKey: leafNode.signatureKey),
+      state.tree.leaf(at: ownLeaf) == leafNode
+    else { throw .invalidTree(.ownLeafMissing) }
+    let keys = try state.tree.privateKeys(
+      joiningAs: ownLeaf, leafKey: keyPackage.leafKey, pathSecret: secrets.pathSecret, sharedWith: info.signer)
+
+    let schedule = KeySchedule(
+      joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, groupContext: state.contextBytes, suite: suite)
+    let tag = schedule.secrets.confirmationTag(state.context.confirmedTranscriptHash, suite)
+    guard constantTimeEquals(tag, info.confirmationTag) else { throw .mismatch(.confirmationTag) }
+    let group = Group(state: state, ownLeafIndex: ownLeaf, privateKeys: keys, schedule: schedule)
+    return JoinedGroup(
+      group: group, groupInfoExtensions: info.extensions, signerLeaf: info.signer,
+      preSharedKeys: secrets.preSharedKeys)
+  }
+
+  /// As the method of a member, for somebody who has no epoch of this group yet.
+  static func preSharedKeySecret(
+    _ ids: [PreSharedKeyID], _ provider: any PSKProvider, suite: CipherSuite
+  ) throws(MLSError) -> Secret {
+    var keys: [(id: PreSharedKeyID, secret: Secret)] = []
+    for id in ids {
+      guard id.nonce.count == suite.hash.byteCount else { throw .invalidProposals(.preSharedKeyNonce) }
+      if case .resumption(let usage, _, _) = id.key {
+        switch usage {
+        case .application: break
+        case .reinit: throw .unsupported(.reInit)
+        case .branch: throw .unsupported(.branch)
+        }
+      }
+      guard let secret = provider.secret(for: id) else { throw .missingPreSharedKey }
+      keys.append((id, secret))
+    }
+    return try PreSharedKeySecret.chain(keys, suite: suite)
+  }
+}
+
+extension Welcome {
+  /// Opens the secrets that this Welcome holds for a key package.
+  func groupSecrets(for keyPackage: KeyPackageBundle) throws(MLSError) -> GroupSecrets {
+    let reference = keyPackage.reference
+    guard let entry = secrets.first(where: { $0.newMember == reference }) else { throw .notForThisKeyPackage }
+    let plaintext: [UInt8]
+    do {
+      plaintext = try keyPackage.cipherSuite.decryptWithLabel(
+        keyPair: keyPackage.initKey, label: "Welcome", context: encryptedGroupInfo,
+        ciphertext: entry.encryptedGroupSecrets)
+    } catch {
+      throw .crypto(error)
+    }
+    do { return try GroupSecrets(decoding: plaintext) } catch { throw .malformed(error) }
+  }
+
+  /// Opens the group info; its signature is still to be checked.
+  func groupInfo(joinerSecret: Secret, pskSecret: Secret, suite: CipherSuite) throws(MLSError) -> GroupInfo {
+    let key = WelcomeKey(joinerSecret: joinerSecret, pskSecret: pskSecret, suite: suite)
+    let plaintext: [UInt8]
+    do {
+      plaintext = try suite.aead.open(encryptedGroupInfo, key: key.key, nonce: key.nonce, aad: [])
+    } catch {
+      throw .crypto(error)
+    }
+    do { return try GroupInfo(decoding: plaintext) } catch { throw .malformed(error) }
+  }
+
+  /// Encrypts a new epoch to the members that a commit adds (RFC 9420 §12.4.3.1).
+  ///
+  /// - Parameter newMembers: each key package with the path secret its owner is to learn, if the commit has a path.
+  init(
+    _ info: GroupInfo, newMembers: [(keyPackage: KeyPackage, pathSecret: Secret?)], schedule: KeySchedule,
+    preSharedKeys: [PreSharedKeyID], suite: CipherSuite
+  ) throws(MLSError) {
+    let key = WelcomeKey(welcomeSecret: schedule.welcomeSecret, suite: suite)
+    do {
+      let sealed = try suite.aead.seal(info.encoded, key: key.key, nonce: key.nonce, aad: [])
+      var secrets: [EncryptedGroupSecrets] = []
+      secrets.reserveCapacity(newMembers.count)
+      for (keyPackage, pathSecret) in newMembers {
+        let plaintext = GroupSecrets(
+          joinerSecret: schedule.joinerSecret, pathSecret: pathSecret, preSharedKeys: preSharedKeys)
+        let ciphertext = try suite.encryptWithLabel(
+          publicKey: keyPackage.initKey, label: "Welcome", context: sealed, plaintext: plaintext.encoded)
+        secrets.append(
+          EncryptedGroupSecrets(newMember: keyPackage.reference(suite), encryptedGroupSecrets: ciphertext))
+      }
+      self.init(cipherSuite: suite.rawValue, secrets: secrets, encryptedGroupInfo: sealed)
+    } catch {
+      throw .crypto(error)
+    }
+  }
+}
+
+extension MLSMessage {
+  /// Reads one message that fills `bytes` exactly.
+  static func decode(_ bytes: [UInt8]) throws(MLSError) -> MLSMessage {
+    guard bytes.count <= Limits.maxMessageByteCount else {
+      throw .malformed(.lengthOverLimit(length: bytes.count, limit: Limits.maxMessageByteCount))
+    }
+    do { return try MLSMessage(decoding: bytes) } catch { throw .malformed(error) }
+  }
+}

@@ -1,0 +1,43 @@
+/// How many members support or use what, so that a commit is checked against all members without visiting them
+/// (RFC 9420 §7.3 on credentials, §11.1 on capabilities, §12.2 on proposals).
+struct MemberTally: Sendable {
+  private(set) var memberCount = 0
+  private var credentialsInUse: [CredentialType: Int] = [:]
+  private var credentials: [CredentialType: Int] = [:]
+  private var extensions: [ExtensionType: Int] = [:]
+  private var proposals: [ProposalType: Int] = [:]
+
+  mutating func add(_ leaf: LeafNode) { count(leaf, by: 1) }
+  mutating func remove(_ leaf: LeafNode) { count(leaf, by: -1) }
+
+  private mutating func count(_ leaf: LeafNode, by step: Int) {
+    memberCount += step
+    MemberTally.count([leaf.credential.type], by: step, in: &credentialsInUse)
+    MemberTally.count(leaf.capabilities.credentials, by: step, in: &credentials)
+    MemberTally.count(leaf.capabilities.extensions, by: step, in: &extensions)
+    MemberTally.count(leaf.capabilities.proposals, by: step, in: &proposals)
+  }
+
+  /// Counts each type once, however often a leaf lists it.
+  private static func count<Code: CodePoint>(_ codes: [Code], by step: Int, in counts: inout [Code: Int]) {
+    for (index, code) in codes.enumerated() where !codes[..<index].contains(code) {
+      let count = counts[code, default: 0] + step
+      counts[code] = count == 0 ? nil : count
+    }
+  }
+
+  func allSupport(_ type: CredentialType) -> Bool { credentials[type, default: 0] == memberCount }
+  func allSupport(_ type: ExtensionType) -> Bool { type.isDefault || extensions[type, default: 0] == memberCount }
+  func allSupport(_ type: ProposalType) -> Bool { type.isDefault || proposals[type, default: 0] == memberCount }
+
+  func allSupport(_ required: RequiredCapabilities) -> Bool {
+    required.extensionTypes.allSatisfy { allSupport($0) }
+      && required.proposalTypes.allSatisfy { allSupport($0) }
+      && required.credentialTypes.allSatisfy { allSupport($0) }
+  }
+
+  /// Whether a member with these capabilities understands every credential now in use.
+  func credentialsInUse(areSupportedBy capabilities: Capabilities) -> Bool {
+    credentialsInUse.keys.allSatisfy { capabilities.supports($0) }
+  }
+}

@@ -1,0 +1,84 @@
+public import CryptoSuite
+import WireFormat
+
+extension Group {
+  /// Encrypts application data to the group (RFC 9420 §15).
+  ///
+  /// - Parameters:
+  ///   - padding: zero bytes added before encryption.
+  ///   - signer: the key of one's own leaf.
+  /// - Returns: an ``MLSMessage``, and the state without the key it used. Persist the state before sending.
+  /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit.
+  public func protect(
+    _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
+  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+    guard pending.isEmpty else { throw .pendingProposals }
+    let sent = try send(
+      .application(plaintext), authenticatedData: authenticatedData, encrypt: true, padding: padding, signer: signer)
+    return (sent.message, sent.group)
+  }
+
+  /// Sends a proposal to the group for a later commit (RFC 9420 §12.1).
+  ///
+  /// - Throws: `.invalidPlan` for an Update, which ``proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)``
+  ///   makes, and for an ExternalInit.
+  public func propose(
+    _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
+    padding: Int = 0
+  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+    switch proposal {
+    case .update, .externalInit: throw .invalidPlan
+    default: break
+    }
+    return try propose(
+      proposal, leafKey: nil, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
+  }
+
+  /// Proposes a new leaf of one's own, with a fresh key (RFC 9420 §12.1.2). Somebody else must commit it.
+  ///
+  /// - Parameters:
+  ///   - leaf: its new content; nil keeps it.
+  ///   - newSigner: a new signature key, in force once committed.
+  public func proposeUpdate(
+    leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
+    authenticatedData: [UInt8] = [], padding: Int = 0
+  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+    let leafKey = suite.hpke.generateKeyPair()
+    let leafNode = try LeafNode(
+      encryptionKey: leafKey.publicKey, parameters: leaf ?? LeafParameters(ownLeafNode), source: .update,
+      groupID: groupID, leafIndex: ownLeafIndex, signer: newSigner ?? signer, suite: suite)
+    return try propose(
+      .update(leafNode), leafKey: leafKey, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData,
+      padding: padding)
+  }
+
+  private func propose(
+    _ proposal: Proposal, leafKey: HPKEKeyPair?, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
+    padding: Int
+  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+    guard pending.count < Limits.maxPendingProposals else { throw .tooManyProposals }
+    let sent = try send(
+      .proposal(proposal), authenticatedData: authenticatedData, encrypt: encrypt, padding: padding, signer: signer)
+    var group = sent.group
+    group.pending.append(
+      PendingProposal(
+        reference: sent.authenticated.proposalRef(suite), proposal: proposal, sender: .member(ownLeafIndex),
+        leafKey: leafKey))
+    return (sent.message, group)
+  }
+
+  private func send(
+    _ body: FramedContent.Body, authenticatedData: [UInt8], encrypt: Bool, padding: Int, signer: SigningKey
+  ) throws(MLSError) -> (message: [UInt8], group: Group, authenticated: AuthenticatedContent) {
+    guard reInit == nil else { throw .groupEnded }
+    guard signer.publicKey == ownLeafNode.signatureKey else { throw .wrongSigner }
+    let content = FramedContent(
+      groupID: groupID, epoch: epoch, sender: .member(ownLeafIndex), authenticatedData: authenticatedData, body: body)
+    let authenticated = try content.sign(
+      format: encrypt ? .privateMessage : .publicMessage, groupContext: state.contextBytes, signer: signer,
+      suite: suite)
+    var next = self
+    let message = try next.protect(authenticated, encrypt: encrypt, padding: padding)
+    return (message, next, authenticated)
+  }
+}

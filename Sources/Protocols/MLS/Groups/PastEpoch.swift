@@ -1,0 +1,96 @@
+import CryptoSuite
+import WireFormat
+
+/// What is kept of an epoch that a commit ended, to read the messages that were still under way.
+struct PastEpoch: Sendable {
+  let epoch: UInt64
+  let groupContext: [UInt8]
+  /// The leaves that the commit ending this epoch changed, as they were; all others are found in a later epoch.
+  let replacedLeaves: [LeafIndex: LeafNode?]
+  let senderDataSecret: Secret
+  var secretTree: SecretTree
+}
+
+/// The secret by which a past epoch can be proven to others who were there (RFC 9420 §8.6).
+struct ResumptionSecret: Sendable {
+  let epoch: UInt64
+  let secret: Secret
+}
+
+/// A proposal that waits for a commit.
+struct PendingProposal: Sendable {
+  let reference: ProposalRef
+  let proposal: Proposal
+  let sender: Sender
+  /// The private key of one's own Update.
+  let leafKey: HPKEKeyPair?
+}
+
+// MARK: - Saved state
+
+extension PastEpoch {
+  func encodePublic(into writer: inout ByteWriter) {
+    writer.write(epoch)
+    writer.writeVector(groupContext)
+    writer.writeList(replacedLeaves.sorted { $0.key < $1.key }.map(ReplacedLeaf.init))
+  }
+
+  func encodeSecret(into writer: inout ByteWriter) {
+    writer.writeVector(senderDataSecret.exposedBytes)
+    secretTree.encode(into: &writer)
+  }
+}
+
+/// One entry of ``PastEpoch/replacedLeaves``.
+struct ReplacedLeaf: WireCodable {
+  var index: LeafIndex
+  var leafNode: LeafNode?
+
+  init(_ element: (key: LeafIndex, value: LeafNode?)) {
+    index = element.key
+    leafNode = element.value
+  }
+
+  func encode(into writer: inout ByteWriter) {
+    index.encode(into: &writer)
+    writer.writeOptional(leafNode)
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    index = try LeafIndex(from: &reader)
+    leafNode = try reader.readOptional()
+  }
+}
+
+extension ResumptionSecret: WireCodable {
+  func encode(into writer: inout ByteWriter) {
+    writer.write(epoch)
+    writer.writeVector(secret.exposedBytes)
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    epoch = try reader.readUInt64()
+    secret = Secret(try reader.readVector())
+  }
+}
+
+extension PendingProposal: WireCodable {
+  func encode(into writer: inout ByteWriter) {
+    reference.encode(into: &writer)
+    proposal.encode(into: &writer)
+    sender.encode(into: &writer)
+    writer.writeOptional(leafKey.map { OpaqueVector($0.privateKey.exposedBytes) })
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    reference = try ProposalRef(from: &reader)
+    proposal = try Proposal(from: &reader)
+    sender = try Sender(from: &reader)
+    let privateKey = try reader.readOptional(of: OpaqueVector.self)
+    if let privateKey, case .update(let leafNode) = proposal {
+      leafKey = HPKEKeyPair(privateKey: Secret(privateKey.bytes), publicKey: leafNode.encryptionKey)
+    } else {
+      leafKey = nil
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import CryptoSuite
+import WireFormat
+
+extension Group {
+  /// Decrypts, verifies and applies one message (RFC 9420 §6, §12). This value stays as it is.
+  ///
+  /// - Parameter message: an ``MLSMessage`` of this group.
+  /// - Throws: `.ownMessage` for one's own, whose effect is known from sending it; `.futureEpoch` proves that a commit was
+  ///   missed; every other refusal means that the message is to be dropped.
+  public func process(
+    _ message: [UInt8], psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+  ) throws(MLSError) -> Received {
+    switch try MLSMessage.decode(message) {
+    case .publicMessage(let message):
+      let verified = try receive(message)
+      return try apply(verified, psks: psks, validator: validator)
+    case .privateMessage(let message):
+      try checkAddress(groupID: message.groupID, epoch: message.epoch)
+      if message.epoch == epoch {
+        var next = self
+        let verified = try next.receive(message)
+        return try next.apply(verified, psks: psks, validator: validator)
+      }
+      return try receiveLate(message)
+    case .welcome, .groupInfo, .keyPackage: throw .unexpectedMessage
+    }
+  }
+
+  private func checkAddress(groupID: [UInt8], epoch: UInt64) throws(MLSError) {
+    guard groupID == self.groupID else { throw .wrongGroup }
+    guard epoch <= self.epoch else { throw .futureEpoch(epoch) }
+  }
+
+  private func receive(_ message: PublicMessage) throws(MLSError) -> VerifiedContent {
+    try checkAddress(groupID: message.content.groupID, epoch: message.content.epoch)
+    guard message.content.epoch == epoch else { throw .pastEpoch(message.content.epoch) }
+    let authenticated = try message.unprotected(
+      membershipKey: secrets.membershipKey, groupContext: state.contextBytes, suite: suite)
+    if message.content.sender == .member(ownLeafIndex) { throw .ownMessage }
+    let key = try signatureKey(of: message.content)
+    return try authenticated.verified(publicKey: key, groupContext: state.contextBytes, suite: suite)
+  }
+
+  /// The key that must have signed content of this epoch (RFC 9420 §6.1).
+  private func signatureKey(of content: FramedContent) throws(MLSError) -> [UInt8] {
+    switch (content.sender, content.body) {
+    case (.member(let leaf), _):
+      guard let leafNode = state.tree.leaf(at: leaf) else { throw .invalidSender }
+      return leafNode.signatureKey
+    case (.external(let index), .proposal(let proposal)):
+      try ProposalList.checkSender(of: proposal.type, content.sender, committer: nil)
+      let senders = try extensions.externalSenders()
+      guard index < UInt32(clamping: senders.count) else { throw .invalidSender }
+      return senders[Int(index)].signatureKey
+    case (.newMemberProposal, .proposal(.add(let keyPackage))): return keyPackage.leafNode.signatureKey
+    case (.newMemberCommit, .commit(let commit)):
+      guard let path = commit.path else { throw .invalidProposals(.pathMissing) }
+      return path.leafNode.signatureKey
+    default: throw .invalidSender
+    }
+  }
+
+  private mutating func receive(_ message: PrivateMessage) throws(MLSError) -> VerifiedContent {
+    let senderData = try message.senderData(secrets.senderDataSecret, suite)
+    guard let leafNode = state.tree.leaf(at: senderData.leafIndex) else { throw .invalidSender }
+    guard senderData.leafIndex != ownLeafIndex else { throw .ownMessage }
+    let key = try secretTree.take(senderData.leafIndex, message.contentType, senderData.generation, suite)
+    return try message.unprotected(senderData, key: key, suite: suite)
+      .verified(publicKey: leafNode.signatureKey, groupContext: state.contextBytes, suite: suite)
+  }
+
+  /// Application data of an epoch that has ended. Proposals and commits of it mean nothing any more.
+  private func receiveLate(_ message: PrivateMessage) throws(MLSError) -> Received {
+    guard message.contentType == .application,
+      let position = pastEpochs.firstIndex(where: { $0.epoch == message.epoch })
+    else { throw .pastEpoch(message.epoch) }
+    var next = self
+    let past = pastEpochs[position]
+    let senderData = try message.senderData(past.senderDataSecret, suite)
+    guard let leafNode = leaf(senderData.leafIndex, atPastEpoch: position) else { throw .invalidSender }
+    guard senderData.leafIndex != ownLeafIndex else { throw .ownMessage }
+    let key = try next.pastEpochs[position].secretTree.take(
+      senderData.leafIndex, .application, senderData.generation, suite)
+    let verified = try message.unprotected(senderData, key: key, suite: suite)
+      .verified(publicKey: leafNode.signatureKey, groupContext: past.groupContext, suite: suite)
+    return .application(try ApplicationMessage(verified, from: senderData.leafIndex, leafNode), next)
+  }
+
+  /// A leaf as it was before the commits that ended this past epoch and those after it.
+  private func leaf(_ index: LeafIndex, atPastEpoch position: Int) -> LeafNode? {
+    for past in pastEpochs[...position].reversed() {
+      if let replaced = past.replacedLeaves[index] { return replaced }
+    }
+    return state.tree.leaf(at: index)
+  }
+
+  private func apply(
+    _ verified: VerifiedContent, psks: any PSKProvider, validator: any CredentialValidator
+  ) throws(MLSError) -> Received {
+    switch verified.content.body {
+    case .application:
+      guard case .member(let leaf) = verified.content.sender, let leafNode = state.tree.leaf(at: leaf) else {
+        throw .invalidSender
+      }
+      return .application(try ApplicationMessage(verified, from: leaf, leafNode), self)
+    case .proposal(let proposal):
+      guard reInit == nil else { throw .groupEnded }
+      let (received, group) = try keep(proposal, verified)
+      return .proposal(received, group)
+    case .commit(let commit):
+      guard reInit == nil else { throw .groupEnded }
+      return .commit(try process(commit, verified, psks: psks, validator: validator))
+    }
+  }
+
+  private func keep(
+    _ proposal: Proposal, _ verified: VerifiedContent
+  ) throws(MLSError) -> (ReceivedProposal, Group) {
+    let sender = verified.content.sender
+    try ProposalList.checkSender(of: proposal.type, sender, committer: nil)
+    let reference = verified.authenticated.proposalRef(suite)
+    let received = ReceivedProposal(sender: sender, proposal: proposal, reference: reference)
+    // A public message can come twice; it is the same proposal.
+    guard !pending.contains(where: { $0.reference == reference }) else { return (received, self) }
+    guard pending.count < Limits.maxPendingProposals else { throw .tooManyProposals }
+    var next = self
+    next.pending.append(
+      PendingProposal(reference: reference, proposal: proposal, sender: sender, leafKey: nil))
+    return (received, next)
+  }
+}
+
+extension ApplicationMessage {
+  init(_ verified: VerifiedContent, from sender: LeafIndex, _ leafNode: LeafNode) throws(MLSError) {
+    guard case .application(let plaintext) = verified.content.body else { throw .invalidFraming }
+    self.init(
+      sender: sender, epoch: verified.content.epoch, plaintext: plaintext,
+      authenticatedData: verified.content.authenticatedData, senderLeafNode: leafNode)
+  }
+}

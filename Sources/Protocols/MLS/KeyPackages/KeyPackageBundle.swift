@@ -1,0 +1,106 @@
+public import CryptoSuite
+public import WireFormat
+
+/// A key package with the private keys that belong to it. Single use: delete it once a Welcome was joined with it, unless
+/// it is a last resort.
+public struct KeyPackageBundle: Sendable, Equatable {
+  public let cipherSuite: CipherSuite
+  public let keyPackage: KeyPackage
+  /// Opens the Welcome.
+  public let initKey: HPKEKeyPair
+  /// The key of the leaf.
+  public let leafKey: HPKEKeyPair
+
+  /// A key package of one's own with its private keys.
+  ///
+  /// - Throws: `.invalidKeyPackage` when keys and package do not belong together.
+  public init(
+    cipherSuite: CipherSuite, keyPackage: KeyPackage, initKey: HPKEKeyPair, leafKey: HPKEKeyPair
+  ) throws(MLSError) {
+    guard keyPackage.cipherSuite == cipherSuite.rawValue else { throw .unsupportedCipherSuite(keyPackage.cipherSuite) }
+    guard keyPackage.initKey == initKey.publicKey, keyPackage.leafNode.encryptionKey == leafKey.publicKey else {
+      throw .invalidKeyPackage(.initKey)
+    }
+    self.cipherSuite = cipherSuite
+    self.keyPackage = keyPackage
+    self.initKey = initKey
+    self.leafKey = leafKey
+  }
+
+  /// Makes and signs a key package (RFC 9420 §10).
+  ///
+  /// - Parameters:
+  ///   - lifetime: when others may add this package to a group.
+  ///   - lastResort: marks the package as usable more than once.
+  ///   - extensions: of the package, beside the mark.
+  public static func generate(
+    cipherSuite: CipherSuite, leaf: LeafParameters, lifetime: Lifetime, lastResort: Bool = false,
+    extensions: [Extension] = [], signer: SigningKey, random: any RandomSource = SystemRandom()
+  ) throws(MLSError) -> KeyPackageBundle {
+    var leaf = leaf
+    var extensions = extensions
+    if lastResort, extensions.data(of: .lastResort) == nil {
+      extensions.append(Extension(type: .lastResort, data: []))
+    }
+    // RFC 9420 §10: what a key package or its leaf carries, its capabilities list.
+    for type in extensions.map(\.type) where !leaf.capabilities.supports(type) {
+      leaf.capabilities.extensions.append(type)
+    }
+    guard extensions.hasDistinctTypes, leaf.extensions.hasDistinctTypes else { throw .invalidExtensions }
+    let initKey = cipherSuite.hpke.generateKeyPair(using: random)
+    let leafKey = cipherSuite.hpke.generateKeyPair(using: random)
+    let leafNode = try LeafNode(
+      encryptionKey: leafKey.publicKey, parameters: leaf, source: .keyPackage(lifetime), groupID: [],
+      leafIndex: LeafIndex(0), signer: signer, suite: cipherSuite)
+    var keyPackage = KeyPackage(
+      cipherSuite: cipherSuite.rawValue, initKey: initKey.publicKey, leafNode: leafNode, extensions: extensions,
+      signature: [])
+    do {
+      keyPackage.signature = try cipherSuite.signWithLabel(
+        signer, label: "KeyPackageTBS", content: keyPackage.toBeSigned)
+    } catch {
+      throw .crypto(error)
+    }
+    return try KeyPackageBundle(cipherSuite: cipherSuite, keyPackage: keyPackage, initKey: initKey, leafKey: leafKey)
+  }
+
+  /// The name by which a Welcome finds this package.
+  public var reference: KeyPackageRef { keyPackage.reference(cipherSuite) }
+}
+
+// MARK: - Saved state
+
+extension KeyPackageBundle: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    cipherSuite.encode(into: &writer)
+    keyPackage.encode(into: &writer)
+    writer.writeVector(initKey.privateKey.exposedBytes)
+    writer.writeVector(leafKey.privateKey.exposedBytes)
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    cipherSuite = try CipherSuite(from: &reader)
+    keyPackage = try KeyPackage(from: &reader)
+    initKey = HPKEKeyPair(privateKey: Secret(try reader.readVector()), publicKey: keyPackage.initKey)
+    leafKey = HPKEKeyPair(privateKey: Secret(try reader.readVector()), publicKey: keyPackage.leafNode.encryptionKey)
+  }
+}
+
+/// Saved state names a suite by its number and whether it is X-Wing, which has no number of its own.
+extension CipherSuite: WireCodable {
+  public func encode(into writer: inout ByteWriter) {
+    writer.write(rawValue)
+    writer.write(UInt8(hpke.kem == .xWing ? 1 : 0))
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    let number = try reader.readUInt16()
+    switch try reader.readUInt8() {
+    case 0:
+      guard let suite = CipherSuite(rawValue: number) else { throw .invalidValue(UInt64(number)) }
+      self = suite
+    case 1: self = .xWing(number: number)
+    case let other: throw .invalidValue(UInt64(other))
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import CryptoSuite
+import WireFormat
+
+/// Where a leaf node was found, which decides what its source must be (RFC 9420 §7.3).
+enum LeafNodePlace: Sendable {
+  case keyPackage
+  case update
+  case commit
+  /// In the tree of a group that one joins; every source is possible.
+  case tree
+}
+
+/// What a group asks of a leaf (RFC 9420 §7.3, §11.1, §13.4).
+struct LeafRequirements: Sendable {
+  let suite: CipherSuite
+  let groupID: [UInt8]
+  private let extensionTypes: [ExtensionType]
+  private let required: RequiredCapabilities
+
+  /// - Parameter extensions: those of the group context that the leaf will live under.
+  /// - Throws: `.malformed` or `.invalidExtensions` when they are themselves broken.
+  init(suite: CipherSuite, groupID: [UInt8], extensions: [Extension]) throws(MLSError) {
+    self.suite = suite
+    self.groupID = groupID
+    guard extensions.hasDistinctTypes else { throw .invalidExtensions }
+    extensionTypes = extensions.map(\.type)
+    required = try extensions.requiredCapabilities() ?? RequiredCapabilities()
+  }
+
+  /// Checks one leaf by itself: keys, signature, capabilities, credential.
+  ///
+  /// - Parameter checksSignature: false where the caller has checked all signatures of a tree already.
+  func check(
+    _ leaf: LeafNode, at index: LeafIndex, in place: LeafNodePlace, checksSignature: Bool = true,
+    validator: any CredentialValidator
+  ) throws(MLSError) {
+    switch (place, leaf.source) {
+    case (.keyPackage, .keyPackage), (.update, .update), (.commit, .commit), (.tree, _): break
+    default: throw .invalidLeafNode(.source)
+    }
+    guard suite.hpke.isValidPublicKey(leaf.encryptionKey) else { throw .invalidLeafNode(.invalidKey) }
+    let capabilities = leaf.capabilities
+    guard capabilities.versions.contains(.mls10), capabilities.cipherSuites.contains(suite.rawValue) else {
+      throw .invalidLeafNode(.versionOrSuiteNotInCapabilities)
+    }
+    guard leaf.extensions.hasDistinctTypes else { throw .invalidExtensions }
+    guard leaf.extensions.allSatisfy({ capabilities.supports($0.type) }) else {
+      throw .invalidLeafNode(.extensionNotInCapabilities)
+    }
+    guard capabilities.supports(leaf.credential.type) else { throw .invalidLeafNode(.credentialTypeNotSupported) }
+    guard capabilities.supports(required) else { throw .invalidLeafNode(.requiredCapabilities) }
+    guard extensionTypes.allSatisfy({ capabilities.supports($0) }) else {
+      throw .invalidLeafNode(.groupExtensionNotSupported)
+    }
+    if case .keyPackage(let lifetime) = leaf.source, lifetime.notBefore > lifetime.notAfter {
+      throw .invalidLeafNode(.lifetime)
+    }
+    if checksSignature {
+      let isValid = suite.verifyWithLabel(
+        publicKey: leaf.signatureKey, label: "LeafNodeTBS",
+        content: leaf.toBeSigned(groupID: groupID, leafIndex: index), signature: leaf.signature)
+      guard isValid else { throw .invalidSignature(.leafNode) }
+    }
+    guard validator.validate(leaf.credential, signatureKey: leaf.signatureKey) else {
+      throw .invalidLeafNode(.credential)
+    }
+  }
+
+  /// Checks that the members and this leaf understand each other's credentials (RFC 9420 §7.3).
+  func check(_ leaf: LeafNode, against others: MemberTally) throws(MLSError) {
+    guard others.allSupport(leaf.credential.type), others.credentialsInUse(areSupportedBy: leaf.capabilities) else {
+      throw .invalidLeafNode(.credentialTypeNotSupported)
+    }
+  }
+
+  /// Checks that all members support the group's extensions and required capabilities (RFC 9420 §12.1.7, §13.4).
+  func check(_ members: MemberTally) throws(MLSError) {
+    guard extensionTypes.allSatisfy({ members.allSupport($0) }), members.allSupport(required) else {
+      throw .invalidProposals(.requiredCapabilities)
+    }
+  }
+}
+
+extension [Extension] {
+  /// The content of the `required_capabilities` extension.
+  func requiredCapabilities() throws(MLSError) -> RequiredCapabilities? {
+    guard let data = data(of: .requiredCapabilities) else { return nil }
+    do { return try RequiredCapabilities(decoding: data) } catch { throw .malformed(error) }
+  }
+
+  /// The content of the `external_senders` extension; empty without one.
+  func externalSenders() throws(MLSError) -> [ExternalSender] {
+    guard let data = data(of: .externalSenders) else { return [] }
+    do { return try ExternalSenders(decoding: data).senders } catch { throw .malformed(error) }
+  }
+}
+
+extension LeafNode {
+  /// Signs a leaf of one's own (RFC 9420 §7.2).
+  init(
+    encryptionKey: [UInt8], parameters: LeafParameters, source: Source, groupID: [UInt8], leafIndex: LeafIndex,
+    signer: SigningKey, suite: CipherSuite
+  ) throws(MLSError) {
+    self.init(
+      encryptionKey: encryptionKey, signatureKey: signer.publicKey, credential: parameters.credential,
+      capabilities: parameters.capabilities, source: source, extensions: parameters.extensions, signature: [])
+    do {
+      signature = try suite.signWithLabel(
+        signer, label: "LeafNodeTBS", content: toBeSigned(groupID: groupID, leafIndex: leafIndex))
+    } catch {
+      throw .crypto(error)
+    }
+  }
+}

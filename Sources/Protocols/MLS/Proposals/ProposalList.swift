@@ -1,0 +1,116 @@
+import CryptoSuite
+import WireFormat
+
+/// A proposal as a commit covers it.
+struct CommittedProposal: Sendable {
+  var proposal: Proposal
+  /// Who made it: the committer, for one that the commit holds by value.
+  var sender: Sender
+  var isReference: Bool
+}
+
+/// The proposals of one commit, found to be a valid list (RFC 9420 §12.2) and sorted by what they do (§12.3).
+///
+/// What depends on the tree after the changes is checked by ``ProvisionalState``, which applies the list.
+struct ProposalList: Sendable {
+  private(set) var updates: [(leaf: LeafIndex, leafNode: LeafNode)] = []
+  private(set) var removes: [LeafIndex] = []
+  private(set) var adds: [KeyPackage] = []
+  private(set) var preSharedKeys: [PreSharedKeyID] = []
+  private(set) var extensions: [Extension]?
+  private(set) var reInit: ReInit?
+  private(set) var externalInit: [UInt8]?
+  private(set) var custom: [(type: ProposalType, content: [UInt8], sender: Sender)] = []
+  /// Whether the commit needs a path (RFC 9420 §12.4).
+  private(set) var requiresPath: Bool
+
+  /// Checks the list of a commit by `committer`.
+  ///
+  /// - Throws: `.invalidProposals` naming the rule that is broken.
+  init(_ proposals: [CommittedProposal], committer: Sender, in state: PublicState) throws(MLSError) {
+    requiresPath = proposals.isEmpty || proposals.contains { $0.proposal.type.requiresPath }
+    for item in proposals {
+      try ProposalList.checkSender(of: item.proposal.type, item.sender, committer: committer)
+      try take(item, in: state)
+    }
+    if committer == .newMemberCommit {
+      try checkExternalCommit(proposals)
+    } else {
+      try checkMemberCommit(proposals, committer: committer)
+    }
+    try checkLeaves(in: state)
+    try checkPreSharedKeys(in: state)
+  }
+
+  /// Who may send what (RFC 9420 §6.1, §12.1.8).
+  static func checkSender(of type: ProposalType, _ sender: Sender, committer: Sender?) throws(MLSError) {
+    let isAllowed: Bool
+    switch sender {
+    case .member: isAllowed = type != .externalInit
+    case .external:
+      isAllowed = [.add, .remove, .preSharedKey, .reInit, .groupContextExtensions].contains(type)
+    case .newMemberProposal: isAllowed = type == .add
+    case .newMemberCommit:
+      isAllowed = committer == .newMemberCommit && [.externalInit, .remove, .preSharedKey].contains(type)
+    }
+    guard isAllowed else { throw .invalidProposals(.senderNotAllowed) }
+  }
+
+  private mutating func take(_ item: CommittedProposal, in state: PublicState) throws(MLSError) {
+    switch item.proposal {
+    case .add(let keyPackage): adds.append(keyPackage)
+    case .update(let leafNode):
+      guard case .member(let leaf) = item.sender else { throw .invalidProposals(.updateBySenderOnly) }
+      updates.append((leaf, leafNode))
+    case .remove(let leaf): removes.append(leaf)
+    case .preSharedKey(let id): preSharedKeys.append(id)
+    case .reInit(let reInit):
+      guard self.reInit == nil else { throw .invalidProposals(.reInitNotAlone) }
+      guard reInit.version >= state.context.version else { throw .invalidProposals(.reInitVersion) }
+      self.reInit = reInit
+    case .externalInit(let kemOutput):
+      guard externalInit == nil else { throw .invalidProposals(.externalCommit) }
+      externalInit = kemOutput
+    case .groupContextExtensions(let extensions):
+      guard self.extensions == nil else { throw .invalidProposals(.multipleGroupContextExtensions) }
+      self.extensions = extensions
+    case .custom(let type, let content): custom.append((type, content, item.sender))
+    }
+  }
+
+  private func checkMemberCommit(_ proposals: [CommittedProposal], committer: Sender) throws(MLSError) {
+    guard case .member(let committer) = committer else { throw .invalidSender }
+    guard externalInit == nil else { throw .invalidProposals(.externalInitInMemberCommit) }
+    guard !updates.contains(where: { $0.leaf == committer }) else { throw .invalidProposals(.updateByCommitter) }
+    guard !removes.contains(committer) else { throw .invalidProposals(.removeOfCommitter) }
+    guard reInit == nil || proposals.count == 1 else { throw .invalidProposals(.reInitNotAlone) }
+  }
+
+  /// RFC 9420 §12.2, second list; nothing by reference (§12.4.3.2).
+  private func checkExternalCommit(_ proposals: [CommittedProposal]) throws(MLSError) {
+    guard externalInit != nil, removes.count <= 1, !proposals.contains(where: \.isReference) else {
+      throw .invalidProposals(.externalCommit)
+    }
+  }
+
+  private func checkLeaves(in state: PublicState) throws(MLSError) {
+    var changed: Set<LeafIndex> = []
+    for leaf in updates.map(\.leaf) + removes {
+      guard state.tree.leaf(at: leaf) != nil else { throw .invalidProposals(.removeOfBlankLeaf) }
+      guard changed.insert(leaf).inserted else { throw .invalidProposals(.conflictingChanges) }
+    }
+  }
+
+  private func checkPreSharedKeys(in state: PublicState) throws(MLSError) {
+    guard preSharedKeys.count <= Limits.maxPreSharedKeys else {
+      throw .malformed(.lengthOverLimit(length: preSharedKeys.count, limit: Limits.maxPreSharedKeys))
+    }
+    guard Set(preSharedKeys).count == preSharedKeys.count else { throw .invalidProposals(.duplicatePreSharedKey) }
+    for id in preSharedKeys {
+      guard id.nonce.count == state.suite.hash.byteCount else { throw .invalidProposals(.preSharedKeyNonce) }
+      if case .resumption(let usage, _, _) = id.key, usage != .application {
+        throw .invalidProposals(.resumptionUsage)
+      }
+    }
+  }
+}
