@@ -1,0 +1,101 @@
+import CryptoSuite
+import SottoProtocol
+
+/// The copies of one frame for its recipients, and the way back from answers for copies to answers for recipients.
+///
+/// A mailbox that is named twice gets one copy. The copies stand in a shuffled order, so that the order in which a store
+/// writes them does not repeat the order in which a client names the members of a conversation.
+struct FanOut {
+  private(set) var copies: [SealedCopy] = []
+  /// For each recipient the index of its copy; nil when it is refused.
+  private var copyIndices: [Int?]
+
+  /// Chooses whom to seal a copy for, from the keys that the store knows.
+  private init(recipientCount: Int) { copyIndices = Array(repeating: nil, count: recipientCount) }
+
+  /// The answers for the recipients, in their order, from the answers for the copies.
+  func answers(_ ofCopies: [RecipientAnswer]) -> [RecipientAnswer] {
+    copyIndices.map { index in
+      guard let index, index < ofCopies.count else { return .refused }
+      return ofCopies[index]
+    }
+  }
+}
+
+extension FanOut {
+  /// Seals the copies: one X25519 seal each, about 50 µs.
+  ///
+  /// - Parameters:
+  ///   - targets: the recipients' names, in their order.
+  ///   - keys: for each, the key to seal with; nil where the mailbox or the delivery key is unknown.
+  ///   - receipt: the name under which a mailbox remembers this frame, if it is to.
+  static func seal(
+    _ envelope: Envelope, for recipients: [Recipient], targets: [DeliveryTarget], keys: [PublicKey32?], expires: Day,
+    random: any RandomSource, receipt: (Recipient) -> StoredName?
+  ) async -> FanOut {
+    var fanOut = FanOut(recipientCount: recipients.count)
+    var generator = SourceGenerator(random)
+    var order = Array(zip(zip(recipients, targets), keys).enumerated())
+    order.shuffle(using: &generator)
+    var indexOfMailbox: [StoredName: Int] = [:]
+    for (position, ((recipient, target), key)) in order {
+      guard let key else { continue }
+      if let index = indexOfMailbox[target.mailbox] {
+        fanOut.copyIndices[position] = index
+        continue
+      }
+      guard let sealed = try? envelope.sealed(to: key, mailbox: recipient.mailbox) else { continue }
+      indexOfMailbox[target.mailbox] = fanOut.copies.count
+      fanOut.copyIndices[position] = fanOut.copies.count
+      let step = UInt64.random(in: 1...ServerLimits.sequenceStep, using: &generator)
+      fanOut.copies.append(
+        SealedCopy(target: target, receipt: receipt(recipient), sealed: sealed, step: step, expires: expires))
+      // A thousand seals are 50 ms: others get their turn in between.
+      if fanOut.copies.count % 16 == 0 { await Task.yield() }
+    }
+    return fanOut
+  }
+}
+
+/// A random source as Swift's own algorithms want it.
+struct SourceGenerator: RandomNumberGenerator {
+  private let source: any RandomSource
+
+  init(_ source: any RandomSource) { self.source = source }
+
+  mutating func next() -> UInt64 { source.bytes(8).reduce(0) { $0 << 8 | UInt64($1) } }
+}
+
+extension MailboxEngine {
+  /// Puts a frame into mailboxes, and answers for each recipient in order.
+  func deliver(_ frame: [UInt8], id: SendID, to recipients: [Recipient]) async throws(StoreFailure) -> [RecipientAnswer] {
+    let fanOut = try await self.fanOut(Envelope(source: .send, frame: frame), to: recipients) { recipient in
+      self.names.receipt(id, at: recipient.mailbox)
+    }
+    var answers: [RecipientAnswer] = []
+    var rest = fanOut.copies[...]
+    while let first = rest.first {
+      let batchCount = min(ServerLimits.sendBatchCount, max(1, ServerLimits.sendBatchByteCount / first.sealed.count))
+      let batch = Array(rest.prefix(batchCount))
+      rest = rest.dropFirst(batchCount)
+      let batchAnswers = try await store.append(batch, today: clock.today)
+      wakes.wake(zip(batch, batchAnswers).filter { $0.1 == .accepted }.map(\.0.target.mailbox))
+      answers += batchAnswers
+    }
+    return fanOut.answers(answers)
+  }
+
+  /// Seals copies for those recipients whose mailbox has the delivery key that is shown.
+  func fanOut(
+    _ envelope: Envelope, to recipients: [Recipient], receipt: (Recipient) -> StoredName?
+  ) async throws(StoreFailure) -> FanOut {
+    let targets = recipients.map { recipient in
+      DeliveryTarget(
+        mailbox: names.mailbox(recipient.mailbox),
+        deliveryKey: names.deliveryKey(recipient.deliveryKey.hash, of: recipient.mailbox))
+    }
+    let keys = targets.isEmpty ? [] : try await store.sealKeys(for: targets)
+    return await FanOut.seal(
+      envelope, for: recipients, targets: targets, keys: keys, expires: expiry, random: random, receipt: receipt)
+  }
+}

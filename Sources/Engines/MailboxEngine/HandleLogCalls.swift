@@ -1,0 +1,63 @@
+import SottoProtocol
+
+/// Requests about handle logs (docs/protocol.md §8).
+extension MailboxEngine {
+  func append(_ append: LogAppend) async throws(StoreFailure) -> Answer {
+    guard let rotation = storedRotation(append.rotation, of: append.handle, slot: append.slot, entry: append.entry) else {
+      return .refused
+    }
+    let envelope = Envelope(source: .log(slot: append.slot), frame: append.entry)
+    let fanOut = try await self.fanOut(envelope, to: append.recipients) { _ in nil }
+    let outcome = try await store.append(
+      StoredAppend(
+        log: names.log(append.handle), slot: append.slot,
+        writeKey: names.writeKey(append.writeKey.hash, of: append.handle), entry: append.entry, expires: expiry,
+        rotation: rotation.value, groupInfo: append.groupInfo, copies: fanOut.copies),
+      today: clock.today)
+    switch outcome {
+    case .appended(let answers):
+      wakes.wake(zip(fanOut.copies, answers).filter { $0.1 == .accepted }.map(\.0.target.mailbox))
+      return .appended(fanOut.answers(answers))
+    case .duplicate: return .duplicate
+    case .refused: return .refused
+    case .conflict(let nextSlot): return .conflict(nextSlot: nextSlot)
+    }
+  }
+
+  func readLog(_ handle: HandleID, from slot: UInt64) async throws(StoreFailure) -> Answer {
+    let limit = PageLimit(
+      count: ServerLimits.logPageByteCount / Limits.smallestFrameByteCount, byteCount: ServerLimits.logPageByteCount)
+    guard let page = try await store.readLog(names.log(handle), from: slot, page: limit, today: clock.today) else {
+      return .refused
+    }
+    return .entries(firstSlot: page.firstSlot, nextSlot: page.nextSlot, page.entries)
+  }
+
+  func rotate(_ handle: HandleID, slot: UInt64, rotation: Rotation) async throws(StoreFailure) -> Answer {
+    guard let stored = storedRotation(rotation, of: handle, slot: slot, entry: [])?.value else { return .refused }
+    let outcome = try await store.rotate(
+      names.log(handle), slot: slot, rotation: stored, identifier: names.rotation(rotation, of: handle, slot: slot))
+    switch outcome {
+    case .rotated: return .rotated
+    case .refused: return .refused
+    case .conflict(let nextSlot): return .conflict(nextSlot: nextSlot)
+    }
+  }
+
+  /// A rotation that may be absent.
+  private struct CheckedRotation { var value: StoredRotation? }
+
+  /// Checks a rotation's signature by the key that it names; the store checks, in its transaction, that the key is an
+  /// administrator's.
+  ///
+  /// - Returns: nil for a wrong signature.
+  private func storedRotation(_ rotation: Rotation?, of handle: HandleID, slot: UInt64, entry: [UInt8]) -> CheckedRotation? {
+    guard let rotation else { return CheckedRotation(value: nil) }
+    guard rotation.isAuthorised(by: [rotation.signer], handle: handle, slot: slot, entry: entry) else { return nil }
+    let stored = StoredRotation(
+      writeKey: names.writeKey(rotation.writeKeyHash, of: handle),
+      administrators: rotation.administratorKeys.map { names.administrator($0, of: handle) },
+      signer: names.administrator(rotation.signer, of: handle))
+    return CheckedRotation(value: stored)
+  }
+}

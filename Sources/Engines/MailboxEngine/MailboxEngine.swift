@@ -1,0 +1,100 @@
+public import CryptoSuite
+public import SottoProtocol
+import WireFormat
+
+/// What came of one request.
+public enum CallOutcome: Hashable, Sendable {
+  /// The encoded answer.
+  case reply([UInt8])
+  /// The bytes are no request.
+  case malformed
+}
+
+/// The server: answers requests, and makes the sessions on which mailboxes' owners receive (docs/protocol.md §7, §8).
+///
+/// It does no input or output of its own. Bytes, the store, the time and randomness are brought to it, so the same engine
+/// runs behind TLS and in a simulation.
+public final class MailboxEngine: Sendable {
+  let store: any MailboxStore
+  let secrets: ServerSecrets
+  let clock: any ServerClock
+  let random: any RandomSource
+  /// Which mailboxes have an open stream.
+  public let wakes = WakeRegistry()
+
+  public init(store: any MailboxStore, secrets: ServerSecrets, clock: any ServerClock, random: any RandomSource) {
+    self.store = store
+    self.secrets = secrets
+    self.clock = clock
+    self.random = random
+  }
+
+  var names: StoredNames { secrets.names }
+  var expiry: Day { clock.today.adding(UInt32(Limits.expiryDays)) }
+
+  /// Answers one request.
+  ///
+  /// Whatever a client may not know is one answer, `refused`, and costs the same work: an unknown mailbox and a wrong key
+  /// cannot be told apart. A failing store is `busy`; every request may be repeated.
+  public func call(_ bytes: [UInt8]) async -> CallOutcome {
+    guard bytes.count <= Limits.callByteCount else { return .malformed }
+    let request: Request
+    do { request = try Request(decoding: bytes) } catch { return .malformed }
+    do {
+      return .reply(try await answer(request).encoded)
+    } catch {
+      return .reply(Answer.busy.encoded)
+    }
+  }
+
+  /// A session for one stream.
+  public func openSession() -> OwnerSession { OwnerSession(engine: self) }
+
+  /// Makes registration tokens for the operator to hand out, usable for 30 days.
+  public func makeTokens(_ count: Int) async throws(StoreFailure) -> [Permission] {
+    let tokens = (0..<count).map { _ in Permission.random(using: random) }
+    try await store.addTokens(tokens.map(names.token), expires: clock.today.adding(ServerLimits.tokenDays))
+    return tokens
+  }
+
+  /// Deletes what has expired; to be called about every minute.
+  public func expire() async throws(StoreFailure) { try await store.expire(today: clock.today) }
+
+  private func answer(_ request: Request) async throws(StoreFailure) -> Answer {
+    switch request {
+    case .register(let token, let mailbox, let ownerKey, let sealKey):
+      return try await register(mailbox, token: token, ownerKey: ownerKey, sealKey: sealKey)
+    case .send(let id, let frame, let recipients):
+      return .sent(try await deliver(frame, id: id, to: recipients))
+    case .createLog(let handle, let writeKeyHash, let administrators):
+      let log = NewLog(
+        name: names.log(handle), writeKey: names.writeKey(writeKeyHash, of: handle),
+        administrators: administrators.map { names.administrator($0, of: handle) },
+        creation: names.creation(handle, writeKeyHash: writeKeyHash, administrators: administrators))
+      return try await store.createLog(log) ? .created : .refused
+    case .append(let append): return try await self.append(append)
+    case .readLog(let handle, let slot): return try await readLog(handle, from: slot)
+    case .groupInfo(let handle):
+      return try await store.groupInfo(names.log(handle)).map(Answer.groupInfo) ?? .refused
+    case .claim(let capability):
+      return try await store.claim(names.capability(capability.hash), today: clock.today).map(Answer.claimed) ?? .refused
+    case .rotate(let handle, let slot, let rotation):
+      return try await rotate(handle, slot: slot, rotation: rotation)
+    }
+  }
+
+  private func register(
+    _ mailbox: MailboxID, token: Permission, ownerKey: PublicKey32, sealKey: PublicKey32
+  ) async throws(StoreFailure) -> Answer {
+    guard SignatureAlgorithm.ed25519.isValidPublicKey(ownerKey.bytes), canSeal(to: sealKey, mailbox) else { return .refused }
+    let registration = NewMailbox(
+      name: names.mailbox(mailbox), token: names.token(token), ownerKey: ownerKey, sealKey: sealKey)
+    return try await store.register(registration, today: clock.today) ? .registered : .refused
+  }
+
+  /// Whether a key can be sealed to. Some 32 bytes are no useful X25519 key, which shows only when one is tried.
+  private func canSeal(to key: PublicKey32, _ mailbox: MailboxID) -> Bool {
+    let probe = Envelope(source: .send, frame: [UInt8](repeating: 0, count: Limits.smallestFrameByteCount))
+    return (try? probe.sealed(to: key, mailbox: mailbox)) != nil
+  }
+}

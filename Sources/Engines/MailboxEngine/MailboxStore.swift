@@ -1,0 +1,98 @@
+public import SottoProtocol
+
+/// Why a store did not do what was asked.
+///
+/// What a client may hear as an answer (no such mailbox, a conflict, a full mailbox) is a value and no failure.
+public enum StoreFailure: Error, Equatable, Sendable {
+  /// Certainly not applied.
+  case unavailable
+  /// Applied or not: ask again with the same idempotency key, or read.
+  case outcomeUnknown
+}
+
+/// The storage that the engine needs; every store passes the same conformance suite.
+///
+/// Each operation that changes something is one transaction: it returns when all of it is on disk, and nothing of it is
+/// when it throws `.unavailable`. Operations run concurrently. A store knows things by `StoredName`s, keeps no time but
+/// the day on which something expires, and orders envelopes by mailbox and sequence and by nothing else.
+///
+/// A thing that expires on a day is hidden on that day and after it, and deleted by `expire`.
+public protocol MailboxStore: Sendable {
+  // MARK: Registration
+
+  /// Adds tokens that the operator hands out.
+  func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure)
+
+  /// Adds tokens that a mailbox's owner hands out, up to a quota for the current period.
+  func issueTokens(
+    _ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int
+  ) async throws(StoreFailure) -> OwnerOutcome
+
+  /// Makes a mailbox and spends its token; for a mailbox that has the same keys already, spends nothing.
+  ///
+  /// - Returns: whether the mailbox is there with these keys.
+  func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool
+
+  /// The key of a mailbox's owner, or nil when there is no such mailbox.
+  func ownerKey(of mailbox: StoredName) async throws(StoreFailure) -> PublicKey32?
+
+  // MARK: Envelopes
+
+  /// Replaces the delivery keys of a mailbox; nothing happens for a mailbox that is not there.
+  func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) async throws(StoreFailure)
+
+  /// For each target, in order, the key to seal its copy with; nil where the mailbox or the delivery key is unknown.
+  func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?]
+
+  /// Writes sealed copies, and answers for each in order. The delivery keys are checked again.
+  func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer]
+
+  /// Envelopes behind a sequence, in order: as many as the page allows, but one if there is any.
+  func read(
+    _ mailbox: StoredName, after sequence: UInt64, page: PageLimit, today: Day
+  ) async throws(StoreFailure) -> [StoredEnvelope]
+
+  /// Deletes the envelopes up to and with a sequence. Repeating it changes nothing.
+  func acknowledge(_ mailbox: StoredName, through sequence: UInt64) async throws(StoreFailure)
+
+  // MARK: Key packages
+
+  /// Lays out blobs under a capability. A blob that was published there before, claimed or not, is not laid out again.
+  func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome
+
+  /// Takes one blob, which nobody gets again whatever happens; nil when none is there.
+  func claim(_ capability: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]?
+
+  /// Deletes all blobs of a capability.
+  ///
+  /// - Returns: false when another publisher laid them out. A capability without blobs counts as withdrawn.
+  func withdraw(_ capability: StoredName, publisher: StoredName) async throws(StoreFailure) -> Bool
+
+  // MARK: Handle logs
+
+  /// Makes an empty log.
+  ///
+  /// - Returns: false when the log exists and was not made by the same request.
+  func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool
+
+  /// Appends to a log, changes its keys, and delivers the copies: all or nothing.
+  func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome
+
+  /// Changes a log's keys without an entry.
+  func rotate(
+    _ log: StoredName, slot: UInt64, rotation: StoredRotation, identifier: StoredName
+  ) async throws(StoreFailure) -> RotateOutcome
+
+  /// Entries from a slot on that have not expired, or nil when there is no such log.
+  func readLog(
+    _ log: StoredName, from slot: UInt64, page: PageLimit, today: Day
+  ) async throws(StoreFailure) -> LogPage?
+
+  /// The newest GroupInfo of a log, or nil when there is no such log or none was given.
+  func groupInfo(_ log: StoredName) async throws(StoreFailure) -> [UInt8]?
+
+  // MARK: Upkeep
+
+  /// Deletes what has expired, and begins a new quota period when it is time.
+  func expire(today: Day) async throws(StoreFailure)
+}

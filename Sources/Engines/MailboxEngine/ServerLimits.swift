@@ -1,0 +1,31 @@
+/// The server's own bounds, beside those of the protocol (docs/protocol.md §1), each with its reason.
+public enum ServerLimits {
+  /// Bytes of envelopes on their way to a device that it has not acknowledged: eight of the largest frames, so that a
+  /// slow reader costs little memory and a fast one is never idle.
+  public static let unacknowledgedByteCount = 2 << 20
+  /// Registration tokens that one mailbox may hand out in one quota period.
+  public static let tokensPerPeriod = 128
+  /// Key-package blobs that one mailbox may publish in one quota period: 16 MiB of the largest.
+  public static let blobsPerPeriod = 1_024
+  /// Blobs that wait under one capability.
+  public static let blobsPerCapability = 32
+  /// Days of a quota period. It is the same for all mailboxes, so that no mailbox's row carries a day.
+  public static let quotaPeriodDays: UInt32 = 30
+  /// Days that a registration token can be used.
+  public static let tokenDays: UInt32 = 30
+  /// Most days that a published blob may wait.
+  public static let blobDays: UInt32 = 365
+  /// Largest step between the sequences of two neighbours in a mailbox: from the numbers nobody learns how many
+  /// envelopes came and went.
+  public static let sequenceStep: UInt64 = 1 << 16
+  /// Bytes of sealed copies that one transaction of a send may carry; a larger send becomes several.
+  public static let sendBatchByteCount = 8 << 20
+  /// Recipients that one transaction of a send may carry: the writer is free again after a few milliseconds.
+  public static let sendBatchCount = 128
+  /// Bytes of entries in one answer to `read_log`; the rest of a call's 1 MiB is for the headers.
+  public static let logPageByteCount = (1 << 20) - 8_192
+  /// Rotations without an append that one slot of a log can see.
+  public static let rotationsPerSlot = 64
+  /// Seconds that a statement of the server's identity is valid.
+  public static let statementValidity: UInt64 = 7 * 86_400
+}

@@ -1,0 +1,201 @@
+public import SottoProtocol
+
+/// A mailbox to be made.
+public struct NewMailbox: Sendable {
+  public var name: StoredName
+  public var token: StoredName
+  public var ownerKey: PublicKey32
+  public var sealKey: PublicKey32
+
+  public init(name: StoredName, token: StoredName, ownerKey: PublicKey32, sealKey: PublicKey32) {
+    self.name = name
+    self.token = token
+    self.ownerKey = ownerKey
+    self.sealKey = sealKey
+  }
+}
+
+/// A mailbox, and the delivery key that a sender showed for it.
+public struct DeliveryTarget: Hashable, Sendable {
+  public var mailbox: StoredName
+  public var deliveryKey: StoredName
+
+  public init(mailbox: StoredName, deliveryKey: StoredName) {
+    self.mailbox = mailbox
+    self.deliveryKey = deliveryKey
+  }
+}
+
+/// One copy on its way into a mailbox.
+public struct SealedCopy: Sendable {
+  public var target: DeliveryTarget
+  /// When the mailbox has seen it, the copy is accepted and not written. Nil for copies of a log entry, which stands once.
+  public var receipt: StoredName?
+  public var sealed: [UInt8]
+  /// How far its sequence is behind the one before it, at least 1.
+  public var step: UInt64
+  public var expires: Day
+
+  public init(target: DeliveryTarget, receipt: StoredName?, sealed: [UInt8], step: UInt64, expires: Day) {
+    precondition(step >= 1, "sequences grow")
+    self.target = target
+    self.receipt = receipt
+    self.sealed = sealed
+    self.step = step
+    self.expires = expires
+  }
+}
+
+/// An envelope that waits.
+public struct StoredEnvelope: Hashable, Sendable {
+  public var sequence: UInt64
+  public var sealed: [UInt8]
+
+  public init(sequence: UInt64, sealed: [UInt8]) {
+    self.sequence = sequence
+    self.sealed = sealed
+  }
+}
+
+/// How much one page may hold; its first element is exempt from the bytes.
+public struct PageLimit: Hashable, Sendable {
+  public var count: Int
+  public var byteCount: Int
+
+  public init(count: Int, byteCount: Int) {
+    self.count = count
+    self.byteCount = byteCount
+  }
+}
+
+/// Key-package blobs to be laid out.
+public struct Publication: Sendable {
+  public struct Blob: Sendable {
+    public var name: StoredName
+    public var bytes: [UInt8]
+
+    public init(name: StoredName, bytes: [UInt8]) {
+      self.name = name
+      self.bytes = bytes
+    }
+  }
+
+  public var capability: StoredName
+  /// The same for the same mailbox and capability; not the mailbox's name.
+  public var publisher: StoredName
+  public var blobs: [Blob]
+  public var expires: Day
+  /// Whose quota is used.
+  public var mailbox: StoredName
+  /// Blobs that the mailbox may publish in one period.
+  public var quota: Int
+  /// Blobs, taken ones included, that a capability may have.
+  public var capabilityQuota: Int
+
+  public init(
+    capability: StoredName, publisher: StoredName, blobs: [Blob], expires: Day, mailbox: StoredName, quota: Int,
+    capabilityQuota: Int
+  ) {
+    self.capability = capability
+    self.publisher = publisher
+    self.blobs = blobs
+    self.expires = expires
+    self.mailbox = mailbox
+    self.quota = quota
+    self.capabilityQuota = capabilityQuota
+  }
+}
+
+/// A handle log to be made.
+public struct NewLog: Sendable {
+  public var name: StoredName
+  public var writeKey: StoredName
+  public var administrators: [StoredName]
+  /// The same for the same request.
+  public var creation: StoredName
+
+  public init(name: StoredName, writeKey: StoredName, administrators: [StoredName], creation: StoredName) {
+    self.name = name
+    self.writeKey = writeKey
+    self.administrators = administrators
+    self.creation = creation
+  }
+}
+
+/// A change of a log's keys whose signature has been checked; whether the signer may is for the store to see.
+public struct StoredRotation: Sendable {
+  public var writeKey: StoredName
+  public var administrators: [StoredName]
+  public var signer: StoredName
+
+  public init(writeKey: StoredName, administrators: [StoredName], signer: StoredName) {
+    self.writeKey = writeKey
+    self.administrators = administrators
+    self.signer = signer
+  }
+}
+
+/// An append to a log with its fan-out.
+public struct StoredAppend: Sendable {
+  public var log: StoredName
+  public var slot: UInt64
+  public var writeKey: StoredName
+  public var entry: [UInt8]
+  public var expires: Day
+  public var rotation: StoredRotation?
+  /// Replaces the log's GroupInfo unless it is empty.
+  public var groupInfo: [UInt8]
+  public var copies: [SealedCopy]
+
+  public init(
+    log: StoredName, slot: UInt64, writeKey: StoredName, entry: [UInt8], expires: Day, rotation: StoredRotation?,
+    groupInfo: [UInt8], copies: [SealedCopy]
+  ) {
+    self.log = log
+    self.slot = slot
+    self.writeKey = writeKey
+    self.entry = entry
+    self.expires = expires
+    self.rotation = rotation
+    self.groupInfo = groupInfo
+    self.copies = copies
+  }
+}
+
+/// What became of an append. The first that applies, in the order of the cases after `appended`, is the outcome.
+public enum AppendOutcome: Hashable, Sendable {
+  /// It stands; the answers are those of the copies, in order.
+  case appended([RecipientAnswer])
+  /// The same bytes stand in that slot already, whatever the write key is by now.
+  case duplicate
+  /// No such log, another write key, or a rotation by somebody who is no administrator.
+  case refused
+  /// The slot is not the next one.
+  case conflict(nextSlot: UInt64)
+}
+
+/// What became of a rotation without an entry.
+public enum RotateOutcome: Hashable, Sendable {
+  /// The keys are changed, or this rotation had changed them at this slot before: then it has no second effect.
+  case rotated
+  /// No such log, or the signer is no administrator.
+  case refused
+  case conflict(nextSlot: UInt64)
+}
+
+/// A part of a log.
+public struct LogPage: Hashable, Sendable {
+  /// What an entry takes in an answer beside its frame: the slot and the frame's length.
+  public static let entryOverheadByteCount = 12
+
+  /// The oldest slot that has not expired; `nextSlot` when none is left.
+  public var firstSlot: UInt64
+  public var nextSlot: UInt64
+  public var entries: [LogEntry]
+
+  public init(firstSlot: UInt64, nextSlot: UInt64, entries: [LogEntry]) {
+    self.firstSlot = firstSlot
+    self.nextSlot = nextSlot
+    self.entries = entries
+  }
+}

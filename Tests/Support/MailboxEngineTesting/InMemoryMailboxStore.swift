@@ -1,0 +1,161 @@
+public import MailboxEngine
+public import SottoProtocol
+import Synchronization
+
+/// A store in memory whose simulated disk can crash at any write; deterministic, and the obvious twin of the real one.
+public final class InMemoryMailboxStore: MailboxStore {
+  private struct State {
+    var disk = Tables()
+    var plan: CrashPlan?
+    var isCrashed = false
+    var writeCount = 0
+  }
+
+  private let state = Mutex(State())
+
+  public init() {}
+
+  /// Lets the disk fail, counting writes from now; nil takes a plan back.
+  public func plan(_ plan: CrashPlan?) { state.withLock { $0.plan = plan } }
+
+  /// Writes since the store was made.
+  public var writeCount: Int { state.withLock { $0.writeCount } }
+
+  /// Whether a planned crash has happened and the store was not opened again.
+  public var isCrashed: Bool { state.withLock { $0.isCrashed } }
+
+  /// Opens the store again, with exactly the transactions whose commit record is durable.
+  public func reopen() {
+    state.withLock { state in
+      state.isCrashed = false
+      state.plan = nil
+    }
+  }
+
+  /// Envelopes in all mailboxes, whether expired or not.
+  public var envelopeCount: Int { state.withLock { $0.disk.envelopes.values.reduce(0) { $0 + $1.count } } }
+
+  private func read<Result: Sendable>(_ body: (Tables) -> Result) throws(StoreFailure) -> Result {
+    let result: Result? = state.withLock { $0.isCrashed ? nil : body($0.disk) }
+    guard let result else { throw .unavailable }
+    return result
+  }
+
+  private func transact<Result: Sendable>(_ body: (inout Tables) -> Result) throws(StoreFailure) -> Result {
+    let outcome: Swift.Result<Result, StoreFailure> = state.withLock { state in
+      guard !state.isCrashed else { return .failure(.unavailable) }
+      guard var plan = state.plan else {
+        // Nothing can fail: no copy to go back to is needed.
+        let before = state.disk.rowWrites
+        let result = body(&state.disk)
+        let rows = state.disk.rowWrites - before
+        state.writeCount += rows == 0 ? 0 : rows + 1
+        return .success(result)
+      }
+      var draft = state.disk
+      let result = body(&draft)
+      let rows = draft.rowWrites - state.disk.rowWrites
+      let writes = rows == 0 ? 0 : rows + 1
+      guard plan.write <= writes else {
+        plan.write -= writes
+        state.plan = plan
+        state.writeCount += writes
+        state.disk = draft
+        return .success(result)
+      }
+      state.writeCount += plan.write
+      state.plan = nil
+      state.isCrashed = !plan.staysUp
+      if plan.isDurable, plan.write == writes { state.disk = draft }
+      return .failure(plan.failure)
+    }
+    return try outcome.get()
+  }
+
+  // MARK: MailboxStore
+
+  public func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure) {
+    try transact { $0.addTokens(tokens, expires: expires) }
+  }
+
+  public func issueTokens(
+    _ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int
+  ) async throws(StoreFailure) -> OwnerOutcome {
+    try transact { $0.issueTokens(tokens, expires: expires, for: mailbox, quota: quota) }
+  }
+
+  public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool {
+    try transact { $0.register(mailbox, today: today) }
+  }
+
+  public func ownerKey(of mailbox: StoredName) async throws(StoreFailure) -> PublicKey32? {
+    try read { $0.mailboxes[mailbox]?.ownerKey }
+  }
+
+  public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) async throws(StoreFailure) {
+    try transact { $0.setDeliveryKeys(keys, of: mailbox) }
+  }
+
+  public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
+    try read { tables in
+      targets.map { tables.accepts($0) ? tables.mailboxes[$0.mailbox]?.sealKey : nil }
+    }
+  }
+
+  public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer] {
+    try transact { tables in copies.map { tables.append($0, today: today) } }
+  }
+
+  public func read(
+    _ mailbox: StoredName, after sequence: UInt64, page: PageLimit, today: Day
+  ) async throws(StoreFailure) -> [StoredEnvelope] {
+    try read { $0.read(mailbox, after: sequence, page: page, today: today) }
+  }
+
+  public func acknowledge(_ mailbox: StoredName, through sequence: UInt64) async throws(StoreFailure) {
+    try transact { $0.removeEnvelopes(of: mailbox) { $0.sequence <= sequence } }
+  }
+
+  public func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome {
+    try transact { $0.publish(publication) }
+  }
+
+  public func claim(_ capability: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]? {
+    try transact { $0.claim(capability, today: today) }
+  }
+
+  public func withdraw(_ capability: StoredName, publisher: StoredName) async throws(StoreFailure) -> Bool {
+    try transact { $0.withdraw(capability, publisher: publisher) }
+  }
+
+  public func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool {
+    try transact { $0.createLog(log) }
+  }
+
+  public func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome {
+    try transact { $0.append(append, today: today) }
+  }
+
+  public func rotate(
+    _ log: StoredName, slot: UInt64, rotation: StoredRotation, identifier: StoredName
+  ) async throws(StoreFailure) -> RotateOutcome {
+    try transact { $0.rotate(log, slot: slot, rotation: rotation, identifier: identifier) }
+  }
+
+  public func readLog(
+    _ log: StoredName, from slot: UInt64, page: PageLimit, today: Day
+  ) async throws(StoreFailure) -> LogPage? {
+    try read { $0.readLog(log, from: slot, page: page, today: today) }
+  }
+
+  public func groupInfo(_ log: StoredName) async throws(StoreFailure) -> [UInt8]? {
+    try read { tables in
+      guard let groupInfo = tables.logs[log]?.groupInfo, !groupInfo.isEmpty else { return nil }
+      return groupInfo
+    }
+  }
+
+  public func expire(today: Day) async throws(StoreFailure) {
+    try transact { $0.expire(today: today) }
+  }
+}
