@@ -1,0 +1,129 @@
+public import CryptoSuite
+public import SottoProtocol
+import WireFormat
+
+/// One device of one person: its conversations, what it has to send, and what it makes of what it receives.
+///
+/// No I/O but the store: bytes and the time (`now`, milliseconds since 1970) go in, ``Work`` and ``Event``s come out. Each mutating call is one durable
+/// transaction. A call that throws `.store` has changed nothing here; open the store again, since a write may have happened.
+public struct ConversationEngine {
+  let store: any DeviceStore
+  var state: DeviceState
+  /// Work that was handed out and not completed. Not saved: after a restart it is handed out again.
+  private var inFlight: Set<UInt64> = []
+  private var events: [Event] = []
+
+  private init(store: any DeviceStore, state: DeviceState) {
+    self.store = store
+    self.state = state
+  }
+
+  /// Makes a person with this device as the first, and queues the registration of its mailbox.
+  ///
+  /// - Parameter name: what the person calls themselves, 1 to 128 bytes; their contacts see it.
+  /// - Returns: the engine, and the recovery key, which is kept nowhere.
+  public static func create(
+    name: String, registration: RegistrationLink, store: any DeviceStore, random: any RandomSource, now: UInt64
+  ) throws(EngineError) -> (engine: ConversationEngine, recovery: RecoveryKey) {
+    guard let memberName = MemberName(name) else { throw .badLength(byteCount: name.utf8.count, limit: Limits.nameByteCount) }
+    let recovery: RecoveryKey
+    let profile: ProfileRecord
+    do {
+      recovery = try RecoveryKey(random: random)
+      let deviceKey = SignatureAlgorithm.ed25519.generateKey(using: random)
+      let log = try DeviceLog(recoveryKey: recovery.signingKey, device: deviceKey, random: random)
+      profile = ProfileRecord(name: memberName, log: log, deviceKey: deviceKey)
+    } catch { throw .cryptography }
+    var engine = ConversationEngine(store: store, state: DeviceState(profile: profile, random: random))
+    try engine.transact { (state) throws(EngineError) in
+      _ = state.ensureMailbox(at: registration.server, token: registration.token)
+    }
+    return (engine, recovery)
+  }
+
+  /// Opens what a store holds.
+  ///
+  /// - Returns: nil when it holds no profile.
+  /// - Throws: `.damagedState` when it cannot be read.
+  public static func open(store: any DeviceStore, random: any RandomSource) throws(EngineError) -> ConversationEngine? {
+    guard let state = try DeviceState(store: store, random: random) else { return nil }
+    return ConversationEngine(store: store, state: state)
+  }
+
+  // MARK: The shell's side
+
+  /// What happened since the last call.
+  public mutating func takeEvents() -> [Event] {
+    defer { events = [] }
+    return events
+  }
+
+  /// Whether anything is still to be sent or asked.
+  public var hasWork: Bool { !state.tasks.isEmpty }
+
+  /// When `nextWork` has something again, because of back-off; nil when nothing waits for time alone.
+  public var nextDeadline: UInt64? {
+    state.tasks.filter { !inFlight.contains($0.id) && $0.notBefore > 0 }.map(\.notBefore).min()
+  }
+
+  /// The work that can be done now and was not handed out. Call it after every other mutating call.
+  public mutating func nextWork(now: UInt64) throws(EngineError) -> [Work] {
+    let inFlight = inFlight
+    let work = try transact { (state) throws(EngineError) in try state.prepareWork(now: now, inFlight: inFlight) }
+    for item in work { self.inFlight.insert(item.id) }
+    return work
+  }
+
+  /// Tells how work ended. Unknown ids are ignored: the work was done or became needless meanwhile.
+  public mutating func complete(_ id: UInt64, _ result: WorkResult, now: UInt64) throws(EngineError) {
+    let store = store
+    try transact { (state) throws(EngineError) in try state.complete(id, result, store: store, now: now) }
+    inFlight.remove(id)
+  }
+
+  /// Forgets what was handed out: after a connection was lost, everything that was not completed is handed out again.
+  public mutating func resetInFlight() { inFlight = [] }
+
+  /// Opens and processes one envelope from a stream. When it returns, everything that came of it is committed, and the cursor may be acknowledged.
+  ///
+  /// - Throws: only `.store`; content that cannot be used is dropped.
+  public mutating func receive(sealed: [UInt8], from server: ServerAddress, now: UInt64) throws(EngineError) {
+    let store = store
+    try transact { (state) throws(EngineError) in try state.receive(sealed: sealed, from: server, store: store, now: now) }
+  }
+
+  /// What attaches the stream of this device's mailbox at a server.
+  public func attachMessage(server: ServerAddress, serverKey: PublicKey32, nonce: [UInt8]) throws(EngineError) -> OwnerMessage {
+    guard let record = state.servers[server.serverKey], serverKey == server.serverKey else { throw .noMailbox }
+    let content = OwnerMessage.attachContent(serverKey: serverKey, nonce: nonce, mailbox: record.mailbox)
+    guard let bytes = try? record.ownerKey.sign(content), let signature = Signature64(bytes) else { throw .cryptography }
+    return .attach(mailbox: record.mailbox, signature: signature)
+  }
+
+  /// The highest sequence seen in a server's identity statements.
+  public func lastStatementSequence(of server: ServerAddress) -> UInt64 {
+    state.servers[server.serverKey]?.statementSequence ?? 0
+  }
+
+  /// Remembers a statement's sequence, so that an older one is refused from now on.
+  public mutating func noteStatementSequence(_ sequence: UInt64, of server: ServerAddress) throws(EngineError) {
+    guard var record = state.servers[server.serverKey], sequence > record.statementSequence else { return }
+    record.statementSequence = sequence
+    let changed = record
+    try transact { (state) throws(EngineError) in state.setServer(changed, server.serverKey) }
+  }
+
+  /// Works on a copy of the state, commits the copy's changes, then takes the copy.
+  mutating func transact<Result>(_ body: (inout DeviceState) throws(EngineError) -> Result) throws(EngineError) -> Result {
+    var draft = state
+    let result = try body(&draft)
+    let transaction = draft.takeTransaction()
+    if !transaction.isEmpty {
+      do { try store.commit(transaction) } catch { throw .store(error) }
+    }
+    events += draft.events
+    draft.events = []
+    state = draft
+    return result
+  }
+}

@@ -1,0 +1,287 @@
+import CryptoSuite
+import MLS
+import SottoProtocol
+import WireFormat
+
+/// What the engine's tasks ask of the network, and what becomes of the answers.
+extension DeviceState {
+  /// Longest time between two attempts, milliseconds.
+  private static let longestBackOff: UInt64 = 60_000
+  /// A ciphertext this many epochs old is made anew, while the receivers still have keys for it (docs/protocol.md §11).
+  private static let sealedEpochs: UInt64 = 3
+
+  /// The work at the head of each lane that is due and not in flight.
+  mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>) throws(EngineError) -> [Work] {
+    var work: [Work] = []
+    var settled: Set<TaskRecord.Lane> = []
+    // A task that turns out to be needless is removed, and the next of its lane looked at.
+    while let head = nextHead(excluding: settled) {
+      if inFlight.contains(head.id) || head.notBefore > now || tasks.contains(where: { $0.id == head.after }) {
+        settled.insert(head.lane)
+        continue
+      }
+      if let (server, action) = try action(for: head, now: now) {
+        work.append(Work(id: head.id, server: server, action: action))
+        settled.insert(head.lane)
+      } else {
+        removeTask(head.id)
+      }
+    }
+    return work
+  }
+
+  /// The first task of a lane that was not looked at; reading the log comes before everything else of its lane.
+  private func nextHead(excluding settled: Set<TaskRecord.Lane>) -> TaskRecord? {
+    guard let lane = tasks.first(where: { !settled.contains($0.lane) })?.lane else { return nil }
+    let inLane = tasks.filter { $0.lane == lane }
+    return inLane.first { if case .createLog = $0.kind { true } else { false } } ?? inLane.first { if case .readLog = $0.kind { true } else { false } }
+      ?? inLane.first
+  }
+
+  private mutating func action(for task: TaskRecord, now: UInt64) throws(EngineError) -> (ServerAddress, Work.Action)? {
+    let ownerID = UInt32(truncatingIfNeeded: task.id)
+    switch task.kind {
+    case .register(let server, let token):
+      guard let record = servers[server], let owner = PublicKey32(record.ownerKey.publicKey), let seal = PublicKey32(record.sealKey.publicKey)
+      else { return nil }
+      return (record.address, .call(.register(token: token, mailbox: record.mailbox, ownerKey: owner, sealKey: seal)))
+    case .delivery(let server):
+      guard let record = servers[server] else { return nil }
+      return (record.address, .owner(.delivery(id: ownerID, keyHashes: record.paddedDeliveryKeys)))
+    case .tokens(let server, _):
+      guard let record = servers[server] else { return nil }
+      return (record.address, .owner(.tokens(id: ownerID, count: 1)))
+    case .publish(let server, let id):
+      guard let record = servers[server], let offer = offers[id] else { return nil }
+      let blob = try sealedBundle(offer)
+      return (record.address, .owner(.publish(id: ownerID, capabilityHash: id, days: UInt32(SottoProtocol.Limits.expiryDays), blobs: [blob])))
+    case .claim(let server, let seed):
+      return (server, .call(.claim(capability: InvitationSecrets(seed: seed).capability)))
+    case .createLog(let id):
+      guard let conversation = conversations[id], conversation.group != nil else { return nil }
+      let keys = Conversation.administratorKeys(conversation.roster, conversation.context)
+      return (
+        conversation.context.server,
+        .call(.createLog(handle: conversation.context.handle, writeKeyHash: conversation.writeKey.hash, administratorKeys: keys))
+      )
+    case .append(let id):
+      guard let append = try prepareCommit(id, now: now), let conversation = conversations[id] else { return nil }
+      return (conversation.context.server, .call(.append(append)))
+    case .readLog(let id):
+      guard let conversation = conversations[id], conversation.group != nil else { return nil }
+      return (conversation.context.server, .call(.readLog(handle: conversation.context.handle, from: conversation.nextSlot)))
+    case .rejoin(let id):
+      guard let conversation = conversations[id], conversation.group != nil else { return nil }
+      if let pending = conversation.pending, pending.isRejoin { return (conversation.context.server, .call(.append(pending.append))) }
+      return (conversation.context.server, .call(.groupInfo(handle: conversation.context.handle)))
+    case .welcome(let id, let sendID, let frame, let recipient):
+      guard let conversation = conversations[id], conversation.state != .ended else { return nil }
+      return (conversation.context.server, .call(.send(id: sendID, frame: frame, recipients: [recipient])))
+    case .message(let message):
+      guard let conversation = conversations[message.conversation], conversation.group != nil else { return nil }
+      guard let sealed = try seal(message, of: task) else {
+        settle(message, missed: 0)
+        return nil
+      }
+      return (conversation.context.server, .call(.send(id: sealed.sendID, frame: sealed.frame, recipients: sealed.recipients)))
+    }
+  }
+
+  /// The message's ciphertext: the one that was made before, unless the group has moved too far on.
+  ///
+  /// - Returns: nil when nobody is to get it.
+  private mutating func seal(_ message: OutgoingMessage, of task: TaskRecord) throws(EngineError) -> OutgoingMessage.Sealed? {
+    guard var conversation = conversations[message.conversation], let group = conversation.group, let wrapKey = conversation.wrapKeys.first else {
+      return nil
+    }
+    if let sealed = message.sealed, group.epoch <= sealed.epoch + Self.sealedEpochs { return sealed }
+    var recipients = conversation.recipients
+    var content = message.content
+    if let target = message.target {
+      recipients = conversation.roster.filter { $0.device == target }.map(\.delivery.recipient)
+      if case .resendRequest = content.body {
+        let missing = conversation.trackers[target]?.missing(limit: SottoProtocol.Limits.resendCount) ?? []
+        guard !missing.isEmpty else { return nil }
+        content.body = .resendRequest(missing)
+      }
+    }
+    guard !recipients.isEmpty else { return nil }
+    content.heads = conversation.heads
+    content.epochAuthenticator = group.epochAuthenticator
+    let sealed: OutgoingMessage.Sealed
+    do {
+      let (ciphertext, next) = try group.protect(content.encoded, signer: profile.deviceKey)
+      let frame = try wrapKey.seal(ciphertext, random: random)
+      conversation.group = next
+      sealed = OutgoingMessage.Sealed(sendID: SendID.random(using: random), epoch: group.epoch, frame: frame.bytes, recipients: recipients)
+    } catch { throw .cryptography }
+    setConversation(conversation, messageKeysOnly: true)
+    var message = message
+    message.sealed = sealed
+    var task = task
+    task.kind = .message(message)
+    updateTask(task)
+    return sealed
+  }
+
+  // MARK: Answers
+
+  mutating func complete(_ id: UInt64, _ result: WorkResult, store: any DeviceStore, now: UInt64) throws(EngineError) {
+    guard let task = tasks.first(where: { $0.id == id }) else { return }
+    switch result {
+    case .failed, .answer(.busy): postpone(task, now: now)
+    case .answer(let answer): try complete(task, answer, now: now)
+    case .done(let outcome): complete(task, outcome)
+    case .tokens(let tokens): try complete(task, tokens, now: now)
+    }
+  }
+
+  private mutating func postpone(_ task: TaskRecord, now: UInt64) {
+    var task = task
+    task.attempts = min(task.attempts + 1, 16)
+    let ceiling = min(Self.longestBackOff, 250 << UInt64(task.attempts))
+    // Half of it by chance, so that devices that failed together do not come back together.
+    let jitter = random.bytes(2).reduce(UInt64(0)) { ($0 << 8) | UInt64($1) }
+    task.notBefore = now + ceiling / 2 + (ceiling / 2) * jitter / 65_536
+    updateTask(task)
+  }
+
+  private mutating func complete(_ task: TaskRecord, _ answer: Answer, now: UInt64) throws(EngineError) {
+    switch (task.kind, answer) {
+    case (.register(let server, _), .registered):
+      removeTask(task.id)
+      guard var record = servers[server] else { return }
+      record.isRegistered = true
+      setServer(record, server)
+      events.append(.registered(record.address))
+    case (.register(let server, _), .refused):
+      guard let record = servers[server] else { return removeTask(task.id) }
+      for waiting in tasks where waiting.after == task.id {
+        if case .claim = waiting.kind, case .link(let link) = waiting.lane { events.append(.invitationRefused(link)) }
+      }
+      removeTasks { $0.after == task.id || $0.lane == .server(server) }
+      events.append(.registrationRefused(record.address))
+      setServer(nil, server)
+    case (.claim(let server, let seed), .claimed(let blob)):
+      removeTask(task.id)
+      try acceptBundle(blob, server: server, secrets: InvitationSecrets(seed: seed), now: now)
+    case (.claim(_, let seed), .refused):
+      removeTask(task.id)
+      events.append(.invitationRefused(InvitationSecrets(seed: seed).capabilityHash))
+    case (.createLog, .created), (.createLog, .refused): removeTask(task.id)
+    case (.append(let id), .appended), (.append(let id), .duplicate), (.rejoin(let id), .appended), (.rejoin(let id), .duplicate):
+      removeTask(task.id)
+      adoptPending(id, now: now)
+    case (.append(let id), .conflict), (.append(let id), .refused):
+      // Whoever was first decides; what we wanted is derived again from the intents once the log was read.
+      dropPending(id)
+      scheduleReadLog(id)
+      postpone(task, now: now)
+    case (.rejoin(let id), .groupInfo(let frame)): try prepareRejoin(id, groupInfo: frame, now: now)
+    case (.rejoin(let id), .conflict):
+      dropPending(id)
+      postpone(task, now: now)
+    case (.rejoin(let id), .refused):
+      dropPending(id)
+      removeTask(task.id)
+    case (.readLog(let id), .entries(let first, let next, let entries)):
+      removeTask(task.id)
+      try processLog(id, first: first, next: next, entries: entries, now: now)
+    case (.readLog, .refused): removeTask(task.id)
+    case (.welcome(let id, _, _, let recipient), .sent(let answers)):
+      switch answers.first {
+      case .full: postpone(task, now: now)
+      case .accepted, .refused, nil:
+        removeTask(task.id)
+        if answers.first != .accepted { noteUnreachable(recipient, in: id) }
+      }
+    case (.message(let message), .sent(let answers)):
+      removeTask(task.id)
+      settle(message, missed: answers.filter { $0 != .accepted }.count)
+    default:
+      // An answer that does not belong to the question: as if there had been none.
+      postpone(task, now: now)
+    }
+  }
+
+  private mutating func complete(_ task: TaskRecord, _ outcome: OwnerOutcome) {
+    removeTask(task.id)
+    guard case .publish(_, let id) = task.kind, let offer = offers[id] else {
+      if case .tokens(_, .offer(let id)) = task.kind { failOffer(id) }
+      return
+    }
+    guard outcome == .done else { return failOffer(id) }
+    events.append(.invitationReady(id, link: InvitationLink(server: offer.server, token: offer.token, secrets: offer.secrets).text))
+  }
+
+  private mutating func failOffer(_ id: OfferID) {
+    setOffer(nil, id)
+    events.append(.invitationFailed(id))
+  }
+
+  private mutating func complete(_ task: TaskRecord, _ tokens: [Permission], now: UInt64) throws(EngineError) {
+    guard case .tokens(_, let purpose) = task.kind, let token = tokens.first else { return postpone(task, now: now) }
+    removeTask(task.id)
+    switch purpose {
+    case .offer(let id):
+      guard var offer = offers[id] else { return }
+      offer.token = token
+      setOffer(offer, id)
+    case .groupInvitation(let group, let invitee, let id):
+      try sendGroupInvitation(id, to: invitee, group: group, token: token, now: now)
+    }
+  }
+
+  /// A message has gone to everybody who could be reached.
+  private mutating func settle(_ message: OutgoingMessage, missed: Int) {
+    guard message.content.body.isCounted else { return }
+    if let position = message.position, let kind = HistoryEntry.Kind(message.content.body, author: profile.log.identity) {
+      writeHistory(
+        HistoryEntry(
+          position: position, id: message.content.id, author: profile.log.identity, sentAt: message.content.sentAt, kind: kind, delivery: .sent),
+        in: message.conversation)
+      events.append(.sent(message.conversation, message.content.id, missed: missed))
+    }
+  }
+
+  private mutating func noteUnreachable(_ recipient: Recipient, in id: ConversationID) {
+    // Their mailbox is gone or has revoked the key: they are in the tree and will not come. An administrator sees them and can remove them.
+    guard let conversation = conversations[id], let device = conversation.roster.first(where: { $0.delivery.recipient == recipient }) else { return }
+    events.append(.gap(id, author: device.identity, count: 0))
+  }
+}
+
+extension HistoryEntry.Kind {
+  /// What a content shows in the history, if anything.
+  init?(_ body: ContentBody, author: IdentityID) {
+    switch body {
+    case .text(let text): self = .text(text)
+    case .unknown(_, _, let fallback, _): self = .unknown(fallback: fallback)
+    case .leave: self = .memberLeft(author)
+    case .profile, .groupInvitation, .consent, .refusal, .resendRequest, .resend: return nil
+    }
+  }
+}
+
+extension Conversation {
+  /// What this device has seen of the others, the busiest first.
+  var heads: [Head] {
+    let known = trackers.filter { $0.value.head > 0 }.sorted { ($0.value.head, $1.key.bytes.hex) > ($1.value.head, $0.key.bytes.hex) }
+    return known.prefix(SottoProtocol.Limits.headCount).map { Head(device: $0.key, sequence: $0.value.head) }
+  }
+}
+
+extension ServerRecord {
+  /// The delivery-key hashes that the server keeps, filled up so that their number tells little. The filling stays the same from one
+  /// time to the next, or two copies of the set would tell it apart.
+  var paddedDeliveryKeys: [KeyHash] {
+    let padding = SottoProtocol.Limits.deliveryKeyPadding
+    let count = max(padding, (deliveryKeys.count + padding - 1) / padding * padding)
+    let kdf = KDF(.sha256)
+    let filling = (deliveryKeys.count..<count).map { index in
+      let info = Array("sotto filling 1 \(index)".utf8)
+      return KeyHash(trusted: kdf.expand(kdf.extract(salt: Secret([]), ikm: ownerKey.privateBytes), info: info, count: 32).exposedBytes)
+    }
+    return (deliveryKeys + filling).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+  }
+}

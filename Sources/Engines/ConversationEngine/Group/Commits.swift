@@ -1,0 +1,187 @@
+import CryptoSuite
+import MLS
+import SottoProtocol
+import WireFormat
+
+/// Our own commits: made from intents, adopted when their slot is ours, dropped when it is not.
+extension DeviceState {
+  /// The append that is under way, or a new one from the intents.
+  ///
+  /// - Returns: nil when nothing is left to commit.
+  mutating func prepareCommit(_ id: ConversationID, now: UInt64) throws(EngineError) -> LogAppend? {
+    guard let conversation = conversations[id], conversation.state == .active, conversation.group != nil else { return nil }
+    if let pending = conversation.pending { return pending.append }
+    var draft = conversation
+    draft.intents.removeAll { !isWanted($0, in: conversation) }
+    let removals = draft.intents.compactMap { if case .remove(let identity) = $0 { identity } else { nil } }
+    if !removals.isEmpty {
+      try makeRemoval(removals, in: &draft, now: now)
+    } else {
+      try makeAdditions(in: &draft, now: now)
+    }
+    setConversation(draft)
+    return draft.pending?.append
+  }
+
+  /// Whether an intent still has something to do and we may do it.
+  private func isWanted(_ intent: Conversation.Intent, in conversation: Conversation) -> Bool {
+    let role = conversation.context.role(of: profile.log.identity)
+    switch intent {
+    case .add(let identity, _):
+      return conversation.devices(of: identity).isEmpty && conversation.context.leastRole(forProposal: 1).map { role >= $0 } ?? false
+    case .remove(let identity):
+      return !conversation.devices(of: identity).isEmpty && role >= conversation.context.role(of: identity)
+        && conversation.context.leastRole(forProposal: 3).map { role >= $0 } ?? false
+    case .update: return true
+    }
+  }
+
+  private mutating func makeRemoval(_ identities: [IdentityID], in conversation: inout Conversation, now: UInt64) throws(EngineError) {
+    let leaves = conversation.roster.filter { identities.contains($0.identity) }
+    guard let group = conversation.group else { return }
+    do {
+      let commit = try group.commit(
+        CommitPlan(removes: leaves.map(\.leaf), includePending: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
+      let keys = try Conversation.keys(beginning: commit.group, generation: conversation.generation + 1, nextSlot: conversation.nextSlot + 1)
+      try setPending(commit, keys: keys, removed: identities, in: &conversation)
+    } catch { throw .cryptography }
+  }
+
+  private mutating func makeAdditions(in conversation: inout Conversation, now: UInt64) throws(EngineError) {
+    guard let group = conversation.group, !conversation.intents.isEmpty, var keys = conversation.keys else { return }
+    keys.nextSlot = conversation.nextSlot + 1
+    // A key package that MLS will not have must not keep the others out, so each is tried alone first.
+    var additions: [(identity: IdentityID, consent: Consent, keyPackage: KeyPackage)] = []
+    for intent in conversation.intents {
+      guard case .add(let identity, let consent) = intent else { continue }
+      let room = SottoProtocol.Limits.conversationDeviceCount - conversation.roster.count - additions.count
+      guard room > 0, let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
+        SottoCredentials().log(of: keyPackage.leafNode.credential)?.identity == identity,
+        (try? group.commit(CommitPlan(adds: [keyPackage], includePending: false, forcePath: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())) != nil
+      else {
+        conversation.intents.removeAll { $0 == intent }
+        continue
+      }
+      additions.append((identity, consent, keyPackage))
+    }
+    guard !conversation.intents.isEmpty else { return }
+    do {
+      let plan = CommitPlan(
+        adds: additions.map(\.keyPackage), includePending: false,
+        groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
+      let commit = try group.commit(plan, signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
+      var welcomes: [(recipient: Recipient, frame: [UInt8])] = []
+      if let welcome = commit.welcome {
+        for addition in additions {
+          guard let recipient = Self.delivery(of: addition.keyPackage.leafNode)?.recipient else { continue }
+          let secrets = InvitationSecrets(seed: Secret(addition.consent.seed))
+          let frame = try FirstContact.seal(welcome, to: addition.consent.bundle.contactKey, secrets: secrets, random: random)
+          welcomes.append((recipient, frame.bytes))
+        }
+      }
+      try setPending(commit, keys: nil, added: additions.map(\.identity), welcomes: welcomes, in: &conversation)
+    } catch { throw .cryptography }
+  }
+
+  /// - Parameter keys: a new generation, when the commit removes someone.
+  private mutating func setPending(
+    _ commit: OutgoingCommit, keys: ConversationKeys?, added: [IdentityID] = [], removed: [IdentityID] = [],
+    welcomes: [(recipient: Recipient, frame: [UInt8])] = [], in conversation: inout Conversation
+  ) throws {
+    guard let wrapKey = conversation.wrapKeys.first, var after = keys ?? conversation.keys else { return }
+    after.nextSlot = conversation.nextSlot + 1
+    let entry = try wrapKey.seal(commit.message, random: random).bytes
+    let info = try commit.group.groupInfo(
+      signer: profile.deviceKey, includeRatchetTree: true, includeExternalPub: true,
+      extensions: [Extension(type: SottoLeaf.keysType, data: after.encoded)])
+    let infoFrame = try WrapKey(after.wrapKey).seal(info, random: random).bytes
+    var rotation: Rotation?
+    if let keys {
+      let roster = commit.group.members.compactMap(RosterDevice.init)
+      rotation = try Rotation(
+        handle: conversation.context.handle, slot: conversation.nextSlot, writeKeyHash: keys.writeKey.hash,
+        administratorKeys: Conversation.administratorKeys(roster, conversation.context), entry: entry, signer: conversation.administratorKey)
+    }
+    let append = LogAppend(
+      handle: conversation.context.handle, slot: conversation.nextSlot, writeKey: conversation.writeKey, entry: entry, rotation: rotation,
+      groupInfo: infoFrame, recipients: conversation.recipients)
+    conversation.pending = Conversation.PendingCommit(
+      slot: conversation.nextSlot, append: append, group: commit.group, newKeys: keys, added: added, removed: removed, welcomes: welcomes,
+      isRejoin: false)
+    if let kept = commit.groupIfLost { conversation.group = kept }
+  }
+
+  /// Our commit has its slot: it is the conversation's next state.
+  mutating func adoptPending(_ id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id], let pending = conversation.pending else { return }
+    let before = conversation.roster
+    conversation.pending = nil
+    conversation.nextSlot = pending.slot + 1
+    if let keys = pending.newKeys { conversation.beginGeneration(keys) }
+    conversation.adopt(pending.group)
+    conversation.intents.removeAll { $0 == .update }
+    if pending.isRejoin {
+      conversation.suspectedEpoch = nil
+      events.append(.rejoined(id))
+    }
+    setConversation(conversation)
+    for welcome in pending.welcomes {
+      addTask(.welcome(id, id: SendID.random(using: random), frame: welcome.frame, recipient: welcome.recipient))
+    }
+    finishEpochChange(id, before: before, now: now)
+  }
+
+  /// Another entry has the slot; the intents stay.
+  mutating func dropPending(_ id: ConversationID) {
+    guard var conversation = conversations[id], conversation.pending != nil else { return }
+    conversation.pending = nil
+    setConversation(conversation, messageKeysOnly: true)
+  }
+
+  /// What every change of epoch brings, our own or another's: context, history, intents that are fulfilled, frames that waited.
+  mutating func finishEpochChange(_ id: ConversationID, before: [RosterDevice], now: UInt64) {
+    guard var conversation = conversations[id], let group = conversation.group else { return }
+    if let data = group.extensions.data(of: SottoLeaf.contextType), let context = try? ConversationContext(decoding: data) {
+      conversation.context = context
+    }
+    let devicesBefore = Set(before.map(\.device))
+    for device in conversation.roster where !devicesBefore.contains(device.device) && conversation.trackers[device.device] == nil {
+      conversation.trackers[device.device] = SequenceTracker(fromStart: true)
+    }
+    let peopleBefore = Set(before.map(\.identity))
+    let people = Set(conversation.identities)
+    let added = conversation.identities.filter { !peopleBefore.contains($0) }
+    let removed = before.map(\.identity).filter { !people.contains($0) }.reduce(into: [IdentityID]()) { if !$0.contains($1) { $0.append($1) } }
+    conversation.intents.removeAll { intent in
+      switch intent {
+      case .add(let identity, _): people.contains(identity)
+      case .remove(let identity): !people.contains(identity)
+      case .update: false
+      }
+    }
+    for (kind, identities) in [(HistoryEntry.Kind.memberAdded, added), (HistoryEntry.Kind.memberRemoved, removed)] {
+      for identity in identities {
+        let entry = HistoryEntry(
+          position: conversation.historyCount, id: MessageID.random(using: random), author: identity, sentAt: now, kind: kind(identity),
+          delivery: .received)
+        conversation.historyCount += 1
+        writeHistory(entry, in: id)
+      }
+    }
+    setConversation(conversation)
+    noteLogs(of: conversation)
+    if !conversation.intents.isEmpty { scheduleAppend(id) }
+    if !added.isEmpty || !removed.isEmpty { events.append(.membersChanged(id, added: added, removed: removed)) }
+  }
+
+  /// Keeps the longest device log of each contact that a conversation shows.
+  private mutating func noteLogs(of conversation: Conversation) {
+    for member in conversation.group?.members ?? [] {
+      guard let device = RosterDevice(member), var contact = contacts[device.identity], case .other(_, let content) = member.leafNode.credential,
+        contact.log.encoded != content, let log = try? DeviceLog(verifying: content), log.extends(contact.log)
+      else { continue }
+      contact.log = log
+      setContact(contact, device.identity)
+    }
+  }
+}

@@ -1,0 +1,174 @@
+import CryptoSuite
+import MLS
+import SottoProtocol
+import WireFormat
+
+/// Commits of others, in slot order: for each epoch the first valid one counts, every other entry is skipped (docs/protocol.md §8).
+extension DeviceState {
+  /// An entry that came by the mailbox.
+  mutating func receiveEntry(_ entry: LogEntry, in id: ConversationID, now: UInt64) throws(EngineError) {
+    guard let conversation = conversations[id], conversation.group != nil, entry.slot >= conversation.nextSlot else { return }
+    guard entry.slot == conversation.nextSlot else { return scheduleReadLog(id) }
+    processEntry(entry, in: id, now: now)
+  }
+
+  /// What the log holds from our position on.
+  mutating func processLog(_ id: ConversationID, first: UInt64, next: UInt64, entries: [LogEntry], now: UInt64) throws(EngineError) {
+    for entry in entries {
+      guard let conversation = conversations[id], conversation.group != nil else { return }
+      if entry.slot == conversation.nextSlot { processEntry(entry, in: id, now: now) }
+    }
+    guard let conversation = conversations[id], conversation.group != nil else { return }
+    if first > conversation.nextSlot {
+      // What we missed is no longer kept: only a way back from outside is left.
+      scheduleRejoin(id, now: now)
+    } else if conversation.nextSlot < next, !entries.isEmpty {
+      scheduleReadLog(id)
+    } else if let suspected = conversation.suspectedEpoch, suspected == conversation.epoch, hasFutureEvidence(id) {
+      scheduleRejoin(id, now: now)
+    }
+  }
+
+  /// Takes one slot: adopts what it holds, or skips it.
+  private mutating func processEntry(_ entry: LogEntry, in id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id], let group = conversation.group else { return }
+    if let pending = conversation.pending, pending.slot == entry.slot, pending.append.entry == entry.frame {
+      removeTasks { task in
+        switch task.kind {
+        case .append(id), .rejoin(id): true
+        default: false
+        }
+      }
+      adoptPending(id, now: now)
+      return
+    }
+    // The slot is decided, whatever it holds; a commit of ours that was made for it is made anew.
+    conversation.nextSlot = entry.slot + 1
+    conversation.pending = nil
+    let before = conversation.roster
+    switch judge(entry, in: conversation, group) {
+    case .skip: setConversation(conversation, messageKeysOnly: true)
+    case .unreadable:
+      conversation.suspectedEpoch = group.epoch
+      setConversation(conversation, messageKeysOnly: true)
+    case .adopt(let commit):
+      guard let next = commit.group else {
+        setConversation(conversation)
+        end(id)
+        let entry = HistoryEntry(
+          position: conversation.historyCount, id: MessageID.random(using: random), author: profile.log.identity, sentAt: now,
+          kind: .memberRemoved(profile.log.identity), delivery: .received)
+        if var ended = conversations[id] {
+          ended.historyCount += 1
+          setConversation(ended)
+        }
+        writeHistory(entry, in: id)
+        events.append(.removed(id))
+        return
+      }
+      let removesSomebody = !commit.changes.removed.isEmpty && !commit.changes.isExternal
+      if removesSomebody {
+        // The exporter of an epoch that MLS has accepted does not fail; if it did, this device would be out of step and come back.
+        guard let keys = try? Conversation.keys(beginning: next, generation: conversation.generation + 1, nextSlot: entry.slot + 1) else {
+          conversation.suspectedEpoch = group.epoch
+          return setConversation(conversation, messageKeysOnly: true)
+        }
+        conversation.beginGeneration(keys)
+      }
+      conversation.suspectedEpoch = nil
+      conversation.adopt(next)
+      setConversation(conversation)
+      finishEpochChange(id, before: before, now: now)
+    }
+    if conversations[id]?.intents.isEmpty == false { scheduleAppend(id) }
+  }
+
+  private enum Judgement {
+    case adopt(ReceivedCommit)
+    case skip
+    /// It could not be decrypted here, which does not say that others could not either.
+    case unreadable
+  }
+
+  private func judge(_ entry: LogEntry, in conversation: Conversation, _ group: Group) -> Judgement {
+    guard let frame = try? Frame(entry.frame), let key = conversation.wrapKeys.first(where: { $0.locates(frame) }),
+      let message = try? key.open(frame)
+    else { return .skip }
+    do {
+      guard case .commit(let commit) = try group.process(message, psks: NoPSK(), validator: SottoCredentials()) else { return .skip }
+      return Policy(conversation).permits(commit) ? .adopt(commit) : .skip
+    } catch .crypto, .invalidPath(.noSecretForUs), .invalidPath(.publicKeyMismatch), .mismatch(.confirmationTag), .ownMessage,
+      .replayedOrExpiredGeneration
+    { return .unreadable } catch { return .skip }
+  }
+
+  // MARK: Coming back
+
+  /// Least time between two returns, milliseconds: an insider who provokes them gains little.
+  private static let rejoinInterval: UInt64 = 60_000
+
+  /// A message of a later epoch: either its commit is still on its way, or it was one that we could not read.
+  mutating func noteFutureEpoch(_ epoch: UInt64, in id: ConversationID, now: UInt64) {
+    scheduleReadLog(id)
+  }
+
+  /// Whether a frame is held that a wrap key of this conversation locates: a message of a later epoch.
+  private func hasFutureEvidence(_ id: ConversationID) -> Bool {
+    guard let conversation = conversations[id] else { return false }
+    return heldFrames.values.contains { held in
+      guard held.envelope.source == .send, let frame = try? Frame(held.envelope.frame) else { return false }
+      return conversation.wrapKeys.contains { $0.locates(frame) }
+    }
+  }
+
+  private mutating func scheduleRejoin(_ id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id], conversation.state == .active,
+      conversation.lastRejoin == 0 || conversation.lastRejoin + Self.rejoinInterval <= now,
+      !hasTask(.log(id), where: { if case .rejoin = $0 { true } else { false } })
+    else { return }
+    conversation.lastRejoin = now
+    conversation.pending = nil
+    setConversation(conversation, messageKeysOnly: true)
+    addTask(.rejoin(id))
+  }
+
+  /// Makes the external commit that takes our old leaf's place, from the GroupInfo at the log (docs/protocol.md §10).
+  mutating func prepareRejoin(_ id: ConversationID, groupInfo bytes: [UInt8], now: UInt64) throws(EngineError) {
+    guard var conversation = conversations[id], let group = conversation.group else { return }
+    guard let frame = try? Frame(bytes), let key = conversation.wrapKeys.first(where: { $0.locates(frame) }), let message = try? key.open(frame),
+      let parsed = try? MLSMessage(decoding: message), case .groupInfo(let info) = parsed, info.groupContext.groupID == id.bytes,
+      info.groupContext.epoch > group.epoch, let keysData = info.extensions.data(of: SottoLeaf.keysType),
+      var keys = try? ConversationKeys(decoding: keysData)
+    else {
+      // Sealed under a later generation, or no newer than we are: nothing to come back by now.
+      removeTasks { if case .rejoin(id) = $0.kind { true } else { false } }
+      return
+    }
+    do {
+      guard let own = conversation.device(at: group.ownLeafIndex) else { throw EngineError.damagedState }
+      let leaf = SottoLeaf.parameters(log: profile.log, delivery: own.delivery, name: profile.name)
+      let commit = try Group.joinExternally(
+        groupInfo: message, cipherSuite: SottoLeaf.suite, leaf: leaf, signer: profile.deviceKey, removing: group.ownLeafIndex, psks: NoPSK(),
+        validator: SottoCredentials())
+      let roster = commit.group.members.compactMap(RosterDevice.init)
+      let ownLeaf = commit.group.ownLeafIndex
+      let entry = try WrapKey(keys.wrapKey).seal(commit.message, random: random).bytes
+      let slot = keys.nextSlot
+      keys.nextSlot = slot + 1
+      let after = try commit.group.groupInfo(
+        signer: profile.deviceKey, includeRatchetTree: true, includeExternalPub: true,
+        extensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
+      let append = LogAppend(
+        handle: conversation.context.handle, slot: slot, writeKey: keys.writeKey, entry: entry, rotation: nil,
+        groupInfo: try WrapKey(keys.wrapKey).seal(after, random: random).bytes,
+        recipients: roster.filter { $0.leaf != ownLeaf }.map(\.delivery.recipient))
+      conversation.pending = Conversation.PendingCommit(
+        slot: slot, append: append, group: commit.group, newKeys: keys.generation > conversation.generation ? keys : nil, added: [], removed: [],
+        welcomes: [], isRejoin: true)
+    } catch {
+      removeTasks { if case .rejoin(id) = $0.kind { true } else { false } }
+      return
+    }
+    setConversation(conversation, messageKeysOnly: true)
+  }
+}

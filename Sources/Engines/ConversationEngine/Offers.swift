@@ -1,0 +1,164 @@
+import CryptoSuite
+import MLS
+import SottoProtocol
+import WireFormat
+
+extension DeviceState {
+  /// Sees to it that this device has, or will have, a mailbox at a server.
+  ///
+  /// - Returns: the task that registers it, while there is one.
+  @discardableResult
+  mutating func ensureMailbox(at address: ServerAddress, token: Permission) -> UInt64? {
+    let key = address.serverKey
+    if servers[key]?.isRegistered == true { return nil }
+    if let task = tasks.first(where: { if case .register(key, _) = $0.kind { true } else { false } }) { return task.id }
+    if servers[key] == nil {
+      let record = ServerRecord(
+        address: address, mailbox: MailboxID.random(using: random), ownerKey: SignatureAlgorithm.ed25519.generateKey(using: random),
+        sealKey: FirstContact.suite.generateKeyPair(using: random))
+      setServer(record, key)
+    }
+    return addTask(.register(server: key, token: token))
+  }
+
+  /// A new delivery key for this device's mailbox at a server, and the task that puts it in force.
+  mutating func makeDelivery(at server: PublicKey32) throws(EngineError) -> (recipient: Recipient, task: UInt64) {
+    guard var record = servers[server] else { throw .noMailbox }
+    let deliveryKey = Permission.random(using: random)
+    guard record.deliveryKeys.count < SottoProtocol.Limits.deliveryKeyCount else { throw .notPermitted }
+    record.deliveryKeys.append(deliveryKey.hash)
+    setServer(record, server)
+    // A delivery task that was not handed out yet would do, but one that was carries the older set.
+    let task = addTask(.delivery(server: server))
+    return (Recipient(mailbox: record.mailbox, deliveryKey: deliveryKey), task)
+  }
+
+  /// Makes what lets one other device add this one, with its own delivery key.
+  mutating func makeOffer(_ purpose: OfferRecord.Purpose, server: ServerAddress, now: UInt64) throws(EngineError) -> OfferRecord {
+    let (recipient, _) = try makeDelivery(at: server.serverKey)
+    let administratorKey = SignatureAlgorithm.ed25519.generateKey(using: random)
+    guard let administratorPublic = PublicKey32(administratorKey.publicKey) else { throw .cryptography }
+    let leaf = SottoLeaf.parameters(
+      log: profile.log, delivery: DeliveryCapability(recipient: recipient, administratorKey: administratorPublic), name: profile.name)
+    let seconds = now / 1_000
+    let day: UInt64 = 86_400
+    // A day of slack for clocks that are behind; the offer itself lives as long as the server keeps the bundle.
+    let lifetime = Lifetime(notBefore: seconds < day ? 0 : seconds - day, notAfter: seconds + UInt64(SottoProtocol.Limits.expiryDays + 1) * day)
+    let bundle: KeyPackageBundle
+    do {
+      bundle = try KeyPackageBundle.generate(
+        cipherSuite: SottoLeaf.suite, leaf: leaf, lifetime: lifetime, signer: profile.deviceKey, random: random)
+    } catch { throw .cryptography }
+    let offer = OfferRecord(
+      purpose: purpose, server: server, seed: Secret(random.bytes(32)), keyPackage: bundle,
+      contactKey: FirstContact.suite.generateKeyPair(using: random), administratorKey: administratorKey)
+    setOffer(offer, offer.secrets.capabilityHash)
+    return offer
+  }
+
+  /// The bundle of an offer, sealed for upload.
+  func sealedBundle(_ offer: OfferRecord) throws(EngineError) -> [UInt8] {
+    do { return try offer.secrets.seal(try ContactBundle(offer), random: random) } catch { throw .cryptography }
+  }
+
+  /// Turns a claimed bundle into a conversation of two (docs/protocol.md §6).
+  mutating func acceptBundle(_ blob: [UInt8], server: ServerAddress, secrets: InvitationSecrets, now: UInt64) throws(EngineError) {
+    guard let bundle = try? secrets.openBundle(blob), let keyPackage = Self.keyPackage(in: bundle, now: now),
+      let log = SottoCredentials().log(of: keyPackage.leafNode.credential), log.identity != profile.log.identity
+    else {
+      events.append(.invitationRefused(secrets.capabilityHash))
+      return
+    }
+    if let existing = contacts[log.identity]?.conversation, conversations[existing]?.state == .active {
+      events.append(.accepted(log.identity, existing))
+      return
+    }
+    guard let name = Self.name(of: keyPackage.leafNode) else {
+      events.append(.invitationRefused(secrets.capabilityHash))
+      return
+    }
+    let conversation = try createConversation(
+      kind: .direct, title: "", server: server, others: [(log.identity, keyPackage, bundle.contactKey, secrets)], now: now)
+    var contact =
+      contacts[log.identity] ?? ContactRecord(log: log, petname: "", claimedName: name, isConfirmed: true, conversation: nil)
+    contact.conversation = conversation.id
+    contact.isConfirmed = true
+    setContact(contact, log.identity)
+    events.append(.accepted(log.identity, conversation.id))
+  }
+
+  /// The key package of a bundle, if it is one that Sotto makes.
+  static func keyPackage(in bundle: ContactBundle, now: UInt64) -> KeyPackage? {
+    guard let message = try? MLSMessage(decoding: bundle.keyPackage), case .keyPackage(let keyPackage) = message,
+      keyPackage.cipherSuite == SottoLeaf.suite.rawValue, case .keyPackage(let lifetime) = keyPackage.leafNode.source,
+      lifetime.contains(now / 1_000), delivery(of: keyPackage.leafNode) != nil, name(of: keyPackage.leafNode) != nil
+    else { return nil }
+    return keyPackage
+  }
+
+  static func delivery(of leaf: LeafNode) -> DeliveryCapability? {
+    leaf.extensions.data(of: SottoLeaf.deliveryType).flatMap { try? DeliveryCapability(decoding: $0) }
+  }
+
+  static func name(of leaf: LeafNode) -> String? {
+    leaf.extensions.data(of: SottoLeaf.nameType).flatMap { try? MemberName(decoding: $0) }?.text
+  }
+
+  /// Makes a conversation at this device, with the members it begins with, and queues what the server and they must learn.
+  mutating func createConversation(
+    kind: ConversationContext.Kind, title: String, server: ServerAddress,
+    others: [(identity: IdentityID, keyPackage: KeyPackage, contactKey: PublicKey32, secrets: InvitationSecrets)], now: UInt64
+  ) throws(EngineError) -> Conversation {
+    let own = profile.log.identity
+    let (recipient, delivery) = try makeDelivery(at: server.serverKey)
+    let administratorKey = SignatureAlgorithm.ed25519.generateKey(using: random)
+    guard let administratorPublic = PublicKey32(administratorKey.publicKey) else { throw .cryptography }
+    let owners = kind == .direct ? [own] + others.map(\.identity) : [own]
+    let context = ConversationContext(
+      kind: kind, server: server, handle: HandleID.random(using: random), title: title,
+      roles: owners.map { ConversationContext.Assignment(identity: $0, role: .owner) })
+    let id = ConversationID.random(using: random)
+    let leaf = SottoLeaf.parameters(
+      log: profile.log, delivery: DeliveryCapability(recipient: recipient, administratorKey: administratorPublic), name: profile.name)
+    var conversation: Conversation
+    var welcome: [UInt8]?
+    do {
+      let group = try Group.create(
+        groupID: id.bytes, cipherSuite: SottoLeaf.suite,
+        extensions: [SottoLeaf.required, Extension(type: SottoLeaf.contextType, data: context.encoded)], leaf: leaf, signer: profile.deviceKey,
+        validator: SottoCredentials(), random: random)
+      let keys = try Conversation.keys(beginning: group, generation: 0, nextSlot: 0)
+      conversation = Conversation(id: id, group: group, context: context, administratorKey: administratorKey, keys: keys)
+      if let other = others.first {
+        let plan = CommitPlan(
+          adds: others.map(\.keyPackage),
+          psks: [PreSharedKeyID.external(id: other.secrets.pskID, cipherSuite: SottoLeaf.suite, random: random)],
+          groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
+        let commit = try group.commit(
+          plan, signer: profile.deviceKey, psks: InvitationPSK(id: other.secrets.pskID, psk: other.secrets.psk), validator: SottoCredentials())
+        conversation.adopt(commit.group)
+        welcome = commit.welcome
+      }
+    } catch { throw .cryptography }
+    for device in conversation.roster where device.identity != own { conversation.trackers[device.device] = SequenceTracker(fromStart: true) }
+    setConversation(conversation)
+    addTask(.createLog(id))
+    if let welcome {
+      for other in others {
+        guard let recipient = Self.delivery(of: other.keyPackage.leafNode)?.recipient else { throw .cryptography }
+        let frame: Frame
+        do { frame = try FirstContact.seal(welcome, to: other.contactKey, secrets: other.secrets, random: random) } catch { throw .cryptography }
+        addTask(.welcome(id, id: SendID.random(using: random), frame: frame.bytes, recipient: recipient), after: delivery)
+      }
+    }
+    return conversation
+  }
+}
+
+extension ContactBundle {
+  /// The public half of an offer.
+  init(_ offer: OfferRecord) throws(EngineError) {
+    guard let contactKey = PublicKey32(offer.contactKey.publicKey) else { throw .cryptography }
+    self.init(keyPackage: MLSMessage.keyPackage(offer.keyPackage.keyPackage).encoded, contactKey: contactKey)
+  }
+}

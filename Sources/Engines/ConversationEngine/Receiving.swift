@@ -1,0 +1,229 @@
+import CryptoSuite
+import MLS
+import SottoProtocol
+import WireFormat
+
+/// From an envelope to what it means here. Nothing in it is trusted before MLS has verified it; what cannot be used is dropped without a trace,
+/// and what cannot be used yet is held.
+extension DeviceState {
+  /// Frames held at once: a burst of some conversations' messages that overtook their commit.
+  private static let heldFrameCount = 256
+  /// How long a frame is held, milliseconds: as long as a server would keep it.
+  private static let heldFrameTime = UInt64(SottoProtocol.Limits.expiryDays) * 86_400_000
+
+  mutating func receive(sealed: [UInt8], from server: ServerAddress, store: any DeviceStore, now: UInt64) throws(EngineError) {
+    guard let record = servers[server.serverKey],
+      let envelope = try? Envelope(opening: sealed, with: record.sealKey, mailbox: record.mailbox)
+    else { return }
+    if try !process(envelope, from: record.address, store: store, now: now) { hold(envelope, from: record.address, now: now) }
+    try retryHeldFrames(store: store, now: now)
+  }
+
+  /// - Returns: false when it may become readable later.
+  private mutating func process(_ envelope: Envelope, from server: ServerAddress, store: any DeviceStore, now: UInt64) throws(EngineError) -> Bool {
+    guard let frame = try? Frame(envelope.frame) else { return true }
+    switch frame.kind {
+    case .firstContact:
+      guard let (id, offer) = offers.first(where: { FirstContact.locates(frame, secrets: $0.value.secrets) }),
+        let welcome = try? FirstContact.open(frame, contactKey: offer.contactKey, secrets: offer.secrets)
+      else { return true }
+      try join(welcome, by: offer, id: id, from: server, now: now)
+      return true
+    case .conversation:
+      for conversation in conversations.values where conversation.context.server == server {
+        guard let key = conversation.wrapKeys.first(where: { $0.locates(frame) }) else { continue }
+        switch envelope.source {
+        case .log(let slot):
+          try receiveEntry(LogEntry(slot: slot, frame: envelope.frame), in: conversation.id, now: now)
+          return true
+        case .send:
+          guard let message = try? key.open(frame) else { return true }
+          return try receiveMessage(message, in: conversation.id, store: store, now: now)
+        }
+      }
+      return false
+    }
+  }
+
+  private mutating func hold(_ envelope: Envelope, from server: ServerAddress, now: UInt64) {
+    for (name, held) in heldFrames where held.heldSince + Self.heldFrameTime < now { setHeldFrame(nil, name: name) }
+    let held = HeldFrame(server: server, envelope: envelope, heldSince: now)
+    guard heldFrames[held.name] == nil, heldFrames.count < Self.heldFrameCount else { return }
+    setHeldFrame(held, name: held.name)
+    // Its wrap key may begin with a commit that did not reach this mailbox: the logs know.
+    for conversation in conversations.values where conversation.context.server == server && conversation.group != nil {
+      scheduleReadLog(conversation.id)
+    }
+  }
+
+  /// Tries frames that waited, as long as one of them opens the way for others.
+  mutating func retryHeldFrames(store: any DeviceStore, now: UInt64) throws(EngineError) {
+    var isProgress = !heldFrames.isEmpty
+    while isProgress {
+      isProgress = false
+      let waiting = heldFrames.sorted { ($0.value.heldSince, $0.key.hex) < ($1.value.heldSince, $1.key.hex) }
+      for (name, held) in waiting {
+        guard try process(held.envelope, from: held.server, store: store, now: now) else { continue }
+        setHeldFrame(nil, name: name)
+        isProgress = true
+      }
+    }
+  }
+
+  // MARK: Messages
+
+  /// - Returns: false when the message is of an epoch to come.
+  private mutating func receiveMessage(_ message: [UInt8], in id: ConversationID, store: any DeviceStore, now: UInt64) throws(EngineError) -> Bool {
+    guard var conversation = conversations[id], let group = conversation.group else { return true }
+    let received: Received
+    do {
+      received = try group.process(message, psks: NoPSK(), validator: SottoCredentials())
+    } catch .futureEpoch(let epoch) {
+      noteFutureEpoch(epoch, in: id, now: now)
+      return false
+    } catch { return true }
+    // Commits count only in the log, and nobody proposes: the roles say who may change what.
+    guard case .application(let application, let next) = received else { return true }
+    conversation.group = next
+    setConversation(conversation, messageKeysOnly: true)
+    let member = Member(leafIndex: application.sender, leafNode: application.senderLeafNode)
+    guard let author = RosterDevice(member), let content = try? Content(decoding: application.plaintext) else { return true }
+    for head in content.heads where head.device.bytes != profile.deviceKey.publicKey { noteHead(head, in: id, now: now) }
+    try accept(content, from: author, in: id, store: store, now: now)
+    return true
+  }
+
+  /// Somebody has seen a message that we may have missed.
+  private mutating func noteHead(_ head: Head, in id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id], var tracker = conversation.trackers[head.device] else { return }
+    let missing = tracker.missing(limit: 1)
+    tracker.expect(head.sequence)
+    guard conversation.trackers[head.device] != tracker else { return }
+    conversation.trackers[head.device] = tracker
+    setConversation(conversation, messageKeysOnly: true)
+    if missing.isEmpty { scheduleResendRequest(to: head.device, in: id, now: now) }
+  }
+
+  /// Takes a verified content for what it is, once.
+  private mutating func accept(
+    _ content: Content, from author: RosterDevice, in id: ConversationID, store: any DeviceStore, now: UInt64
+  ) throws(EngineError) {
+    guard var conversation = conversations[id] else { return }
+    if content.body.isCounted {
+      var tracker = conversation.trackers[author.device] ?? SequenceTracker(fromStart: false)
+      guard tracker.insert(content.sequence) else { return }
+      conversation.trackers[author.device] = tracker
+      if tracker.missing(limit: 1).isEmpty { conversation.resendAttempts[author.device] = nil }
+      setConversation(conversation, messageKeysOnly: true)
+      scheduleResendRequest(to: author.device, in: id, now: now)
+    }
+    if let kind = HistoryEntry.Kind(content.body, author: author.identity) {
+      let entry = HistoryEntry(
+        position: conversation.historyCount, id: content.id, author: author.identity, sentAt: content.sentAt, kind: kind, delivery: .received)
+      conversation.historyCount += 1
+      setConversation(conversation, messageKeysOnly: true)
+      writeHistory(entry, in: id)
+      events.append(.message(id, entry))
+    }
+    try act(on: content, from: author, in: conversation, store: store, now: now)
+  }
+
+  private mutating func act(
+    on content: Content, from author: RosterDevice, in conversation: Conversation, store: any DeviceStore, now: UInt64
+  ) throws(EngineError) {
+    let isDirect = conversation.context.kind == .direct
+    let own = profile.log.identity
+    switch content.body {
+    case .text, .unknown: break
+    case .profile(let name):
+      guard var contact = contacts[author.identity], let name = MemberName(name) else { return }
+      contact.claimedName = name.text
+      setContact(contact, author.identity)
+      events.append(.contactNamed(author.identity, name: name.text))
+    case .groupInvitation(let invitation):
+      guard isDirect, author.identity != own, groupInvitations.count < 256, groupInvitations[invitation.id] == nil else { return }
+      setGroupInvitation(GroupInvitationRecord(from: author.identity, conversation: conversation.id, invitation: invitation), invitation.id)
+      events.append(.groupInvitation(invitation.id, from: author.identity, title: invitation.title))
+    case .consent(let consent):
+      guard isDirect, var group = invitingGroup(consent.id, author.identity) else { return }
+      group.invited[consent.id] = nil
+      setConversation(group, messageKeysOnly: true)
+      addIntent(.add(author.identity, consent), to: group.id)
+    case .refusal(let id):
+      guard isDirect, var group = invitingGroup(id, author.identity) else { return }
+      group.invited[id] = nil
+      setConversation(group, messageKeysOnly: true)
+      events.append(.groupRefused(id, by: author.identity))
+    case .leave:
+      let role = conversation.context.role(of: own)
+      guard !isDirect, author.identity != own, let least = conversation.context.leastRole(forProposal: 3), role >= least,
+        role >= conversation.context.role(of: author.identity), conversation.state == .active
+      else { return }
+      addIntent(.remove(author.identity), to: conversation.id)
+    case .resendRequest(let sequences):
+      try resend(sequences, to: author.device, in: conversation, store: store, now: now)
+    case .resend(let bytes):
+      guard let original = try? Content(decoding: bytes), original.body.isCounted else { return }
+      try accept(original, from: author, in: conversation.id, store: store, now: now)
+    }
+  }
+
+  /// The group for which this person's answer to this invitation is awaited.
+  private func invitingGroup(_ invitation: MessageID, _ identity: IdentityID) -> Conversation? {
+    conversations.values.first { $0.state == .active && $0.invited[invitation] == identity }
+  }
+
+  // MARK: Gaps
+
+  /// Time that a gap is given to fill itself, milliseconds.
+  private static let gapPatience: UInt64 = 2_000
+  /// Requests before a gap is named as lost.
+  private static let resendAttemptCount: UInt32 = 5
+
+  /// Asks a device again for what is missing of it, after a while; after some times, says that it cannot be had.
+  private mutating func scheduleResendRequest(to device: PublicKey32, in id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id], var tracker = conversation.trackers[device], !tracker.missing(limit: 1).isEmpty else { return }
+    let isAsking = hasTask(.messages(id)) { kind in
+      if case .message(let message) = kind, message.target == device, case .resendRequest = message.content.body { true } else { false }
+    }
+    guard !isAsking else { return }
+    let attempts = conversation.resendAttempts[device, default: 0]
+    guard attempts < Self.resendAttemptCount, let author = conversation.roster.first(where: { $0.device == device }) else {
+      let lost = tracker.giveUpGaps()
+      conversation.trackers[device] = tracker
+      conversation.resendAttempts[device] = nil
+      if lost > 0, let author = conversation.roster.first(where: { $0.device == device }) {
+        let entry = HistoryEntry(
+          position: conversation.historyCount, id: MessageID.random(using: random), author: author.identity, sentAt: now, kind: .lost(count: lost),
+          delivery: .received)
+        conversation.historyCount += 1
+        writeHistory(entry, in: id)
+        events.append(.message(id, entry))
+      }
+      setConversation(conversation, messageKeysOnly: true)
+      return
+    }
+    conversation.resendAttempts[device] = attempts + 1
+    setConversation(conversation, messageKeysOnly: true)
+    let missing = tracker.missing(limit: SottoProtocol.Limits.resendCount)
+    events.append(.gap(id, author: author.identity, count: missing.count))
+    queueTargeted(.resendRequest(missing), in: id, to: device, notBefore: now + Self.gapPatience, now: now)
+  }
+
+  /// Sends contents of ours again to one device.
+  private mutating func resend(
+    _ sequences: [UInt64], to device: PublicKey32, in conversation: Conversation, store: any DeviceStore, now: UInt64
+  ) throws(EngineError) {
+    // One answer at a time: who asks without end gets no more than this.
+    let isAnswering = hasTask(.messages(conversation.id)) { kind in
+      if case .message(let message) = kind, message.target == device, case .resend = message.content.body { true } else { false }
+    }
+    guard !isAnswering else { return }
+    for sequence in Set(sequences).sorted().prefix(SottoProtocol.Limits.resendCount) where sequence > 0 && sequence <= conversation.ownSequence {
+      let stored: [UInt8]?
+      do { stored = try store.record(Self.sentContentKey(conversation.id, sequence)) } catch { throw .store(error) }
+      guard let stored else { continue }
+      queueTargeted(.resend(stored), in: conversation.id, to: device, now: now)
+    }
+  }
+}

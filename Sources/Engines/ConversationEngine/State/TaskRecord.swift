@@ -1,0 +1,213 @@
+import CryptoSuite
+import MLS
+import SottoProtocol
+import WireFormat
+
+/// Something to do on the network that must not be forgotten (docs/protocol.md §11). Erased when done.
+struct TaskRecord: Sendable, WireCodable {
+  static let version: UInt8 = 1
+
+  /// Tasks of one lane are done one after the other, in the order of their ids.
+  enum Lane: Hashable, Sendable {
+    /// A mailbox's own affairs: registration, delivery keys, publishing.
+    case server(PublicKey32)
+    case link(LinkID)
+    /// A conversation's commits.
+    case log(ConversationID)
+    /// A conversation's messages.
+    case messages(ConversationID)
+  }
+
+  enum Kind: Sendable {
+    case register(server: PublicKey32, token: Permission)
+    case delivery(server: PublicKey32)
+    case tokens(server: PublicKey32, for: TokenPurpose)
+    case publish(server: PublicKey32, offer: OfferID)
+    case claim(server: ServerAddress, seed: Secret)
+    case createLog(ConversationID)
+    case append(ConversationID)
+    case readLog(ConversationID)
+    case rejoin(ConversationID)
+    /// The Welcome of a new member.
+    case welcome(ConversationID, id: SendID, frame: [UInt8], recipient: Recipient)
+    case message(OutgoingMessage)
+  }
+
+  enum TokenPurpose: Sendable {
+    case offer(OfferID)
+    case groupInvitation(ConversationID, invitee: IdentityID, id: MessageID)
+  }
+
+  var id: UInt64
+  var kind: Kind
+  /// The task that must be done before.
+  var after: UInt64?
+  var attempts: UInt32 = 0
+  /// Milliseconds since 1970.
+  var notBefore: UInt64 = 0
+
+  init(id: UInt64, kind: Kind, after: UInt64?, notBefore: UInt64) {
+    self.id = id
+    self.kind = kind
+    self.after = after
+    self.notBefore = notBefore
+  }
+
+  var lane: Lane {
+    switch kind {
+    case .register(let server, _), .delivery(let server), .tokens(let server, _), .publish(let server, _): .server(server)
+    case .claim(_, let seed): .link(InvitationSecrets(seed: seed).capabilityHash)
+    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id): .log(id)
+    case .welcome(let id, _, _, _): .messages(id)
+    case .message(let message): .messages(message.conversation)
+    }
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    try reader.expectVersion(Self.version)
+    id = try reader.readUInt64()
+    after = try reader.readBool() ? try reader.readUInt64() : nil
+    attempts = try reader.readUInt32()
+    notBefore = try reader.readUInt64()
+    let type = try reader.readUInt8()
+    switch type {
+    case 1: kind = .register(server: try reader.read(), token: try reader.read())
+    case 2: kind = .delivery(server: try reader.read())
+    case 3: kind = .tokens(server: try reader.read(), for: .offer(try reader.read()))
+    case 4: kind = .tokens(server: try reader.read(), for: .groupInvitation(try reader.read(), invitee: try reader.read(), id: try reader.read()))
+    case 5: kind = .publish(server: try reader.read(), offer: try reader.read())
+    case 6: kind = .claim(server: try reader.read(), seed: Secret(try reader.readBytes(32)))
+    case 7: kind = .createLog(try reader.read())
+    case 8: kind = .append(try reader.read())
+    case 9: kind = .readLog(try reader.read())
+    case 10: kind = .rejoin(try reader.read())
+    case 11: kind = .welcome(try reader.read(), id: try reader.read(), frame: try reader.readVector(), recipient: try reader.read())
+    case 12: kind = .message(try reader.read())
+    default: throw .invalidValue(UInt64(type))
+    }
+  }
+
+  func encode(into writer: inout ByteWriter) {
+    writer.write(Self.version)
+    writer.write(id)
+    writer.writeBool(after != nil)
+    if let after { writer.write(after) }
+    writer.write(attempts)
+    writer.write(notBefore)
+    switch kind {
+    case .register(let server, let token):
+      writer.write(UInt8(1))
+      writer.write(server)
+      writer.write(token)
+    case .delivery(let server):
+      writer.write(UInt8(2))
+      writer.write(server)
+    case .tokens(let server, .offer(let offer)):
+      writer.write(UInt8(3))
+      writer.write(server)
+      writer.write(offer)
+    case .tokens(let server, .groupInvitation(let conversation, let invitee, let id)):
+      writer.write(UInt8(4))
+      writer.write(server)
+      writer.write(conversation)
+      writer.write(invitee)
+      writer.write(id)
+    case .publish(let server, let offer):
+      writer.write(UInt8(5))
+      writer.write(server)
+      writer.write(offer)
+    case .claim(let server, let seed):
+      writer.write(UInt8(6))
+      writer.write(server)
+      writer.writeBytes(seed.exposedBytes)
+    case .createLog(let id):
+      writer.write(UInt8(7))
+      writer.write(id)
+    case .append(let id):
+      writer.write(UInt8(8))
+      writer.write(id)
+    case .readLog(let id):
+      writer.write(UInt8(9))
+      writer.write(id)
+    case .rejoin(let id):
+      writer.write(UInt8(10))
+      writer.write(id)
+    case .welcome(let conversation, let id, let frame, let recipient):
+      writer.write(UInt8(11))
+      writer.write(conversation)
+      writer.write(id)
+      writer.writeVector(frame)
+      writer.write(recipient)
+    case .message(let message):
+      writer.write(UInt8(12))
+      writer.write(message)
+    }
+  }
+}
+
+/// A message on its way out.
+struct OutgoingMessage: Sendable, WireCodable {
+  /// The ciphertext that is sent, and sent again, until each recipient was answered for.
+  struct Sealed: Sendable, WireCodable {
+    var sendID: SendID
+    var epoch: UInt64
+    var frame: [UInt8]
+    var recipients: [Recipient]
+
+    init(sendID: SendID, epoch: UInt64, frame: [UInt8], recipients: [Recipient]) {
+      self.sendID = sendID
+      self.epoch = epoch
+      self.frame = frame
+      self.recipients = recipients
+    }
+
+    init(from reader: inout ByteReader) throws(WireError) {
+      sendID = try reader.read()
+      epoch = try reader.readUInt64()
+      frame = try reader.readVector()
+      recipients = try reader.readList(maxCount: SottoProtocol.Limits.recipientCount)
+    }
+
+    func encode(into writer: inout ByteWriter) {
+      writer.write(sendID)
+      writer.write(epoch)
+      writer.writeVector(frame)
+      writer.writeList(recipients)
+    }
+  }
+
+  var conversation: ConversationID
+  /// Heads and authenticator are filled in when it is sealed.
+  var content: Content
+  /// Only this device gets it; nil for all.
+  var target: PublicKey32?
+  /// Where it stands in the history, if it does.
+  var position: UInt64?
+  var sealed: Sealed?
+
+  init(conversation: ConversationID, content: Content, target: PublicKey32?, position: UInt64?) {
+    self.conversation = conversation
+    self.content = content
+    self.target = target
+    self.position = position
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    conversation = try reader.read()
+    var nested = try reader.readNested()
+    content = try nested.read()
+    try nested.finish()
+    target = try reader.readOptional()
+    position = try reader.readBool() ? try reader.readUInt64() : nil
+    sealed = try reader.readOptional()
+  }
+
+  func encode(into writer: inout ByteWriter) {
+    writer.write(conversation)
+    writer.writeVector(content.encoded)
+    writer.writeOptional(target)
+    writer.writeBool(position != nil)
+    if let position { writer.write(position) }
+    writer.writeOptional(sealed)
+  }
+}
