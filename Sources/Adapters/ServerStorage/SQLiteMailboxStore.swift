@@ -1,0 +1,163 @@
+import GRDB
+public import MailboxEngine
+public import SottoProtocol
+
+/// The store of a server on one machine: SQLite with a write-ahead log, flushed before anything is accepted.
+public final class SQLiteMailboxStore: MailboxStore {
+  let pool: DatabasePool
+  private let writer: GroupCommit
+
+  init(path: String, checking: Bool) throws(ServerStorageError) {
+    do {
+      pool = try DatabasePool(path: path, configuration: Schema.configuration)
+      try pool.writeWithoutTransaction { try Schema.prepare($0, checking: checking) }
+    } catch let error as ServerStorageError {
+      throw error
+    } catch let error as DatabaseError {
+      switch error.resultCode {
+      case .SQLITE_NOTADB: throw .notADatabase
+      case .SQLITE_CORRUPT: throw .databaseDamaged
+      default: throw .database(code: error.extendedResultCode.rawValue)
+      }
+    } catch {
+      throw .databaseDamaged
+    }
+    writer = GroupCommit(pool)
+  }
+
+  /// Whether the disk has failed in a way that only opening the database again can mend.
+  public var hasFailed: Bool { writer.hasFailed }
+
+  /// Moves the write-ahead log into the database and cuts it to nothing, so that no old page lies in it for long. To be
+  /// called about every minute; when readers are in the way, the next call does it.
+  public func truncateLog() async throws(StoreFailure) {
+    let result: Result<Void, StoreFailure> = await withCheckedContinuation { continuation in
+      pool.asyncWriteWithoutTransaction { db in
+        let isDone = (try? db.checkpoint(.truncate)) != nil
+        continuation.resume(returning: isDone ? .success(()) : .failure(.unavailable))
+      }
+    }
+    try result.get()
+  }
+
+  /// Waits for what is being done, and closes the files.
+  public func close() throws(StoreFailure) {
+    do { try pool.close() } catch { throw .unavailable }
+  }
+
+  // MARK: Access
+
+  private func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreFailure) -> Value {
+    let result: Result<Value, StoreFailure> = await withCheckedContinuation { continuation in
+      pool.asyncRead { database in
+        do {
+          continuation.resume(returning: .success(try body(try database.get())))
+        } catch {
+          continuation.resume(returning: .failure(.unavailable))
+        }
+      }
+    }
+    return try result.get()
+  }
+
+  private func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreFailure) -> Value {
+    try await writer.write(body)
+  }
+
+  // MARK: Registration
+
+  public func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure) {
+    try await write { try MailboxRows($0).addTokens(tokens, expires: expires) }
+  }
+
+  public func issueTokens(
+    _ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int
+  ) async throws(StoreFailure) -> OwnerOutcome {
+    try await write { try MailboxRows($0).issueTokens(tokens, expires: expires, for: mailbox, quota: quota) }
+  }
+
+  public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool {
+    try await write { try MailboxRows($0).register(mailbox, today: today) }
+  }
+
+  public func ownerKey(of mailbox: StoredName) async throws(StoreFailure) -> PublicKey32? {
+    try await read { try MailboxRows($0).ownerKey(of: mailbox) }
+  }
+
+  // MARK: Envelopes
+
+  public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) async throws(StoreFailure) {
+    try await write { try MailboxRows($0).setDeliveryKeys(keys, of: mailbox) }
+  }
+
+  public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
+    try await read { db in
+      let rows = MailboxRows(db)
+      return try targets.map { try rows.sealKey(for: $0) }
+    }
+  }
+
+  public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer] {
+    try await write { db in
+      let rows = EnvelopeRows(db)
+      return try copies.map { try rows.append($0, today: today) }
+    }
+  }
+
+  public func read(
+    _ mailbox: StoredName, after sequence: UInt64, page: PageLimit, today: Day
+  ) async throws(StoreFailure) -> [StoredEnvelope] {
+    try await read { try EnvelopeRows($0).read(mailbox, after: sequence, page: page, today: today) }
+  }
+
+  public func acknowledge(_ mailbox: StoredName, through sequence: UInt64) async throws(StoreFailure) {
+    try await write { try EnvelopeRows($0).acknowledge(mailbox, through: sequence) }
+  }
+
+  // MARK: Key packages
+
+  public func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome {
+    try await write { try BlobRows($0).publish(publication) }
+  }
+
+  public func claim(_ capability: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]? {
+    try await write { try BlobRows($0).claim(capability, today: today) }
+  }
+
+  public func withdraw(_ capability: StoredName, publisher: StoredName) async throws(StoreFailure) -> Bool {
+    try await write { try BlobRows($0).withdraw(capability, publisher: publisher) }
+  }
+
+  // MARK: Handle logs
+
+  public func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool {
+    try await write { try LogRows($0).create(log) }
+  }
+
+  public func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome {
+    try await write { try LogRows($0).append(append, today: today) }
+  }
+
+  public func rotate(
+    _ log: StoredName, slot: UInt64, rotation: StoredRotation, identifier: StoredName
+  ) async throws(StoreFailure) -> RotateOutcome {
+    try await write { try LogRows($0).rotate(log, slot: slot, rotation: rotation, identifier: identifier) }
+  }
+
+  public func readLog(
+    _ log: StoredName, from slot: UInt64, page: PageLimit, today: Day
+  ) async throws(StoreFailure) -> LogPage? {
+    try await read { try LogRows($0).read(log, from: slot, page: page, today: today) }
+  }
+
+  public func groupInfo(_ log: StoredName) async throws(StoreFailure) -> [UInt8]? {
+    try await read { try LogRows($0).groupInfo(log) }
+  }
+
+  // MARK: Upkeep
+
+  /// Deletes in steps of some hundred rows, each a transaction, so that others write in between.
+  public func expire(today: Day) async throws(StoreFailure) {
+    while try await write({ try UpkeepRows($0).expireSome(today: today) }) {}
+  }
+}

@@ -1,0 +1,73 @@
+/// A server's data directory: the database, and apart from it the keys without which the database says little.
+public struct ServerDirectory: Sendable {
+  private let path: String
+
+  public init(_ path: String) {
+    var path = path
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    self.path = path
+  }
+
+  private func file(_ name: String) -> String { "\(path)/\(name)" }
+
+  private var keysFile: String { file("server.keys") }
+  private var addressFile: String { file("server.address") }
+  private var databaseFile: String { file("server.sqlite") }
+  /// Where the TLS key and certificate lie.
+  public var tlsFile: String { file("server.tls.pem") }
+
+  /// Makes the directory if it is missing, and takes it for this process alone.
+  ///
+  /// - Throws: `.inUse` while another server has it.
+  public func lock() throws(ServerStorageError) -> ServerLock {
+    try PrivateFiles.makeDirectory(path)
+    return ServerLock(descriptor: try PrivateFiles.lock(file("server.lock")))
+  }
+
+  /// The server's keys.
+  ///
+  /// - Parameter creating: makes new ones for a directory that is empty.
+  /// - Throws: `.missing` for a directory without data, `.keysMissing` for one that lost its keys.
+  public func keys(creating: Bool) throws(ServerStorageError) -> ServerKeys {
+    if !PrivateFiles.exists(keysFile) {
+      guard !PrivateFiles.exists(databaseFile) else { throw .keysMissing }
+      guard creating else { throw .missing }
+      try ServerKeys.make().write(to: keysFile)
+    }
+    return try ServerKeys(readingFrom: keysFile)
+  }
+
+  /// Opens the database.
+  ///
+  /// - Parameters:
+  ///   - creating: makes it if it is missing.
+  ///   - checking: reads all of it first, to find damage before clients do.
+  public func openStore(creating: Bool, checking: Bool) throws(ServerStorageError) -> SQLiteMailboxStore {
+    if !PrivateFiles.exists(databaseFile) {
+      guard creating else { throw .missing }
+      // SQLite gives the files that it makes beside the database the permissions of the database.
+      try PrivateFiles.touch(databaseFile)
+      try PrivateFiles.synchronizeDirectory(path)
+    }
+    return try SQLiteMailboxStore(path: databaseFile, checking: checking)
+  }
+
+  /// Remembers under which address clients reach the server, for links that are made later.
+  public func rememberAddress(_ address: String) throws(ServerStorageError) {
+    try PrivateFiles.replace(addressFile, with: Array(address.utf8))
+  }
+
+  /// The address that clients reach the server under, if it ever ran.
+  public func address() throws(ServerStorageError) -> String {
+    String(decoding: try PrivateFiles.readPrivate(addressFile, limit: 1_024), as: UTF8.self)
+  }
+}
+
+/// Keeps a data directory for this process while it lives.
+public final class ServerLock: Sendable {
+  private let descriptor: Int32
+
+  init(descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { PrivateFiles.unlock(descriptor) }
+}

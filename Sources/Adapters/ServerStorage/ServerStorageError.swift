@@ -1,0 +1,25 @@
+/// Why a server's data directory cannot be used. Carries system codes, never paths or content.
+public enum ServerStorageError: Error, Equatable, Sendable {
+  /// There is no server's data in the directory.
+  case missing
+  /// Another server uses the directory.
+  case inUse
+  /// The file of keys is gone while the database is there: without it nothing in the database can be found again.
+  case keysMissing
+  /// The file of keys has been changed or cut.
+  case keysDamaged
+  /// The file of keys may be read by others than its owner.
+  case keysExposed
+  /// The database is not one of this program's, or not a database at all.
+  case notADatabase
+  /// The database contradicts itself.
+  case databaseDamaged
+  /// A newer version of this program has written the database.
+  case databaseNewer(version: Int)
+  /// The database does not keep its promise to be on disk when it says so.
+  case notDurable
+  /// The system refuses; its `errno`.
+  case system(errno: Int32)
+  /// The database cannot be opened; SQLite's result code.
+  case database(code: Int32)
+}
