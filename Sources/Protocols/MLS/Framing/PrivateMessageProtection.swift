@@ -12,19 +12,28 @@ extension PrivateMessage {
     protecting authenticated: AuthenticatedContent, sender: LeafIndex, generation: UInt32, key: MessageKey,
     senderDataSecret: Secret, padding: Int, reuseGuard: [UInt8], suite: CipherSuite
   ) throws(MLSError) {
-    let content = authenticated.content
     var plaintext = ByteWriter()
-    content.body.encodeUntyped(into: &plaintext)
+    authenticated.content.body.encodeUntyped(into: &plaintext)
     authenticated.auth.encode(into: &plaintext)
     plaintext.writeBytes([UInt8](repeating: 0, count: max(0, padding)))
+    let senderData = SenderData(leafIndex: sender, generation: generation, reuseGuard: reuseGuard)
+    try self.init(
+      sealing: plaintext.bytes, of: authenticated.content, senderData: senderData, key: key,
+      senderDataSecret: senderDataSecret, suite: suite)
+  }
+
+  /// - Parameter plaintext: an encoded `PrivateMessageContent` (RFC 9420 §6.3.1).
+  init(
+    sealing plaintext: [UInt8], of content: FramedContent, senderData: SenderData, key: MessageKey,
+    senderDataSecret: Secret, suite: CipherSuite
+  ) throws(MLSError) {
     self.init(
       groupID: content.groupID, epoch: content.epoch, contentType: content.contentType,
       authenticatedData: content.authenticatedData, encryptedSenderData: [], ciphertext: [])
     do {
       ciphertext = try suite.aead.seal(
-        plaintext.bytes, key: key.key, nonce: guarded(key.nonce, reuseGuard), aad: contentAAD)
+        plaintext, key: key.key, nonce: guarded(key.nonce, senderData.reuseGuard), aad: contentAAD)
       let (dataKey, dataNonce) = senderDataKey(senderDataSecret, suite)
-      let senderData = SenderData(leafIndex: sender, generation: generation, reuseGuard: reuseGuard)
       encryptedSenderData = try suite.aead.seal(
         senderData.encoded, key: dataKey, nonce: dataNonce, aad: senderDataAAD)
     } catch {

@@ -4,7 +4,7 @@ extension Group {
     for plan: CommitPlan, psks: any PSKProvider, validator: any CredentialValidator
   ) -> [CommittedProposal] {
     let own = plan.proposals.map {
-      CommittedProposal(proposal: $0, sender: .member(ownLeafIndex), isReference: false)
+      CommittedProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil)
     }
     guard plan.includePending, plan.reInit == nil else { return own }
     return usablePending(beside: own, psks: psks, validator: validator) + own
@@ -24,7 +24,7 @@ extension Group {
 
     func use(_ index: Int) {
       let item = pending[index]
-      usable[index] = CommittedProposal(proposal: item.proposal, sender: item.sender, isReference: true)
+      usable[index] = CommittedProposal(proposal: item.proposal, sender: item.sender, reference: item.reference)
     }
 
     for (index, item) in pending.enumerated() where isValidAlone(item, psks: psks, validator: validator) {
@@ -60,7 +60,7 @@ extension Group {
     _ item: PendingProposal, psks: any PSKProvider, validator: any CredentialValidator
   ) -> Bool {
     do {
-      let single = CommittedProposal(proposal: item.proposal, sender: item.sender, isReference: true)
+      let single = CommittedProposal(proposal: item.proposal, sender: item.sender, reference: item.reference)
       let list = try ProposalList([single], committer: .member(ownLeafIndex), in: state)
       _ = try ProvisionalState(applying: list, to: state, validator: validator)
       _ = try preSharedKeySecret(list.preSharedKeys, psks)
@@ -83,29 +83,20 @@ extension Group {
       case .proposal(let proposal):
         // An Update can only be the committer's own, and that is refused (RFC 9420 §12.2).
         if case .update = proposal { throw .invalidProposals(.updateByCommitter) }
-        resolved.append(CommittedProposal(proposal: proposal, sender: committer, isReference: false))
+        resolved.append(CommittedProposal(proposal: proposal, sender: committer, reference: nil))
       case .reference(let reference):
         guard let item = known[reference] else { throw .unknownProposal }
-        resolved.append(CommittedProposal(proposal: item.proposal, sender: item.sender, isReference: true))
+        resolved.append(CommittedProposal(proposal: item.proposal, sender: item.sender, reference: item.reference))
       }
     }
     return resolved
   }
+}
 
-  /// How the commit names these proposals.
-  func named(_ proposals: [CommittedProposal]) throws(MLSError) -> [ProposalOrRef] {
-    var named: [ProposalOrRef] = []
-    for item in proposals {
-      guard item.isReference else {
-        named.append(.proposal(item.proposal))
-        continue
-      }
-      guard let known = pending.last(where: { $0.proposal == item.proposal && $0.sender == item.sender }) else {
-        throw .unknownProposal
-      }
-      named.append(.reference(known.reference))
-    }
-    return named
+extension CommittedProposal {
+  /// The proposal as the commit carries it.
+  var named: ProposalOrRef {
+    if let reference { .reference(reference) } else { .proposal(proposal) }
   }
 }
 

@@ -13,7 +13,7 @@ extension Group {
     validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
     guard reInit == nil else { throw .groupEnded }
-    guard signer.publicKey == ownLeafNode.signatureKey else { throw .wrongSigner }
+    guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
     let sender = Sender.member(ownLeafIndex)
     let proposals = proposals(for: plan, psks: psks, validator: validator)
     let list = try ProposalList(proposals, committer: sender, in: state)
@@ -30,7 +30,7 @@ extension Group {
 
     let content = FramedContent(
       groupID: groupID, epoch: epoch, sender: sender, authenticatedData: plan.authenticatedData,
-      body: .commit(Commit(proposals: try named(proposals), path: path?.sent)))
+      body: .commit(Commit(proposals: proposals.map(\.named), path: path?.sent)))
     var authenticated = try content.sign(
       format: plan.encrypt ? .privateMessage : .publicMessage, groupContext: state.contextBytes, signer: signer,
       suite: suite)

@@ -27,7 +27,7 @@ extension Group {
     if let ownOldLeaf { proposals.append(.remove(ownOldLeaf)) }
     proposals += pskIDs.map { .preSharedKey($0) }
     let committed = proposals.map {
-      CommittedProposal(proposal: $0, sender: .newMemberCommit, isReference: false)
+      CommittedProposal(proposal: $0, sender: .newMemberCommit, reference: nil)
     }
     let list = try ProposalList(committed, committer: .newMemberCommit, in: state)
     var next = try ProvisionalState(applying: list, to: state, validator: validator)

@@ -89,6 +89,9 @@ extension Group {
     return leafNode
   }
 
+  /// The key of this member's own leaf, without decoding the rest of it.
+  var ownSignatureKey: [UInt8] { state.tree.storedLeaf(at: ownLeafIndex)?.signatureKey ?? [] }
+
   /// Proposals received or sent in this epoch, which wait for a commit.
   public var pendingProposals: [ReceivedProposal] {
     pending.map { ReceivedProposal(sender: $0.sender, proposal: $0.proposal, reference: $0.reference) }
@@ -122,7 +125,7 @@ extension Group {
     signer: SigningKey, includeRatchetTree: Bool = true, includeExternalPub: Bool = true,
     extensions: [Extension] = []
   ) throws(MLSError) -> [UInt8] {
-    guard signer.publicKey == ownLeafNode.signatureKey else { throw .wrongSigner }
+    guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
     let info = try GroupInfo(
       of: state, secrets: secrets, signer: signer, at: ownLeafIndex, includeRatchetTree: includeRatchetTree,
       includeExternalPub: includeExternalPub, extensions: extensions)

@@ -71,7 +71,7 @@ extension Group {
     _ body: FramedContent.Body, authenticatedData: [UInt8], encrypt: Bool, padding: Int, signer: SigningKey
   ) throws(MLSError) -> (message: [UInt8], group: Group, authenticated: AuthenticatedContent) {
     guard reInit == nil else { throw .groupEnded }
-    guard signer.publicKey == ownLeafNode.signatureKey else { throw .wrongSigner }
+    guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
     let content = FramedContent(
       groupID: groupID, epoch: epoch, sender: .member(ownLeafIndex), authenticatedData: authenticatedData, body: body)
     let authenticated = try content.sign(

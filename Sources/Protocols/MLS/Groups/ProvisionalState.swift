@@ -106,7 +106,7 @@ struct ProvisionalState: Sendable {
   }
 
   mutating func noteProposers(_ proposals: [CommittedProposal]) {
-    changes.proposers = proposals.filter(\.isReference).map {
+    changes.proposers = proposals.filter { $0.reference != nil }.map {
       CommitChanges.Proposer(proposal: $0.proposal, sender: $0.sender)
     }
   }

@@ -6,7 +6,8 @@ struct CommittedProposal: Sendable {
   var proposal: Proposal
   /// Who made it: the committer, for one that the commit holds by value.
   var sender: Sender
-  var isReference: Bool
+  /// How the commit names it; nil when the commit holds it by value.
+  var reference: ProposalRef?
 }
 
 /// The proposals of one commit, found to be a valid list (RFC 9420 §12.2) and sorted by what they do (§12.3).
@@ -88,7 +89,7 @@ struct ProposalList: Sendable {
 
   /// RFC 9420 §12.2, second list; nothing by reference (§12.4.3.2).
   private func checkExternalCommit(_ proposals: [CommittedProposal]) throws(MLSError) {
-    guard externalInit != nil, removes.count <= 1, !proposals.contains(where: \.isReference) else {
+    guard externalInit != nil, removes.count <= 1, proposals.allSatisfy({ $0.reference == nil }) else {
       throw .invalidProposals(.externalCommit)
     }
   }

@@ -1,0 +1,43 @@
+public import CryptoSuite
+import WireFormat
+
+/// Proposals from outside a group (RFC 9420 §12.1.8), sent as a PublicMessage; members decide whether to commit them.
+public enum ExternalProposal {
+  /// A proposal by somebody whom the group context's `external_senders` extension names.
+  ///
+  /// - Parameters:
+  ///   - proposal: an Add, Remove, PreSharedKey, ReInit or GroupContextExtensions.
+  ///   - senderIndex: the signer's position in the extension.
+  /// - Returns: an ``MLSMessage``.
+  public static func make(
+    _ proposal: Proposal, groupID: [UInt8], epoch: UInt64, senderIndex: UInt32, signer: SigningKey,
+    cipherSuite: CipherSuite
+  ) throws(MLSError) -> [UInt8] {
+    try sign(
+      proposal, from: .external(senderIndex), groupID: groupID, epoch: epoch, signer: signer, cipherSuite: cipherSuite)
+  }
+
+  /// The request of a newcomer to be added.
+  ///
+  /// - Parameter signer: the key of the key package's leaf.
+  /// - Returns: an ``MLSMessage``.
+  public static func requestToJoin(
+    with keyPackage: KeyPackage, groupID: [UInt8], epoch: UInt64, signer: SigningKey, cipherSuite: CipherSuite
+  ) throws(MLSError) -> [UInt8] {
+    guard keyPackage.leafNode.signatureKey == signer.publicKey else { throw .wrongSigner }
+    return try sign(
+      .add(keyPackage), from: .newMemberProposal, groupID: groupID, epoch: epoch, signer: signer,
+      cipherSuite: cipherSuite)
+  }
+
+  private static func sign(
+    _ proposal: Proposal, from sender: Sender, groupID: [UInt8], epoch: UInt64, signer: SigningKey,
+    cipherSuite: CipherSuite
+  ) throws(MLSError) -> [UInt8] {
+    try ProposalList.checkSender(of: proposal.type, sender, committer: nil)
+    let content = FramedContent(
+      groupID: groupID, epoch: epoch, sender: sender, authenticatedData: [], body: .proposal(proposal))
+    let signed = try content.sign(format: .publicMessage, groupContext: [], signer: signer, suite: cipherSuite)
+    return MLSMessage.publicMessage(PublicMessage(content: content, auth: signed.auth, membershipTag: nil)).encoded
+  }
+}

@@ -1,0 +1,273 @@
+import CryptoSuite
+import Testing
+import WireFormat
+
+@testable import MLS
+
+/// The rules of RFC 9420 §12.1 and §12.2, each broken by a member who signs and encrypts properly.
+struct ProposalRuleTests {
+  private let suite = testedSuites[0]
+
+  /// Member 0 forges, member 1 must refuse with this error and keep its state.
+  private func refuse(
+    _ expected: MLSError, _ message: [UInt8], _ world: World, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let before = world.members[1].group.archive()
+    #expect(throws: expected, sourceLocation: sourceLocation) { try world.members[1].receive(message) }
+    #expect(world.members[1].group.archive() == before, sourceLocation: sourceLocation)
+  }
+
+  @Test func `a committer neither removes nor updates itself`() throws {
+    var world = try World(suite, count: 4)
+    let forger = world.members[0]
+    refuse(.invalidProposals(.removeOfCommitter), try forger.forge([.remove(LeafIndex(0))]), world)
+    refuse(.invalidProposals(.updateByCommitter), try forger.forge([.update(forger.group.ownLeafNode)]), world)
+    let update = try forger.group.proposeUpdate(signer: forger.client.signer)
+    world.members[0].group = update.group
+    try world.members[1].note(update.message)
+    let reference = update.group.pendingProposals[0].reference
+    refuse(.invalidProposals(.updateByCommitter), try world.members[0].forge([.reference(reference)]), world)
+    #expect(throws: MLSError.invalidProposals(.removeOfCommitter)) {
+      try forger.group.commit(
+        CommitPlan(removes: [LeafIndex(0)]), signer: forger.client.signer, validator: BasicIdentities())
+    }
+  }
+
+  @Test func `one leaf is changed once, and only where there is a member`() throws {
+    var world = try World(suite, count: 4)
+    let forger = world.members[0]
+    let remove = Proposal.remove(LeafIndex(2))
+    refuse(.invalidProposals(.conflictingChanges), try forger.forge([remove, remove]), world)
+    refuse(.invalidProposals(.removeOfBlankLeaf), try forger.forge([.remove(LeafIndex(4))]), world)
+    refuse(.invalidProposals(.removeOfBlankLeaf), try forger.forge([.remove(LeafIndex(UInt32.max))]), world)
+    let update = try world.members[2].group.proposeUpdate(signer: world.members[2].client.signer)
+    try world.members[1].note(update.message)
+    let reference = update.group.pendingProposals[0].reference
+    refuse(
+      .invalidProposals(.conflictingChanges),
+      try forger.forge([.proposal(remove), .reference(reference)]), world)
+    refuse(.unknownProposal, try forger.forge([.reference(ProposalRef([1, 2, 3]))]), world)
+  }
+
+  @Test func `nobody is added twice`() throws {
+    let world = try World(suite, count: 3)
+    let forger = world.members[0]
+    let bundle = try Client("new", suite).bundle()
+    let add = Proposal.add(bundle.keyPackage)
+    refuse(.invalidProposals(.duplicateAdd), try forger.forge([add, add]), world)
+    let again = try world.members[2].client.bundle()
+    refuse(.invalidProposals(.alreadyMember), try forger.forge([.add(again.keyPackage)]), world)
+    // Unless the same commit removes it.
+    var copy = world
+    let replaced = try copy.commit(CommitPlan(adds: [again.keyPackage], removes: [LeafIndex(2)]), by: 0)
+    _ = try Group.join(welcome: try #require(replaced.welcome), keyPackage: again, validator: BasicIdentities())
+    let twin = Client("twin", suite)
+    let stolenKey = try twin.bundle().keyPackage.forged(by: twin) {
+      $0.leafNode.encryptionKey = world.members[2].group.ownLeafNode.encryptionKey
+    }
+    refuse(.invalidLeafNode(.duplicateEncryptionKey), try forger.forge([.add(stolenKey)]), world)
+  }
+
+  @Test func `a key package is good in every respect`() throws {
+    let required = RequiredCapabilities(proposalTypes: [ProposalType(rawValue: 0xF0A6)], credentialTypes: [.basic])
+    let world = try World(
+      suite, count: 2,
+      extensions: [required.asExtension, Extension(type: ExtensionType(rawValue: 0xF0A5), data: [])])
+    let forger = world.members[0]
+    let client = Client("new", suite)
+    let good = try client.bundle().keyPackage
+    func refused(_ expected: MLSError, _ edit: (inout KeyPackage) -> Void) throws {
+      refuse(expected, try forger.forge([.add(try good.forged(by: client, edit))]), world)
+    }
+    try refused(.invalidKeyPackage(.version)) { $0.version = ProtocolVersion(rawValue: 2) }
+    try refused(.invalidKeyPackage(.cipherSuite)) { $0.cipherSuite = 3 }
+    try refused(.invalidKeyPackage(.initKeyEqualsEncryptionKey)) { $0.initKey = $0.leafNode.encryptionKey }
+    try refused(.invalidKeyPackage(.initKey)) { $0.initKey = [1] }
+    try refused(.invalidLeafNode(.invalidKey)) { $0.leafNode.encryptionKey = [1] }
+    try refused(.invalidKeyPackage(.extensions)) {
+      $0.extensions = [Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])]
+    }
+    try refused(.invalidExtensions) {
+      $0.extensions = [Extension](repeating: Extension(type: .applicationID, data: []), count: 2)
+    }
+    try refused(.invalidLeafNode(.extensionNotInCapabilities)) {
+      $0.leafNode.extensions = [Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])]
+    }
+    try refused(.invalidLeafNode(.versionOrSuiteNotInCapabilities)) { $0.leafNode.capabilities.cipherSuites = [3] }
+    try refused(.invalidLeafNode(.versionOrSuiteNotInCapabilities)) { $0.leafNode.capabilities.versions = [] }
+    try refused(.invalidLeafNode(.credentialTypeNotSupported)) { $0.leafNode.capabilities.credentials = [.x509] }
+    let foreign = try good.forged(by: client) {
+      $0.leafNode.capabilities.credentials = [.basic, .x509]
+      $0.leafNode.credential = .x509(certificates: [[1]])
+    }
+    #expect(throws: MLSError.invalidLeafNode(.credentialTypeNotSupported)) {
+      try world.members[1].group.process(forger.forge([.add(foreign)]), validator: AnyCredential())
+    }
+    try refused(.invalidLeafNode(.requiredCapabilities)) { $0.leafNode.capabilities.proposals = [] }
+    try refused(.invalidLeafNode(.groupExtensionNotSupported)) { $0.leafNode.capabilities.extensions = [] }
+    try refused(.invalidLeafNode(.source)) { $0.leafNode.source = .commit(parentHash: []) }
+    try refused(.invalidLeafNode(.lifetime)) {
+      $0.leafNode.source = .keyPackage(Lifetime(notBefore: 2, notAfter: 1))
+    }
+    try refused(.invalidLeafNode(.credential)) { $0.leafNode.credential = .basic(identity: []) }
+    var unsigned = good
+    unsigned.signature[3] ^= 1
+    refuse(.invalidSignature(.keyPackage), try forger.forge([.add(unsigned)]), world)
+    unsigned = good
+    unsigned.leafNode.signature[3] ^= 1
+    refuse(.invalidSignature(.leafNode), try forger.forge([.add(unsigned)]), world)
+    // One's own commit also looks at the clock.
+    for now in [UInt64(99), 201] {
+      #expect(throws: MLSError.invalidLeafNode(.lifetime)) {
+        try forger.group.commit(
+          CommitPlan(adds: [good], now: now), signer: forger.client.signer, validator: BasicIdentities())
+      }
+    }
+    // And the good one is good, but for the forger's confirmation tag.
+    refuse(.mismatch(.confirmationTag), try forger.forge([.add(good)]), world)
+  }
+
+  @Test func `pre-shared keys come once, with a full nonce and for ordinary use`() throws {
+    let world = try World(suite, count: 2)
+    let forger = world.members[0]
+    let id = PreSharedKeyID.external(id: [1], cipherSuite: suite)
+    refuse(.invalidProposals(.duplicatePreSharedKey), try forger.forge([.preSharedKey(id), .preSharedKey(id)]), world)
+    var short = id
+    short.nonce.removeLast()
+    refuse(.invalidProposals(.preSharedKeyNonce), try forger.forge([.preSharedKey(short)]), world)
+    for usage in [ResumptionPSKUsage.reinit, .branch] {
+      let key = PreSharedKeyID.Key.resumption(usage: usage, groupID: forger.group.groupID, epoch: 1)
+      refuse(
+        .invalidProposals(.resumptionUsage),
+        try forger.forge([.preSharedKey(PreSharedKeyID(key: key, nonce: id.nonce))]), world)
+    }
+  }
+
+  @Test func `group context extensions are replaced once, by what all support`() throws {
+    let world = try World(suite, count: 2)
+    let forger = world.members[0]
+    let empty = Proposal.groupContextExtensions([])
+    refuse(.invalidProposals(.multipleGroupContextExtensions), try forger.forge([empty, empty]), world)
+    let required = RequiredCapabilities(credentialTypes: [.x509]).asExtension
+    refuse(
+      .invalidProposals(.requiredCapabilities), try forger.forge([.groupContextExtensions([required])], path: forger.path()),
+      world)
+    let unknown = Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])
+    refuse(
+      .invalidProposals(.requiredCapabilities), try forger.forge([.groupContextExtensions([unknown])], path: forger.path()),
+      world)
+    refuse(
+      .invalidExtensions,
+      try forger.forge([.groupContextExtensions([required, required])], path: forger.path()), world)
+    var trailing = RequiredCapabilities().asExtension
+    trailing.data.append(0)
+    refuse(
+      .malformed(.trailingBytes(count: 1)),
+      try forger.forge([.groupContextExtensions([trailing])], path: forger.path()), world)
+    trailing = ExternalSenders([]).asExtension
+    trailing.data.append(0)
+    refuse(
+      .malformed(.trailingBytes(count: 1)),
+      try forger.forge([.groupContextExtensions([trailing])], path: forger.path()), world)
+  }
+
+  @Test func `ReInit stands alone, ExternalInit and unknown kinds not at all`() throws {
+    let world = try World(suite, count: 3)
+    let forger = world.members[0]
+    let reInit = Proposal.reInit(ReInit(groupID: [1], version: .mls10, cipherSuite: 1, extensions: []))
+    refuse(.invalidProposals(.reInitNotAlone), try forger.forge([reInit, reInit]), world)
+    refuse(
+      .invalidProposals(.reInitNotAlone), try forger.forge([reInit, .remove(LeafIndex(2))], path: forger.path()), world)
+    refuse(
+      .invalidProposals(.reInitVersion),
+      try forger.forge([
+        .reInit(ReInit(groupID: [1], version: ProtocolVersion(rawValue: 0), cipherSuite: 1, extensions: []))
+      ]), world)
+    refuse(.invalidProposals(.senderNotAllowed), try forger.forge([.externalInit(kemOutput: [1])]), world)
+    refuse(
+      .invalidProposals(.unsupportedType),
+      try forger.forge([.custom(type: ProposalType(rawValue: 0xF0BB), content: [])], path: forger.path()), world)
+    #expect(throws: WireError.invalidValue(0x0A0A)) { try Proposal(decoding: [0x0A, 0x0A, 0]) }
+    #expect(throws: WireError.invalidValue(8)) { try Proposal(decoding: [0, 8, 0]) }
+  }
+
+  @Test func `a path is there when it must be`() throws {
+    let world = try World(suite, count: 3)
+    let forger = world.members[0]
+    refuse(.invalidProposals(.pathMissing), try forger.forge([Proposal]()), world)
+    refuse(.invalidProposals(.pathMissing), try forger.forge([.remove(LeafIndex(2))]), world)
+    refuse(.invalidProposals(.pathMissing), try forger.forge([.groupContextExtensions([])]), world)
+  }
+
+  @Test func `the path's leaf follows the rules of a leaf`() throws {
+    let world = try World(suite, count: 4)
+    let forger = world.members[0]
+    let good = try forger.path()
+    func refused(_ expected: MLSError, _ edit: (inout UpdatePath) -> Void) throws {
+      var path = good
+      edit(&path)
+      refuse(expected, try forger.forge([Proposal](), path: forger.resign(path)), world)
+    }
+    let old = forger.group.ownLeafNode
+    let other = world.members[2].group.ownLeafNode
+    try refused(.invalidLeafNode(.source)) { $0.leafNode.source = .update }
+    try refused(.invalidLeafNode(.sameEncryptionKey)) { $0.leafNode.encryptionKey = old.encryptionKey }
+    try refused(.invalidPath(.duplicateKey)) { $0.leafNode.encryptionKey = other.encryptionKey }
+    try refused(.invalidLeafNode(.identityChanged)) { $0.leafNode.credential = .basic(identity: [1]) }
+    try refused(.invalidPath(.parentHash)) { $0.leafNode.source = .commit(parentHash: [1]) }
+    try refused(.invalidPath(.wrongLength)) { $0.nodes.removeLast() }
+    try refused(.invalidPath(.duplicateKey)) { $0.nodes[0].encryptionKey = $0.nodes[1].encryptionKey }
+    try refused(.invalidPath(.duplicateKey)) { $0.nodes[0].encryptionKey = other.encryptionKey }
+    try refused(.invalidPath(.invalidKey)) { $0.nodes[0].encryptionKey = [1] }
+    try refused(.invalidPath(.wrongCiphertextCount)) { $0.nodes[1].encryptedPathSecrets.removeLast() }
+    try refused(.invalidPath(.wrongCiphertextCount)) {
+      let one = $0.nodes[1].encryptedPathSecrets[0]
+      $0.nodes[1].encryptedPathSecrets.append(one)
+    }
+    try refused(.crypto(.notAuthentic)) { $0.nodes[0].encryptedPathSecrets[0].ciphertext[0] ^= 1 }
+    var unsigned = good
+    unsigned.leafNode.signature[0] ^= 1
+    refuse(.invalidSignature(.leafNode), try forger.forge([Proposal](), path: unsigned), world)
+    // Another member's signature key, with that member's signature.
+    let thief = try forger.path(signer: world.members[2].client.signer)
+    refuse(.invalidLeafNode(.duplicateSignatureKey), try forger.forge([Proposal](), path: thief), world)
+    refuse(.mismatch(.confirmationTag), try forger.forge([Proposal](), path: good), world)
+  }
+
+  @Test func `framing breaks are refused`() throws {
+    let world = try World(suite, count: 3)
+    let forger = world.members[0]
+    refuse(.invalidFraming, try forger.forge(.application([1]), encrypt: false), world)
+    var public_ = PublicMessage(
+      protecting: try forger.sign(.proposal(.remove(LeafIndex(2))), encrypt: false),
+      membershipKey: forger.group.secrets.membershipKey, groupContext: forger.group.state.contextBytes, suite: suite)
+    public_.membershipTag = Array(try #require(public_.membershipTag).prefix(16))
+    refuse(.mismatch(.membershipTag), MLSMessage.publicMessage(public_).encoded, world)
+    public_.membershipTag = []
+    refuse(.mismatch(.membershipTag), MLSMessage.publicMessage(public_).encoded, world)
+
+    // Padding that is not zero, and a sender that is not in the tree.
+    let signed = try forger.sign(.application([1]))
+    for (padding, sender, expected) in [
+      ([UInt8](arrayLiteral: 0, 1), LeafIndex(0), MLSError.invalidFraming), ([0], LeafIndex(3), .invalidSender),
+      ([0], LeafIndex(1), .ownMessage),
+    ] {
+      var tree = forger.group.secretTree
+      let (generation, key) = try tree.advance(LeafIndex(0), .application, suite)
+      var plaintext = ByteWriter()
+      signed.content.body.encodeUntyped(into: &plaintext)
+      signed.auth.encode(into: &plaintext)
+      plaintext.writeBytes(padding)
+      let message = try PrivateMessage(
+        sealing: plaintext.bytes, of: signed.content,
+        senderData: SenderData(leafIndex: sender, generation: generation, reuseGuard: [0, 0, 0, 0]), key: key,
+        senderDataSecret: forger.group.secrets.senderDataSecret, suite: suite)
+      refuse(expected, MLSMessage.privateMessage(message).encoded, world)
+    }
+    // A message that another member signed as this one.
+    var impostor = forger
+    impostor.client.signer = world.members[2].client.signer
+    refuse(.invalidSignature(.content), try impostor.forge(.application([1])), world)
+    refuse(.unexpectedMessage, MLSMessage.keyPackage(try forger.client.bundle().keyPackage).encoded, world)
+  }
+}
