@@ -15,7 +15,7 @@ public struct Envelope: Hashable, Sendable, WireCodable {
   static let version: UInt8 = 1
   private static let info = Array("sotto envelope 1".utf8)
   private static let encapsulatedByteCount = 32
-  /// Bytes that sealing adds to a frame.
+  /// Bytes that sealing adds to a frame, at most.
   public static let overheadByteCount = encapsulatedByteCount + 16 + 14
 
   public var source: Source
