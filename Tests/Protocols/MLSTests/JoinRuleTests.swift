@@ -1,0 +1,148 @@
+import CryptoSuite
+import Testing
+import WireFormat
+
+@testable import MLS
+
+/// The checks of a newcomer (RFC 9420 §12.4.3.1), against Welcomes that a member made and signed.
+struct JoinRuleTests {
+  private let suite = testedSuites[0]
+
+  /// A good Welcome, opened, for a test to spoil and close again.
+  private struct OpenWelcome {
+    var secrets: GroupSecrets
+    var info: GroupInfo
+    var signer: SigningKey
+    var bundle: KeyPackageBundle
+
+    func closed(signs: Bool = true) throws -> [UInt8] {
+      let suite = bundle.cipherSuite
+      var info = info
+      if signs {
+        info.signature = try suite.signWithLabel(signer, label: "GroupInfoTBS", content: info.toBeSigned)
+      }
+      let zeros = Secret.zeros(suite.hash.byteCount)
+      let key = WelcomeKey(joinerSecret: secrets.joinerSecret, pskSecret: zeros, suite: suite)
+      let sealed = try suite.aead.seal(info.encoded, key: key.key, nonce: key.nonce, aad: [])
+      let ciphertext = try suite.encryptWithLabel(
+        publicKey: bundle.initKey.publicKey, label: "Welcome", context: sealed, plaintext: secrets.encoded)
+      let entry = EncryptedGroupSecrets(newMember: bundle.reference, encryptedGroupSecrets: ciphertext)
+      return MLSMessage.welcome(
+        Welcome(cipherSuite: suite.rawValue, secrets: [entry], encryptedGroupInfo: sealed)
+      ).encoded
+    }
+  }
+
+  private func open(_ world: World, _ bundle: KeyPackageBundle) throws -> OpenWelcome {
+    let commit = try world.members[0].group.commit(
+      CommitPlan(adds: [bundle.keyPackage]), signer: world.members[0].client.signer, validator: BasicIdentities())
+    guard case .welcome(let welcome) = try MLSMessage(decoding: #require(commit.welcome)) else {
+      throw MLSError.unexpectedMessage
+    }
+    let secrets = try welcome.groupSecrets(for: bundle)
+    let info = try welcome.groupInfo(
+      joinerSecret: secrets.joinerSecret, pskSecret: .zeros(suite.hash.byteCount), suite: suite)
+    return OpenWelcome(secrets: secrets, info: info, signer: world.members[0].client.signer, bundle: bundle)
+  }
+
+  @Test func `a newcomer checks the group before it joins`() throws {
+    let world = try World(suite, count: 4)
+    let bundle = try Client("new", suite).bundle()
+    let good = try open(world, bundle)
+    func join(_ welcome: [UInt8], tree: [UInt8]? = nil) throws -> JoinedGroup {
+      try Group.join(welcome: welcome, keyPackage: bundle, ratchetTree: tree, validator: BasicIdentities())
+    }
+    func refused(
+      _ expected: MLSError, signs: Bool = true, sourceLocation: SourceLocation = #_sourceLocation,
+      _ edit: (inout OpenWelcome) throws -> Void
+    ) throws {
+      var changed = good
+      try edit(&changed)
+      let welcome = try changed.closed(signs: signs)
+      #expect(throws: expected, sourceLocation: sourceLocation) { try join(welcome) }
+    }
+    _ = try join(good.closed())
+    try refused(.invalidSignature(.groupInfo), signs: false) { $0.info.signature[0] ^= 1 }
+    try refused(.invalidSignature(.groupInfo)) { $0.info.signer = LeafIndex(1) }
+    try refused(.invalidTree(.blankLeaf)) { $0.info.signer = LeafIndex(77) }
+    try refused(.mismatch(.confirmationTag)) { $0.info.confirmationTag[0] ^= 1 }
+    try refused(.mismatch(.confirmationTag)) { $0.info.confirmationTag = [] }
+    try refused(.mismatch(.confirmationTag)) { $0.info.groupContext.epoch += 1 }
+    try refused(.mismatch(.treeHash)) { $0.info.groupContext.treeHash[0] ^= 1 }
+    try refused(.mismatch(.treeHash)) { $0.info.groupContext.treeHash = [] }
+    try refused(.unsupportedVersion(2)) { $0.info.groupContext.version = ProtocolVersion(rawValue: 2) }
+    try refused(.unsupportedCipherSuite(3)) { $0.info.groupContext.cipherSuite = 3 }
+    try refused(.invalidLeafNode(.groupExtensionNotSupported)) {
+      $0.info.groupContext.extensions = [Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])]
+    }
+    try refused(.invalidLeafNode(.requiredCapabilities)) {
+      $0.info.groupContext.extensions = [RequiredCapabilities(credentialTypes: [.x509]).asExtension]
+    }
+    try refused(.invalidExtensions) { $0.info.extensions += $0.info.extensions }
+    try refused(.invalidPath(.publicKeyMismatch)) { $0.secrets.pathSecret = .zeros(32) }
+    try refused(.invalidPath(.noSecretForUs)) { $0.secrets.pathSecret = .zeros(31) }
+    try refused(.missingPreSharedKey) { $0.secrets.preSharedKeys = [.external(id: [1], cipherSuite: suite)] }
+    for (usage, feature) in [(ResumptionPSKUsage.reinit, MLSError.UnsupportedFeature.reInit), (.branch, .branch)] {
+      try refused(.unsupported(feature)) {
+        let key = PreSharedKeyID.Key.resumption(usage: usage, groupID: [1], epoch: 1)
+        $0.secrets.preSharedKeys = [PreSharedKeyID(key: key, nonce: [UInt8](repeating: 1, count: 32))]
+      }
+    }
+    try refused(.invalidProposals(.preSharedKeyNonce)) {
+      $0.secrets.preSharedKeys = [PreSharedKeyID(key: .external(id: [1]), nonce: [1])]
+    }
+    let tree = try #require(good.info.extensions.data(of: .ratchetTree))
+    try refused(.missingRatchetTree) { $0.info.extensions = [] }
+    var bare = good
+    bare.info.extensions = []
+    _ = try join(bare.closed(), tree: tree)
+    #expect(throws: MLSError.mismatch(.treeHash)) {
+      try join(bare.closed(), tree: world.members[1].group.exportRatchetTree())
+    }
+  }
+
+  @Test func `a Welcome is for the key package that was added`() throws {
+    let world = try World(suite, count: 2)
+    let bundle = try Client("new", suite).bundle()
+    var welcome = try open(world, bundle)
+    let stranger = try Client("stranger", suite).bundle()
+    let message = try welcome.closed()
+    #expect(throws: MLSError.notForThisKeyPackage) {
+      try Group.join(welcome: message, keyPackage: stranger, validator: BasicIdentities())
+    }
+    // A member hands the secrets to somebody who is not in the tree.
+    welcome.bundle = stranger
+    let leaked = try welcome.closed()
+    #expect(throws: MLSError.invalidTree(.ownLeafMissing)) {
+      try Group.join(welcome: leaked, keyPackage: stranger, validator: BasicIdentities())
+    }
+    let other = try KeyPackageBundle.generate(
+      cipherSuite: .mls128X25519ChaCha20SHA256Ed25519,
+      leaf: Client("other", .mls128X25519ChaCha20SHA256Ed25519).parameters,
+      lifetime: Lifetime(notBefore: 0, notAfter: 1), signer: suite.signature.generateKey())
+    #expect(throws: MLSError.unsupportedCipherSuite(1)) {
+      try Group.join(welcome: message, keyPackage: other, validator: BasicIdentities())
+    }
+  }
+
+  @Test func `a key package bundle is saved and read back`() throws {
+    for suite in testedSuites + [.xWing(number: 8)] {
+      let bundle = try Client("a", suite).bundle(lastResort: true)
+      #expect(bundle.keyPackage.isLastResort)
+      #expect(try KeyPackageBundle(decoding: bundle.encoded) == bundle)
+      #expect(throws: WireError.self) { try KeyPackageBundle(decoding: bundle.encoded + [0]) }
+      try bundle.keyPackage.validate(cipherSuite: suite, now: 150, validator: BasicIdentities())
+      #expect(throws: MLSError.invalidLeafNode(.lifetime)) {
+        try bundle.keyPackage.validate(cipherSuite: suite, now: 99, validator: BasicIdentities())
+      }
+    }
+  }
+
+  @Test func `descriptions of states show no content`() throws {
+    let world = try World(suite, count: 2)
+    let group = world.members[0].group
+    #expect("\(group)" == "Group(epoch 1, 2 members, own leaf 0)")
+    #expect(String(reflecting: group.archive()).hasPrefix("GroupArchive("))
+    #expect(Mirror(reflecting: group).children.isEmpty)
+  }
+}
