@@ -1,0 +1,68 @@
+import CryptoSuite
+import MailboxEngine
+import SottoProtocol
+import Testing
+
+@testable import MailboxEngine
+
+@Suite struct ServerValuesTests {
+  private let random = SeededRandom(seed: 5)
+
+  @Test func `names of different things differ, even of the same bytes`() {
+    let names = StoredNames(key: Secret(randomByteCount: 32, using: random))
+    let short = random.bytes(16)
+    let long = random.bytes(32)
+    let (mailbox, handle) = (MailboxID(trusted: short), HandleID(trusted: short))
+    let hash = KeyHash(trusted: long)
+    let all: [StoredName] = [
+      names.mailbox(mailbox), names.log(handle), names.deliveryKey(hash, of: mailbox), names.writeKey(hash, of: handle),
+      names.administrator(PublicKey32(trusted: long), of: handle), names.publisher(mailbox, of: hash),
+      names.receipt(SendID(trusted: short), at: mailbox), names.token(Permission(trusted: long)), names.capability(hash),
+      names.creation(handle, writeKeyHash: hash, administrators: []),
+      names.deliveryKey(hash, of: .random(using: random)), names.receipt(SendID(trusted: short), at: .random(using: random)),
+    ]
+    #expect(Set(all).count == all.count)
+    let others = StoredNames(key: Secret(randomByteCount: 32, using: random))
+    #expect(names.mailbox(mailbox) != others.mailbox(mailbox))
+    #expect(names.mailbox(mailbox) == names.mailbox(MailboxID(trusted: short)))
+  }
+
+  @Test func `a changed cursor opens nothing`() {
+    let seal = CursorSeal(key: Secret(randomByteCount: 32, using: random))
+    let mailbox = MailboxID.random(using: random)
+    let cursor = seal.seal(77, of: mailbox, random: random)
+    #expect(seal.open(cursor, of: mailbox) == 77)
+    #expect(seal.open(cursor, of: .random(using: random)) == nil)
+    for index in cursor.indices {
+      var changed = cursor
+      changed[index] ^= 1
+      #expect(seal.open(changed, of: mailbox) == nil)
+      #expect(seal.open(Array(cursor.prefix(index)), of: mailbox) == nil)
+    }
+    #expect(seal.seal(77, of: mailbox, random: random) != cursor)
+  }
+
+  @Test func `days do not overflow`() {
+    #expect(Day(secondsSince1970: 86_399) == Day(number: 0))
+    #expect(Day(secondsSince1970: 86_400) == Day(number: 1))
+    #expect(Day(secondsSince1970: .max).adding(30) == Day(number: .max))
+  }
+
+  @Test func `copies are made in an order of their own`() async throws {
+    let pair = HPKESuite(kem: .x25519, hash: .sha256, aead: .aes256GCM).generateKeyPair(using: random)
+    let recipients = (0..<24).map { _ in
+      Recipient(mailbox: .random(using: random), deliveryKey: .random(using: random))
+    }
+    let targets = recipients.map { _ in
+      DeliveryTarget(mailbox: .random(using: random), deliveryKey: .random(using: random))
+    }
+    let envelope = Envelope(source: .send, frame: random.bytes(512))
+    let fanOut = await FanOut.seal(
+      envelope, for: recipients, targets: targets, keys: recipients.map { _ in PublicKey32(trusted: pair.publicKey) },
+      expires: Day(number: 1), random: random, receipt: { _ in nil })
+    #expect(Set(fanOut.copies.map(\.target)) == Set(targets))
+    #expect(fanOut.copies.map(\.target) != targets)
+    let answers = fanOut.copies.map { $0.target == targets[3] ? RecipientAnswer.full : .accepted }
+    #expect(fanOut.answers(answers) == targets.map { $0 == targets[3] ? .full : .accepted })
+  }
+}
