@@ -29,103 +29,6 @@ public struct HPKECiphertext: Sendable, Hashable {
 }
 
 extension HPKESuite {
-  /// A key encapsulation mechanism (RFC 9180 §7.1; X-Wing: draft-connolly-cfrg-xwing-kem).
-  public enum KEM: Sendable, Hashable {
-    case x25519, p256, p384, p521, xWing
-
-    /// The number in the IANA registry.
-    var identifier: UInt16 {
-      switch self {
-      case .p256: 0x0010
-      case .p384: 0x0011
-      case .p521: 0x0012
-      case .x25519: 0x0020
-      case .xWing: 0x647a
-      }
-    }
-
-    /// The hash inside a Diffie-Hellman mechanism; X-Wing's is SHA-3 and below this interface.
-    var hash: HashAlgorithm {
-      switch self {
-      case .x25519, .p256, .xWing: .sha256
-      case .p384: .sha384
-      case .p521: .sha512
-      }
-    }
-
-    /// Nsk, the length of a private key, in bytes.
-    public var privateKeyByteCount: Int {
-      switch self {
-      case .x25519, .p256, .xWing: 32
-      case .p384: 48
-      case .p521: 66
-      }
-    }
-
-    /// Nenc, the length of an encapsulated key, in bytes.
-    public var kemOutputByteCount: Int {
-      switch self {
-      case .x25519: 32
-      case .p256: 65
-      case .p384: 97
-      case .p521: 133
-      case .xWing: 1120
-      }
-    }
-
-    var native: HPKE.KEM {
-      switch self {
-      case .x25519: .Curve25519_HKDF_SHA256
-      case .p256: .P256_HKDF_SHA256
-      case .p384: .P384_HKDF_SHA384
-      case .p521: .P521_HKDF_SHA512
-      case .xWing: .XWingMLKEM768X25519
-      }
-    }
-
-    enum PrivateKey {
-      case x25519(Curve25519.KeyAgreement.PrivateKey)
-      case p256(P256.KeyAgreement.PrivateKey)
-      case p384(P384.KeyAgreement.PrivateKey)
-      case p521(P521.KeyAgreement.PrivateKey)
-      case xWing(XWingMLKEM768X25519.PrivateKey)
-
-      var publicKey: [UInt8] {
-        switch self {
-        case .x25519(let key): [UInt8](key.publicKey.rawRepresentation)
-        case .p256(let key): [UInt8](key.publicKey.x963Representation)
-        case .p384(let key): [UInt8](key.publicKey.x963Representation)
-        case .p521(let key): [UInt8](key.publicKey.x963Representation)
-        case .xWing(let key): [UInt8](key.publicKey.rawRepresentation)
-        }
-      }
-    }
-
-    func privateKey(_ secret: Secret) throws(CryptoError) -> PrivateKey {
-      try secret.withBytes { (bytes) throws(CryptoError) -> PrivateKey in
-        do {
-          switch self {
-          case .x25519: return .x25519(try Curve25519.KeyAgreement.PrivateKey(rawRepresentation: bytes))
-          case .p256: return .p256(try P256.KeyAgreement.PrivateKey(rawRepresentation: bytes))
-          case .p384: return .p384(try P384.KeyAgreement.PrivateKey(rawRepresentation: bytes))
-          case .p521: return .p521(try P521.KeyAgreement.PrivateKey(rawRepresentation: bytes))
-          case .xWing:
-            return .xWing(try XWingMLKEM768X25519.PrivateKey(seedRepresentation: bytes, publicKey: nil))
-          }
-        } catch {
-          throw .invalidKey
-        }
-      }
-    }
-
-    /// Checks the length before C code that assumes it sees the bytes.
-    func check(kemOutput: [UInt8]) throws(CryptoError) {
-      guard kemOutput.count == kemOutputByteCount else {
-        throw .invalidLength(expected: kemOutputByteCount, actual: kemOutput.count)
-      }
-    }
-  }
-
   /// Makes a new key pair.
   public func generateKeyPair(using random: any RandomSource = SystemRandom()) -> HPKEKeyPair {
     while true {
@@ -144,7 +47,7 @@ extension HPKESuite {
       let seed = ikm.withBytes { ikm in
         var input = ikm
         input.reserveCapacity(ikm.count + 32)
-        input += Array("HPKE-v1".utf8) + kemSuiteID + [0x00, 0x0d] + Array("DeriveKeyPair".utf8) + [0x00, 0x20]
+        input += Array("HPKE-v1".utf8) + kem.suiteID + [0x00, 0x0d] + Array("DeriveKeyPair".utf8) + [0x00, 0x20]
         defer { wipe(&input) }
         var seed = SHAKE256.hash(input, count: 32)
         defer { wipe(&seed) }
@@ -152,7 +55,7 @@ extension HPKESuite {
       }
       return HPKEKeyPair(privateKey: seed, publicKey: try publicKey(for: seed))
     }
-    let labelled = LabelledKDF(hash: kem.hash, suiteID: kemSuiteID)
+    let labelled = LabelledKDF(hash: kem.hash, suiteID: kem.suiteID)
     let prk = labelled.extract(salt: Secret([]), label: "dkp_prk", ikm: ikm)
     if kem == .x25519 {
       let secret = labelled.expand(prk, label: "sk", info: [], count: 32)
@@ -197,9 +100,5 @@ extension HPKESuite {
     } catch {
       return false
     }
-  }
-
-  private var kemSuiteID: [UInt8] {
-    Array("KEM".utf8) + [UInt8(kem.identifier >> 8), UInt8(kem.identifier & 0xff)]
   }
 }

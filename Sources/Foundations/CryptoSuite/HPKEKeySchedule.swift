@@ -23,29 +23,55 @@ struct LabelledKDF {
   }
 }
 
-/// The HPKE key schedule (RFC 9180 §5.1) in base and PSK mode, for one message.
-///
-/// swift-crypto does this for every combination but X-Wing with a PSK, which invitations need.
-struct HPKEKeySchedule {
-  let key: Secret
-  let baseNonce: [UInt8]
-  let exporterSecret: Secret
+/// What the key schedule takes from `info` and a PSK, which is the same for all receivers.
+public struct HPKEInfo: Sendable {
+  let suite: HPKESuite
+  let labelled: LabelledKDF
+  /// `key_schedule_context` (RFC 9180 §5.1).
+  let context: [UInt8]
+  let psk: Secret
 
-  /// - Parameters:
-  ///   - psk: empty in base mode, together with `pskID`.
-  init(suite: HPKESuite, sharedSecret: Secret, info: [UInt8], psk: Secret, pskID: [UInt8]) {
-    let labelled = LabelledKDF(hash: suite.hash, suiteID: suite.identifier)
+  /// - Parameter psk: empty in base mode, together with `pskID`.
+  init(suite: HPKESuite, info: [UInt8], psk: Secret, pskID: [UInt8]) {
+    self.suite = suite
+    self.psk = psk
+    labelled = LabelledKDF(hash: suite.hash, suiteID: suite.identifier)
     let mode: UInt8 = psk.byteCount == 0 ? 0 : 1
     let empty = Secret([])
-    let context =
+    context =
       [mode]
       + labelled.extract(salt: empty, label: "psk_id_hash", ikm: Secret(pskID)).exposedBytes
       + labelled.extract(salt: empty, label: "info_hash", ikm: Secret(info)).exposedBytes
-    let secret = labelled.extract(salt: sharedSecret, label: "secret", ikm: psk)
-    key = labelled.expand(secret, label: "key", info: context, count: suite.aead.keyByteCount)
-    baseNonce =
-      labelled.expand(secret, label: "base_nonce", info: context, count: suite.aead.nonceByteCount).exposedBytes
-    exporterSecret = labelled.expand(secret, label: "exp", info: context, count: suite.hash.byteCount)
+  }
+}
+
+/// The HPKE key schedule (RFC 9180 §5.1) in base and PSK mode.
+struct HPKEKeySchedule {
+  private let info: HPKEInfo
+  private let secret: Secret
+
+  init(sharedSecret: Secret, info: HPKEInfo) {
+    self.info = info
+    secret = info.labelled.extract(salt: sharedSecret, label: "secret", ikm: info.psk)
+  }
+
+  var key: Secret {
+    info.labelled.expand(secret, label: "key", info: info.context, count: info.suite.aead.keyByteCount)
+  }
+
+  /// The nonce of the only message.
+  var baseNonce: [UInt8] {
+    info.labelled.expand(secret, label: "base_nonce", info: info.context, count: info.suite.aead.nonceByteCount)
+      .exposedBytes
+  }
+
+  var exporterSecret: Secret {
+    info.labelled.expand(secret, label: "exp", info: info.context, count: info.suite.hash.byteCount)
+  }
+
+  /// Context.Export (RFC 9180 §5.3).
+  func export(_ context: [UInt8], count: Int) -> Secret {
+    info.labelled.expand(exporterSecret, label: "sec", info: context, count: count)
   }
 }
 

@@ -1,7 +1,8 @@
-import Crypto
-import FoundationEssentials
-
-/// A combination of algorithms for hybrid public key encryption (RFC 9180).
+/// A combination of algorithms for hybrid public key encryption (RFC 9180), one message to a context.
+///
+/// The key schedule is written here, over swift-crypto's key agreement and X-Wing: its own HPKE has no PSK mode for X-Wing,
+/// does not refuse the all-zero X25519 secret (RFC 9180 §7.1.4), and hashes `info` anew for each receiver, which makes a
+/// Welcome quadratic in the size of the group.
 public struct HPKESuite: Sendable, Hashable {
   /// The key encapsulation mechanism.
   public let kem: KEM
@@ -29,27 +30,17 @@ public struct HPKESuite: Sendable, Hashable {
   public func seal(
     _ plaintext: [UInt8], to publicKey: [UInt8], info: [UInt8], aad: [UInt8]
   ) throws(CryptoError) -> HPKECiphertext {
-    var sender = try sender(to: publicKey, info: info, psk: nil)
-    do {
-      let ciphertext = try sender.seal(plaintext, authenticating: aad)
-      return HPKECiphertext(kemOutput: [UInt8](sender.encapsulatedKey), ciphertext: [UInt8](ciphertext))
-    } catch {
-      throw .underlying
-    }
+    try seal(plaintext, to: publicKey, info: prepare(info: info), aad: aad)
   }
 
   /// Decrypts what ``seal(_:to:info:aad:)`` made for this key pair.
   ///
-  /// - Throws: `.notAuthentic` when anything differs from what the sender used.
+  /// - Throws: `.notAuthentic` when anything differs from what the sender used; `.invalidLength` for an encapsulated key
+  ///   of a wrong length.
   public func open(
     _ ciphertext: HPKECiphertext, with keyPair: HPKEKeyPair, info: [UInt8], aad: [UInt8]
   ) throws(CryptoError) -> [UInt8] {
-    var recipient = try recipient(of: ciphertext.kemOutput, with: keyPair, info: info, psk: nil)
-    do {
-      return [UInt8](try recipient.open(ciphertext.ciphertext, authenticating: aad))
-    } catch {
-      throw .notAuthentic
-    }
+    try open(ciphertext, with: keyPair, info: prepare(info: info), aad: aad)
   }
 
   /// Encrypts to a public key in PSK mode: only someone who knows `psk` can have made the result.
@@ -61,20 +52,7 @@ public struct HPKESuite: Sendable, Hashable {
   public func sealWithPSK(
     _ plaintext: [UInt8], to publicKey: [UInt8], info: [UInt8], aad: [UInt8], psk: Secret, pskID: [UInt8]
   ) throws(CryptoError) -> HPKECiphertext {
-    try check(psk: psk, pskID: pskID)
-    if kem == .xWing {
-      let (shared, kemOutput) = try encapsulateXWing(to: publicKey)
-      let schedule = HPKEKeySchedule(suite: self, sharedSecret: shared, info: info, psk: psk, pskID: pskID)
-      let ciphertext = try aead.seal(plaintext, key: schedule.key, nonce: schedule.baseNonce, aad: aad)
-      return HPKECiphertext(kemOutput: kemOutput, ciphertext: ciphertext)
-    }
-    var sender = try sender(to: publicKey, info: info, psk: (psk, pskID))
-    do {
-      let ciphertext = try sender.seal(plaintext, authenticating: aad)
-      return HPKECiphertext(kemOutput: [UInt8](sender.encapsulatedKey), ciphertext: [UInt8](ciphertext))
-    } catch {
-      throw .underlying
-    }
+    try seal(plaintext, to: publicKey, info: prepare(info: info, psk: psk, pskID: pskID), aad: aad)
   }
 
   /// Decrypts what ``sealWithPSK(_:to:info:aad:psk:pskID:)`` made for this key pair.
@@ -83,18 +61,7 @@ public struct HPKESuite: Sendable, Hashable {
   public func openWithPSK(
     _ ciphertext: HPKECiphertext, with keyPair: HPKEKeyPair, info: [UInt8], aad: [UInt8], psk: Secret, pskID: [UInt8]
   ) throws(CryptoError) -> [UInt8] {
-    try check(psk: psk, pskID: pskID)
-    if kem == .xWing {
-      let shared = try decapsulateXWing(ciphertext.kemOutput, with: keyPair)
-      let schedule = HPKEKeySchedule(suite: self, sharedSecret: shared, info: info, psk: psk, pskID: pskID)
-      return try aead.open(ciphertext.ciphertext, key: schedule.key, nonce: schedule.baseNonce, aad: aad)
-    }
-    var recipient = try recipient(of: ciphertext.kemOutput, with: keyPair, info: info, psk: (psk, pskID))
-    do {
-      return [UInt8](try recipient.open(ciphertext.ciphertext, authenticating: aad))
-    } catch {
-      throw .notAuthentic
-    }
+    try open(ciphertext, with: keyPair, info: prepare(info: info, psk: psk, pskID: pskID), aad: aad)
   }
 
   /// Sets up a sending context only to export a secret from it (RFC 9180 §5.3), as an external commit does.
@@ -103,133 +70,51 @@ public struct HPKESuite: Sendable, Hashable {
   public func setupSenderExport(
     to publicKey: [UInt8], info: [UInt8], exporterContext: [UInt8], count: Int
   ) throws(CryptoError) -> (kemOutput: [UInt8], secret: Secret) {
-    precondition((1...8160).contains(count), "an export is at most 255 blocks of SHA-256")
-    let sender = try sender(to: publicKey, info: info, psk: nil)
-    do {
-      let key = try sender.exportSecret(context: exporterContext, outputByteCount: count)
-      return ([UInt8](sender.encapsulatedKey), Secret(key))
-    } catch {
-      throw .underlying
-    }
+    let (sharedSecret, kemOutput) = try kem.encapsulate(to: publicKey)
+    let schedule = HPKEKeySchedule(sharedSecret: sharedSecret, info: prepare(info: info))
+    return (kemOutput, schedule.export(exporterContext, count: count))
   }
 
   /// The receiving end of ``setupSenderExport(to:info:exporterContext:count:)``.
   public func setupReceiverExport(
     kemOutput: [UInt8], with keyPair: HPKEKeyPair, info: [UInt8], exporterContext: [UInt8], count: Int
   ) throws(CryptoError) -> Secret {
-    precondition((1...8160).contains(count), "an export is at most 255 blocks of SHA-256")
-    let recipient = try recipient(of: kemOutput, with: keyPair, info: info, psk: nil)
-    do {
-      return Secret(try recipient.exportSecret(context: exporterContext, outputByteCount: count))
-    } catch {
-      throw .underlying
-    }
-  }
-
-  /// RFC 9180 §9.5: a PSK has at least 32 bytes of entropy.
-  private func check(psk: Secret, pskID: [UInt8]) throws(CryptoError) {
-    guard psk.byteCount >= 32 else { throw .invalidLength(expected: 32, actual: psk.byteCount) }
-    guard !pskID.isEmpty else { throw .invalidLength(expected: 1, actual: 0) }
+    let sharedSecret = try kem.decapsulate(kemOutput, with: keyPair)
+    return HPKEKeySchedule(sharedSecret: sharedSecret, info: prepare(info: info)).export(exporterContext, count: count)
   }
 }
 
-// MARK: - Contexts of swift-crypto
+// MARK: - The same info for many receivers
 
 extension HPKESuite {
-  private typealias PSK = (secret: Secret, id: [UInt8])
-
-  private var ciphersuite: HPKE.Ciphersuite {
-    let kdf: HPKE.KDF =
-      switch hash {
-      case .sha256: .HKDF_SHA256
-      case .sha384: .HKDF_SHA384
-      case .sha512: .HKDF_SHA512
-      }
-    let cipher: HPKE.AEAD =
-      switch aead {
-      case .aes128GCM: .AES_GCM_128
-      case .aes256GCM: .AES_GCM_256
-      case .chaCha20Poly1305: .chaChaPoly
-      }
-    return HPKE.Ciphersuite(kem: kem.native, kdf: kdf, aead: cipher)
+  /// Does once what ``seal(_:to:info:aad:)`` would do for each receiver.
+  public func prepare(info: [UInt8]) -> HPKEInfo {
+    HPKEInfo(suite: self, info: info, psk: Secret([]), pskID: [])
   }
 
-  private func sender(to publicKey: [UInt8], info: [UInt8], psk: PSK?) throws(CryptoError) -> HPKE.Sender {
-    do {
-      switch kem {
-      case .x25519:
-        return try sender(Curve25519.KeyAgreement.PublicKey(rawRepresentation: publicKey), info, psk)
-      case .p256: return try sender(P256.KeyAgreement.PublicKey(x963Representation: publicKey), info, psk)
-      case .p384: return try sender(P384.KeyAgreement.PublicKey(x963Representation: publicKey), info, psk)
-      case .p521: return try sender(P521.KeyAgreement.PublicKey(x963Representation: publicKey), info, psk)
-      case .xWing:
-        precondition(psk == nil, "swift-crypto has no PSK mode for X-Wing")
-        return try HPKE.Sender(
-          recipientKey: XWingMLKEM768X25519.PublicKey(rawRepresentation: publicKey), ciphersuite: ciphersuite,
-          info: Data(info))
-      }
-    } catch {
-      throw .invalidKey
-    }
+  /// Encrypts to a public key under an `info` prepared by this suite.
+  public func seal(
+    _ plaintext: [UInt8], to publicKey: [UInt8], info: HPKEInfo, aad: [UInt8]
+  ) throws(CryptoError) -> HPKECiphertext {
+    precondition(info.suite == self, "the info was prepared by this suite")
+    let (sharedSecret, kemOutput) = try kem.encapsulate(to: publicKey)
+    let schedule = HPKEKeySchedule(sharedSecret: sharedSecret, info: info)
+    let ciphertext = try aead.seal(plaintext, key: schedule.key, nonce: schedule.baseNonce, aad: aad)
+    return HPKECiphertext(kemOutput: kemOutput, ciphertext: ciphertext)
   }
 
-  private func sender(_ key: some HPKEDiffieHellmanPublicKey, _ info: [UInt8], _ psk: PSK?) throws -> HPKE.Sender {
-    guard let psk else { return try HPKE.Sender(recipientKey: key, ciphersuite: ciphersuite, info: Data(info)) }
-    return try HPKE.Sender(
-      recipientKey: key, ciphersuite: ciphersuite, info: Data(info), presharedKey: psk.secret.key,
-      presharedKeyIdentifier: Data(psk.id))
+  private func open(
+    _ ciphertext: HPKECiphertext, with keyPair: HPKEKeyPair, info: HPKEInfo, aad: [UInt8]
+  ) throws(CryptoError) -> [UInt8] {
+    let sharedSecret = try kem.decapsulate(ciphertext.kemOutput, with: keyPair)
+    let schedule = HPKEKeySchedule(sharedSecret: sharedSecret, info: info)
+    return try aead.open(ciphertext.ciphertext, key: schedule.key, nonce: schedule.baseNonce, aad: aad)
   }
 
-  private func recipient(
-    of kemOutput: [UInt8], with keyPair: HPKEKeyPair, info: [UInt8], psk: PSK?
-  ) throws(CryptoError) -> HPKE.Recipient {
-    try kem.check(kemOutput: kemOutput)
-    let key = try kem.privateKey(keyPair.privateKey)
-    do {
-      switch key {
-      case .x25519(let key): return try recipient(key, kemOutput, info, psk)
-      case .p256(let key): return try recipient(key, kemOutput, info, psk)
-      case .p384(let key): return try recipient(key, kemOutput, info, psk)
-      case .p521(let key): return try recipient(key, kemOutput, info, psk)
-      case .xWing(let key):
-        precondition(psk == nil, "swift-crypto has no PSK mode for X-Wing")
-        return try HPKE.Recipient(
-          privateKey: key, ciphersuite: ciphersuite, info: Data(info), encapsulatedKey: Data(kemOutput))
-      }
-    } catch {
-      // The encapsulated key is no key: the sender's fault, as a wrong tag would be.
-      throw .notAuthentic
-    }
-  }
-
-  private func recipient(
-    _ key: some HPKEDiffieHellmanPrivateKey, _ kemOutput: [UInt8], _ info: [UInt8], _ psk: PSK?
-  ) throws -> HPKE.Recipient {
-    guard let psk else {
-      return try HPKE.Recipient(
-        privateKey: key, ciphersuite: ciphersuite, info: Data(info), encapsulatedKey: Data(kemOutput))
-    }
-    return try HPKE.Recipient(
-      privateKey: key, ciphersuite: ciphersuite, info: Data(info), encapsulatedKey: Data(kemOutput),
-      presharedKey: psk.secret.key, presharedKeyIdentifier: Data(psk.id))
-  }
-
-  private func encapsulateXWing(to publicKey: [UInt8]) throws(CryptoError) -> (shared: Secret, kemOutput: [UInt8]) {
-    do {
-      let result = try XWingMLKEM768X25519.PublicKey(rawRepresentation: publicKey).encapsulate()
-      return (Secret(result.sharedSecret), [UInt8](result.encapsulated))
-    } catch {
-      throw .invalidKey
-    }
-  }
-
-  func decapsulateXWing(_ kemOutput: [UInt8], with keyPair: HPKEKeyPair) throws(CryptoError) -> Secret {
-    try kem.check(kemOutput: kemOutput)
-    guard case .xWing(let key) = try kem.privateKey(keyPair.privateKey) else { throw .unsupported }
-    do {
-      return Secret(try key.decapsulate(Data(kemOutput)))
-    } catch {
-      throw .notAuthentic
-    }
+  /// RFC 9180 §9.5: a PSK has at least 32 bytes of entropy.
+  private func prepare(info: [UInt8], psk: Secret, pskID: [UInt8]) throws(CryptoError) -> HPKEInfo {
+    guard psk.byteCount >= 32 else { throw .invalidLength(expected: 32, actual: psk.byteCount) }
+    guard !pskID.isEmpty else { throw .invalidLength(expected: 1, actual: 0) }
+    return HPKEInfo(suite: self, info: info, psk: psk, pskID: pskID)
   }
 }

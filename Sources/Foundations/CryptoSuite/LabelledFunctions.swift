@@ -53,6 +53,19 @@ extension CipherSuite {
     try hpke.seal(plaintext, to: publicKey, info: labelled(label, context), aad: [])
   }
 
+  /// What ``encryptWithLabel(publicKey:label:context:plaintext:)`` computes from the label and context alone; worth doing
+  /// once where many receivers share a long context.
+  public func prepareEncryption(label: String, context: [UInt8]) -> HPKEInfo {
+    hpke.prepare(info: labelled(label, context))
+  }
+
+  /// EncryptWithLabel under a prepared label and context.
+  public func encrypt(
+    _ plaintext: [UInt8], to publicKey: [UInt8], prepared: HPKEInfo
+  ) throws(CryptoError) -> HPKECiphertext {
+    try hpke.seal(plaintext, to: publicKey, info: prepared, aad: [])
+  }
+
   /// DecryptWithLabel (RFC 9420 §5.1.3).
   public func decryptWithLabel(
     keyPair: HPKEKeyPair, label: String, context: [UInt8], ciphertext: HPKECiphertext

@@ -10,6 +10,8 @@ public struct Secret: Sendable {
 
   init(_ key: SymmetricKey) { self.key = key }
 
+  init(_ shared: SharedSecret) { key = SymmetricKey(data: shared) }
+
   /// A secret of these bytes. The array passed in is not wiped: keep it short-lived.
   public init(_ bytes: [UInt8]) { key = SymmetricKey(data: bytes) }
 

@@ -33,13 +33,12 @@ private let suites: [HPKESuite] = [
     let pair = try suite.deriveKeyPair(ikm: Secret(item.ikmR.bytes))
     #expect(pair.privateKey == Secret(item.skRm.bytes))
     #expect(pair.publicKey == item.pkRm.bytes)
-    let shared = try suite.decapsulateXWing(item.enc.bytes, with: pair)
+    let shared = try suite.kem.decapsulate(item.enc.bytes, with: pair)
     #expect(shared == Secret(item.shared_secret.bytes))
     counter.run()
     guard isHKDF else { continue }
 
-    let schedule = HPKEKeySchedule(
-      suite: suite, sharedSecret: shared, info: item.info.bytes, psk: Secret([]), pskID: [])
+    let schedule = HPKEKeySchedule(sharedSecret: shared, info: suite.prepare(info: item.info.bytes))
     #expect(schedule.key == Secret(item.key.bytes))
     #expect(schedule.baseNonce == item.base_nonce.bytes)
     #expect(schedule.exporterSecret == Secret(item.exporter_secret.bytes))
@@ -72,6 +71,46 @@ private let suites: [HPKESuite] = [
   let pair = try suite.deriveKeyPair(ikm: Secret(ikm))
   #expect(pair.privateKey == Secret(bytes(hex: "4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8") ?? []))
   #expect(pair.publicKey == bytes(hex: "3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d"))
+  let enc = try #require(bytes(hex: "37fda3567bdbd628e88668c3c8d7e97d1d1253b6d4ea6d44c150f741f1bf4431"))
+  #expect(
+    try suite.kem.decapsulate(enc, with: pair).exposedBytes
+      == bytes(hex: "fe0e18c9f024ce43799ae393c7e8fe8fce9d218875e8227b0187c04e7d2ea1fc"))
+  let ciphertext = try #require(
+    bytes(hex: "f938558b5d72f1a23810b4be2ab4f84331acc02fc97babc53a52ae8218a355a96d8770ac83d07bea87e13c512a"))
+  let info = try #require(bytes(hex: "4f6465206f6e2061204772656369616e2055726e"))
+  #expect(
+    try suite.open(
+      HPKECiphertext(kemOutput: enc, ciphertext: ciphertext), with: pair, info: info, aad: Array("Count-0".utf8))
+      == Array("Beauty is truth, truth beauty".utf8))
+}
+
+/// Points of small order: whatever the other key, the shared secret is zero.
+@Test func `X25519 keys that lead to the zero secret are refused`() throws {
+  let suite = HPKESuite.x25519_sha256_aes128gcm
+  let pair = suite.generateKeyPair()
+  let points = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+  ]
+  for point in points {
+    let key = try #require(bytes(hex: point))
+    #expect(throws: CryptoError.invalidKey) { try suite.seal([1], to: key, info: [], aad: []) }
+    #expect(throws: CryptoError.notAuthentic) {
+      try suite.open(HPKECiphertext(kemOutput: key, ciphertext: [UInt8](repeating: 0, count: 20)), with: pair, info: [], aad: [])
+    }
+  }
+}
+
+@Test(arguments: suites)
+func `an info prepared once seals like one given each time`(suite: HPKESuite) throws {
+  let info = suite.prepare(info: [1, 2, 3])
+  for _ in 0..<3 {
+    let pair = suite.generateKeyPair()
+    let sealed = try suite.seal([7], to: pair.publicKey, info: info, aad: [])
+    #expect(try suite.open(sealed, with: pair, info: [1, 2, 3], aad: []) == [7])
+  }
 }
 
 @Test(arguments: suites)
@@ -129,7 +168,8 @@ func `PSK mode needs the same PSK and identifier`(suite: HPKESuite) throws {
   let psk = try #require(bytes(hex: "0247fd33b913760fa1fa51e1892d9f307fbe65eb171e8132c2af18555a738b82"))
   let pskID = try #require(bytes(hex: "456e6e796e20447572696e206172616e204d6f726961"))
   let schedule = HPKEKeySchedule(
-    suite: .x25519_sha256_aes128gcm, sharedSecret: Secret(shared), info: info, psk: Secret(psk), pskID: pskID)
+    sharedSecret: Secret(shared),
+    info: HPKEInfo(suite: .x25519_sha256_aes128gcm, info: info, psk: Secret(psk), pskID: pskID))
   #expect(schedule.key.exposedBytes == bytes(hex: "15026dba546e3ae05836fc7de5a7bb26"))
   #expect(schedule.baseNonce == bytes(hex: "9518635eba129d5ce0914555"))
   #expect(
