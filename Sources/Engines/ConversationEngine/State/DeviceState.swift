@@ -149,8 +149,8 @@ struct DeviceState {
   }
 
   /// Keeps a content of ours, so that it can be sent again on request.
-  mutating func keepSentContent(_ content: Content, in conversation: ConversationID) {
-    newContents[Self.sentContentKey(conversation, content.sequence)] = content.encoded
+  mutating func keepSentContent(_ sent: SentContent, in conversation: ConversationID) {
+    newContents[Self.sentContentKey(conversation, sent.content.sequence)] = sent.encoded
   }
 
   static func sentContentKey(_ conversation: ConversationID, _ sequence: UInt64) -> RecordKey {
@@ -188,8 +188,8 @@ struct DeviceState {
     case .offer: return OfferID(key.name).flatMap { offers[$0] }?.encoded
     case .groupInvitation: return MessageID(key.name).flatMap { groupInvitations[$0] }?.encoded
     case .conversation: return ConversationID(key.name).flatMap { conversations[$0] }?.record
-    case .groupPublic: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.archive().publicPart
-    case .groupSecret: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.archive().secretPart
+    case .groupPublic: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.publicArchive()
+    case .groupSecret: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.secretArchive()
     case .task: return tasks.first { Self.taskKey($0.id) == key }?.encoded
     case .heldFrame: return heldFrames[key.name]?.encoded
     case .sentContent: return newContents[key]
