@@ -1,6 +1,6 @@
 import NIOCore
+import NIOHTTP1
 import NIOTLS
-import NIOWebSocket
 
 /// Bounds the time of a connection before it has asked for anything, and of all connections at shutdown.
 ///
@@ -43,6 +43,10 @@ final class ConnectionGuard: ChannelInboundHandler {
     if case TLSUserEvent.handshakeCompleted = event, isNegotiating {
       setDeadline(limits.headerTimeout, context: context)
     } else if event is ChannelShouldQuiesceEvent {
+      if isNegotiating {
+        context.close(promise: nil)
+        return
+      }
       shutdownDeadline = close(after: limits.gracefulShutdownTimeout, context: context)
     }
     context.fireUserInboundEventTriggered(event)
@@ -72,13 +76,18 @@ final class ConnectionGuard: ChannelInboundHandler {
   }
 }
 
-/// Closes a connection whose first bytes are no HTTP; the 400 has been written by then.
+/// Refuses a connection whose first request is no HTTP.
 final class NegotiationErrorHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = Any
+  typealias OutboundOut = HTTPServerResponsePart
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // A refused upgrade is answered as an ordinary request.
-    if error is NIOWebSocketUpgradeError { return }
+    if error is HTTPParserError {
+      let headers: HTTPHeaders = ["content-length": "0", "connection": "close"]
+      let head = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: headers)
+      context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
+      context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: nil)
+    }
     context.close(promise: nil)
   }
 }

@@ -35,7 +35,12 @@ struct HTTPExchange {
 
   private let maximumRequestByteCount: Int
   private var state = State.idle
-  private var peerKeepsAlive = true
+  private var endsAfterResponse = false
+
+  /// Whether the application works on a request; what follows it on the connection has to wait until then.
+  var isPerforming: Bool {
+    if case .performing = state { true } else { false }
+  }
 
   /// How much of a refused request is read and dropped before the connection is cut anyway.
   private var maximumDroppedByteCount: Int { maximumRequestByteCount.multipliedReportingOverflow(by: 4).partialValue }
@@ -46,7 +51,7 @@ struct HTTPExchange {
 
   mutating func receiveHead(_ head: HTTPRequestHead) -> Action {
     guard case .idle = state else { return .none }
-    peerKeepsAlive = head.isKeepAlive
+    endsAfterResponse = !head.isKeepAlive
     let route: Route
     switch (head.method, head.uri) {
     case (.GET, "/v1/health"): route = .health
@@ -104,10 +109,11 @@ struct HTTPExchange {
 
   /// The response to the request in progress is about to be written.
   ///
+  /// - Parameter closing: whether the connection ends with it in any case.
   /// - Returns: whether the connection lives on after it; nil when there is nobody to answer any more.
   mutating func respond(closing: Bool) -> Bool? {
     guard case .performing = state else { return nil }
-    if closing || !peerKeepsAlive {
+    if closing || endsAfterResponse {
       state = .ending(requestIsComplete: true, responseIsFlushed: false, droppedByteCount: 0)
       return false
     }
@@ -124,6 +130,36 @@ struct HTTPExchange {
     }
     state = .ending(requestIsComplete: false, responseIsFlushed: true, droppedByteCount: dropped)
     return .none
+  }
+
+  /// What the peer sends is not HTTP: nothing that follows can be understood.
+  mutating func inputFailed() -> Action {
+    switch state {
+    case .idle, .collecting:
+      state = .ending(requestIsComplete: true, responseIsFlushed: false, droppedByteCount: 0)
+      return .refuse(.badRequest)
+    case .performing:
+      endsAfterResponse = true
+      return .none
+    case .ending:
+      return receiveEnd()
+    case .closed:
+      return .none
+    }
+  }
+
+  /// The server shuts down: only a request that is complete is still answered.
+  mutating func quiesce() -> Action {
+    switch state {
+    case .idle, .collecting:
+      state = .closed
+      return .close
+    case .performing:
+      endsAfterResponse = true
+      return .none
+    case .ending, .closed:
+      return .none
+    }
   }
 
   mutating func connectionClosed() {

@@ -2,6 +2,8 @@ import NIOCore
 import NIOHTTP1
 
 /// Serves the plain HTTP requests of one connection: executes what `HTTPExchange` decides, and keeps its time.
+///
+/// While a request is being answered nothing more is read; what had come with it waits.
 final class HTTPRequestHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
@@ -11,6 +13,8 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private let work: ConnectionWork
   private var exchange: HTTPExchange
   private var context: ChannelHandlerContext?
+  private var waitingParts = CircularBuffer<HTTPServerRequestPart>()
+  private var isProcessing = false
   private var deadline: Scheduled<Void>?
 
   init(application: any MailboxApplication, limits: Limits, work: ConnectionWork) {
@@ -35,23 +39,48 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    switch Self.unwrapInboundIn(data) {
-    case .head(let head): execute(exchange.receiveHead(head))
-    case .body(let buffer): execute(exchange.receiveBody(buffer.readableBytesView))
-    case .end: execute(exchange.receiveEnd())
-    }
+    waitingParts.append(Self.unwrapInboundIn(data))
+    process()
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    readOn()
+    context.fireChannelReadComplete()
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if case ChannelEvent.inputClosed = event {
-      context.close(promise: nil)
+    if event is ChannelShouldQuiesceEvent {
+      execute(exchange.quiesce())
+    } else {
+      context.fireUserInboundEventTriggered(event)
     }
-    context.fireUserInboundEventTriggered(event)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // A request that is not HTTP has been answered with 400 by then; nothing that follows it can be trusted.
-    context.close(promise: nil)
+    if error is HTTPParserError {
+      execute(exchange.inputFailed())
+    } else {
+      context.close(promise: nil)
+    }
+  }
+
+  private func process() {
+    guard !isProcessing else { return }
+    isProcessing = true
+    defer { isProcessing = false }
+    while !exchange.isPerforming, let part = waitingParts.popFirst() {
+      switch part {
+      case .head(let head): execute(exchange.receiveHead(head))
+      case .body(let buffer): execute(exchange.receiveBody(buffer.readableBytesView))
+      case .end: execute(exchange.receiveEnd())
+      }
+    }
+  }
+
+  private func readOn() {
+    if !exchange.isPerforming {
+      context?.read()
+    }
   }
 
   private func execute(_ action: HTTPExchange.Action) {
@@ -87,6 +116,8 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       let answer = await body(application)
       eventLoop.execute {
         handler.value.finish(answer)
+        handler.value.process()
+        handler.value.readOn()
         handler.value.work.end()
       }
     }
@@ -140,6 +171,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     exchange.connectionClosed()
     deadline?.cancel()
     deadline = nil
+    waitingParts.removeAll()
     context = nil
   }
 }

@@ -7,9 +7,6 @@ import NIOWebSocket
 
 /// Builds the pipeline of one connection: TLS, the tap, the guard, then HTTP/1.1 with its upgrade to a stream.
 struct MailboxChannel: ServerChildChannel {
-  /// The WebSocket subprotocol that a stream must name.
-  static let streamSubprotocol = "sotto.1"
-
   struct Value: ServerChildChannelValue {
     let channel: any Channel
     let finished: EventLoopFuture<Void>
@@ -49,17 +46,17 @@ struct MailboxChannel: ServerChildChannel {
     let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
       maxFrameSize: limits.maximumStreamMessageByteCount,
       enableAutomaticErrorHandling: false,
-      shouldUpgrade: { channel, head in
-        channel.eventLoop.makeSucceededFuture(Self.upgradeHeaders(for: head))
+      shouldUpgrade: { channel, _ in
+        // `UpgradeFilter` has seen to it that this is a stream.
+        channel.eventLoop.makeSucceededFuture(["sec-websocket-protocol": UpgradeFilter.streamSubprotocol])
       },
       upgradePipelineHandler: { channel, _ in
         channel.eventLoop.makeCompletedFuture {
           connectionGuard.value.negotiationEnded()
-          try Self.removeNegotiationErrorHandler(from: channel)
-          // From here on the stream handler asks for each read.
-          try channel.syncOptions?.setOption(ChannelOptions.autoRead, value: false)
+          try Self.endNegotiation(of: channel)
           try channel.pipeline.syncOperations.addHandler(
-            StreamHandler(application: application, limits: limits, work: work.value, channel: channel))
+            StreamHandler(
+              application: application, limits: limits, plaintextTap: plaintextTap, work: work.value, channel: channel))
         }
       })
     let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Void>(
@@ -67,29 +64,32 @@ struct MailboxChannel: ServerChildChannel {
       notUpgradingCompletionHandler: { channel in
         channel.eventLoop.makeCompletedFuture {
           connectionGuard.value.negotiationEnded()
-          try Self.removeNegotiationErrorHandler(from: channel)
+          try Self.endNegotiation(of: channel)
           try channel.pipeline.syncOperations.addHandler(
             HTTPRequestHandler(application: application, limits: limits, work: work.value))
         }
       })
-    var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
-    configuration.decoderConfiguration.maxHeaderListSize = limits.maximumHeaderByteCount
-    configuration.decoderConfiguration.maxHeaderFieldSize = limits.maximumHeaderByteCount
-    let negotiation = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-      configuration: configuration)
+    var decoderLimits = NIOHTTPDecoderLimitConfiguration()
+    decoderLimits.maxHeaderListSize = limits.maximumHeaderByteCount
+    decoderLimits.maxHeaderFieldSize = limits.maximumHeaderByteCount
+    let encoder = HTTPResponseEncoder()
+    let decoder = ByteToMessageHandler(
+      HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: decoderLimits))
+    let filter = UpgradeFilter()
+    // NIO's own handlers for pipelining and parser errors are left out: they answer after the end of a connection that
+    // is shut down, and after an early refusal, which their assertions do not allow.
+    let upgradeHandler = NIOTypedHTTPServerUpgradeHandler(
+      httpEncoder: encoder, extraHTTPHandlers: [decoder, filter], upgradeConfiguration: upgrade)
+    try channel.pipeline.syncOperations.addHandlers([encoder, decoder, filter, upgradeHandler])
+    let negotiation = upgradeHandler.upgradeResultFuture
     negotiation.whenFailure { _ in channel.close(promise: nil) }
   }
 
-  private static func upgradeHeaders(for head: HTTPRequestHead) -> HTTPHeaders? {
-    guard head.uri == "/v1/stream", head.method == .GET,
-      head.headers[canonicalForm: "sec-websocket-protocol"].contains(where: { $0 == streamSubprotocol })
-    else { return nil }
-    return ["sec-websocket-protocol": streamSubprotocol]
-  }
-
-  private static func removeNegotiationErrorHandler(from channel: any Channel) throws {
+  private static func endNegotiation(of channel: any Channel) throws {
     let pipeline = channel.pipeline.syncOperations
     let context = try pipeline.context(handlerType: NegotiationErrorHandler.self)
     pipeline.removeHandler(context: context, promise: nil)
+    // From here on the handler of the protocol asks for each read.
+    try channel.syncOptions?.setOption(ChannelOptions.autoRead, value: false)
   }
 }

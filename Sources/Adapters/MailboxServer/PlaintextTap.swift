@@ -1,6 +1,9 @@
 import NIOCore
 
 /// Sees the bytes of all connections on the plaintext side of TLS. It is called on event loops: it must not block.
+///
+/// What a WebSocket client sends is masked (RFC 6455 §5.3), so that a search of the raw bytes would find nothing: each
+/// received stream message is therefore shown once more, unmasked and whole.
 public typealias PlaintextTap = @Sendable (TapDirection, [UInt8]) -> Void
 
 /// Which way the bytes went.

@@ -12,6 +12,7 @@ final class StreamHandler: ChannelInboundHandler {
 
   private let application: any MailboxApplication
   private let limits: Limits
+  private let plaintextTap: PlaintextTap?
   private let work: ConnectionWork
   private let wakeSignal: WakeSignal
   private var session: (any StreamSession)?
@@ -24,9 +25,13 @@ final class StreamHandler: ChannelInboundHandler {
   private var madeProgress = true
   private var missedPings = 0
 
-  init(application: any MailboxApplication, limits: Limits, work: ConnectionWork, channel: any Channel) {
+  init(
+    application: any MailboxApplication, limits: Limits, plaintextTap: PlaintextTap?, work: ConnectionWork,
+    channel: any Channel
+  ) {
     self.application = application
     self.limits = limits
+    self.plaintextTap = plaintextTap
     self.work = work
     wakeSignal = WakeSignal(channel: channel)
     assembler = FrameAssembler(maximumMessageByteCount: limits.maximumStreamMessageByteCount)
@@ -53,7 +58,9 @@ final class StreamHandler: ChannelInboundHandler {
     do throws(FrameAssembler.Refusal) {
       switch try assembler.receive(Self.unwrapInboundIn(data)) {
       case .incomplete, .pong: break
-      case .message(let message): schedule.messageReceived(message)
+      case .message(let message):
+        plaintextTap?(.received, message)
+        schedule.messageReceived(message)
       case .ping(let payload): write(WebSocketFrame(fin: true, opcode: .pong, data: payload))
       case .close: end(.normalClosure)
       }

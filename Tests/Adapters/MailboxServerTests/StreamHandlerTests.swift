@@ -1,0 +1,121 @@
+import NIOCore
+import NIOEmbedded
+import NIOWebSocket
+import Synchronization
+import Testing
+
+@testable import MailboxServer
+
+/// The stream handler in virtual time, without a network.
+struct StreamHandlerTests {
+  /// A channel with the handler of one stream in it, whose greeting has been taken.
+  private func makeStream(_ application: EchoApplication) async throws -> NIOAsyncTestingChannel {
+    let channel = NIOAsyncTestingChannel()
+    try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
+    try await channel.testingEventLoop.executeInContext {
+      let handler = StreamHandler(
+        application: application, limits: Limits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
+        channel: channel)
+      try channel.pipeline.syncOperations.addHandler(handler)
+    }
+    let greeting = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
+    #expect(greeting.data == ByteBuffer(bytes: EchoSession.greeting))
+    return channel
+  }
+
+  private func masked(_ opcode: WebSocketOpcode, _ bytes: [UInt8] = []) -> WebSocketFrame {
+    let mask: WebSocketMaskingKey = [1, 2, 3, 4]
+    var data = ByteBuffer(bytes: bytes)
+    data.webSocketMask(mask)
+    return WebSocketFrame(fin: true, opcode: opcode, maskKey: mask, data: data)
+  }
+
+  @Test func `a peer that answers its pings stays, and is cut after two that it does not answer`() async throws {
+    let application = EchoApplication()
+    let channel = try await makeStream(application)
+    for _ in 0..<10 {
+      await channel.testingEventLoop.advanceTime(by: .seconds(30))
+      let ping = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
+      #expect(ping.opcode == .ping)
+      try await channel.writeInbound(masked(.pong))
+    }
+    await channel.testingEventLoop.advanceTime(by: .seconds(30))
+    await channel.testingEventLoop.advanceTime(by: .seconds(30))
+    #expect(channel.isActive)
+    await channel.testingEventLoop.advanceTime(by: .seconds(30))
+    try await channel.closeFuture.get()
+  }
+
+  @Test func `a message counts as a sign of life`() async throws {
+    let channel = try await makeStream(EchoApplication())
+    for _ in 0..<10 {
+      await channel.testingEventLoop.advanceTime(by: .seconds(30))
+      let ping = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
+      #expect(ping.opcode == .ping)
+      try await channel.writeInbound(masked(.binary, [7]))
+      let echo = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
+      #expect(echo.data == ByteBuffer(bytes: [7]))
+    }
+    #expect(channel.isActive)
+    try await channel.close()
+  }
+
+  @Test func `a peer that does not take what is written is cut, without a ping in the way`() async throws {
+    let channel = NIOAsyncTestingChannel()
+    try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
+    let held = Mutex<[WebSocketOpcode]>([])
+    let (writes, written) = AsyncStream<Void>.makeStream()
+    try await channel.testingEventLoop.executeInContext {
+      let gate = ClosedGate { opcode in
+        held.withLock { $0.append(opcode) }
+        written.yield()
+      }
+      let handler = StreamHandler(
+        application: EchoApplication(), limits: Limits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
+        channel: channel)
+      try channel.pipeline.syncOperations.addHandlers([gate, handler])
+    }
+    _ = await writes.first { _ in true }
+    await channel.testingEventLoop.advanceTime(by: .seconds(30))
+    await channel.testingEventLoop.advanceTime(by: .seconds(30))
+    #expect(channel.isActive)
+    await channel.testingEventLoop.advanceTime(by: .seconds(30))
+    try await channel.closeFuture.get()
+    #expect(held.withLock { $0 } == [.binary])
+  }
+
+  @Test func `closing hears of no end twice`() async throws {
+    let application = EchoApplication()
+    let channel = try await makeStream(application)
+    try await channel.writeInbound(masked(.connectionClose))
+    let close = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
+    #expect(close.opcode == .connectionClose)
+    try await channel.closeFuture.get()
+    await channel.testingEventLoop.advanceTime(by: .seconds(300))
+  }
+}
+
+/// Notes frames and never lets them through, as a socket whose peer does not read.
+private final class ClosedGate: ChannelOutboundHandler {
+  typealias OutboundIn = WebSocketFrame
+
+  private let note: (WebSocketOpcode) -> Void
+  private var promises: [EventLoopPromise<Void>] = []
+
+  init(_ note: @escaping (WebSocketOpcode) -> Void) {
+    self.note = note
+  }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    note(Self.unwrapOutboundIn(data).opcode)
+    if let promise {
+      promises.append(promise)
+    }
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    for promise in promises {
+      promise.fail(ChannelError.ioOnClosedChannel)
+    }
+  }
+}
