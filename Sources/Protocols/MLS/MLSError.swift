@@ -53,6 +53,8 @@ public enum MLSError: Error, Equatable, Sendable {
   case missingRatchetTree
   /// The GroupInfo has no `external_pub`, so nobody can join by it.
   case missingExternalPub
+  /// A group that claims to replace or branch from another does not match it (RFC 9420 §11.2, §11.3).
+  case invalidSuccessor
   /// More pending proposals than ``Limits/maxPendingProposals``.
   case tooManyProposals
 
@@ -66,8 +68,6 @@ public enum MLSError: Error, Equatable, Sendable {
   case pendingProposals
   /// A committed ReInit ended this group.
   case groupEnded
-  /// Defined by RFC 9420 but not by this library.
-  case unsupported(UnsupportedFeature)
   /// The plan cannot be carried out; the reason is in a rule above where one applies.
   case invalidPlan
   /// The message keys are used up: 2^32 - 1 messages in one epoch.
@@ -77,12 +77,11 @@ public enum MLSError: Error, Equatable, Sendable {
 
   public enum SignedObject: Sendable, Equatable { case leafNode, keyPackage, groupInfo, content }
   public enum ComparedValue: Sendable, Equatable { case membershipTag, confirmationTag, treeHash, parentHash }
-  public enum UnsupportedFeature: Sendable, Equatable { case reInit, branch, customProposal }
 
   public enum LeafNodeRule: Sendable, Equatable {
     case credential, requiredCapabilities, credentialTypeNotSupported, extensionNotInCapabilities, groupExtensionNotSupported
     case versionOrSuiteNotInCapabilities, source, sameEncryptionKey, duplicateSignatureKey, duplicateEncryptionKey
-    case invalidKey, lifetime, identityChanged, defaultTypeInCapabilities
+    case invalidKey, lifetime, identityChanged
   }
 
   public enum KeyPackageRule: Sendable, Equatable { case version, cipherSuite, initKeyEqualsEncryptionKey, extensions, initKey }

@@ -82,8 +82,8 @@ struct JoinRuleTests {
     try refused(.invalidPath(.publicKeyMismatch)) { $0.secrets.pathSecret = .zeros(32) }
     try refused(.invalidPath(.noSecretForUs)) { $0.secrets.pathSecret = .zeros(31) }
     try refused(.missingPreSharedKey) { $0.secrets.preSharedKeys = [.external(id: [1], cipherSuite: suite)] }
-    for (usage, feature) in [(ResumptionPSKUsage.reinit, MLSError.UnsupportedFeature.reInit), (.branch, .branch)] {
-      try refused(.unsupported(feature)) {
+    for usage in [ResumptionPSKUsage.reinit, .branch] {
+      try refused(.missingPreSharedKey) {
         let key = PreSharedKeyID.Key.resumption(usage: usage, groupID: [1], epoch: 1)
         $0.secrets.preSharedKeys = [PreSharedKeyID(key: key, nonce: [UInt8](repeating: 1, count: 32))]
       }

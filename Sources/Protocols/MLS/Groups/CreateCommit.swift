@@ -12,11 +12,19 @@ extension Group {
     _ plan: CommitPlan, signer: SigningKey, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
+    try commit(plan, successorUsage: nil, signer: signer, psks: psks, validator: validator)
+  }
+
+  /// - Parameter successorUsage: for the first commit of a group that follows from another (RFC 9420 §11.2, §11.3).
+  func commit(
+    _ plan: CommitPlan, successorUsage: ResumptionPSKUsage?, signer: SigningKey, psks: any PSKProvider,
+    validator: any CredentialValidator
+  ) throws(MLSError) -> OutgoingCommit {
     guard reInit == nil else { throw .groupEnded }
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
     let sender = Sender.member(ownLeafIndex)
     let proposals = proposals(for: plan, psks: psks, validator: validator)
-    let list = try ProposalList(proposals, committer: sender, in: state)
+    let list = try ProposalList(proposals, committer: sender, in: state, successorUsage: successorUsage)
     var next = try ProvisionalState(applying: list, to: state, now: plan.now, validator: validator)
     next.noteProposers(proposals)
 

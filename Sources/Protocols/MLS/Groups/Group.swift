@@ -146,7 +146,7 @@ extension Group {
     return try PreSharedKeySecret.chain(keys, suite: suite)
   }
 
-  private func ownResumptionSecret(_ id: PreSharedKeyID) -> Secret? {
+  func ownResumptionSecret(_ id: PreSharedKeyID) -> Secret? {
     guard case .resumption(_, let groupID, let epoch) = id.key, groupID == self.groupID else { return nil }
     if epoch == self.epoch { return secrets.resumptionPSK }
     return resumptionSecrets.first { $0.epoch == epoch }?.secret

@@ -22,6 +22,11 @@ public struct GroupArchive: Sendable, Equatable {
 extension Group {
   /// The state for storage.
   public func archive() -> GroupArchive {
+    GroupArchive(publicPart: publicArchive(), secretPart: secretArchive())
+  }
+
+  /// The part that changes only with a commit. Encodes the whole tree.
+  public func publicArchive() -> [UInt8] {
     var publicPart = ByteWriter()
     publicPart.write(GroupArchive.version)
     suite.encode(into: &publicPart)
@@ -32,7 +37,11 @@ extension Group {
     publicPart.write(UInt8(truncatingIfNeeded: pastEpochs.count))
     for past in pastEpochs { past.encodePublic(into: &publicPart) }
     publicPart.writeBytes(state.tree.encodedNodes)
+    return publicPart.bytes
+  }
 
+  /// The part that changes with each message.
+  public func secretArchive() -> [UInt8] {
     var secretPart = ByteWriter()
     secretPart.write(GroupArchive.version)
     // Ties this part to its public part: equal tags mean equal history.
@@ -43,7 +52,7 @@ extension Group {
     secretPart.writeList(pending)
     secretPart.writeList(resumptionSecrets)
     for past in pastEpochs { past.encodeSecret(into: &secretPart) }
-    return GroupArchive(publicPart: publicPart.bytes, secretPart: secretPart.bytes)
+    return secretPart.bytes
   }
 
   /// Restores a saved state.

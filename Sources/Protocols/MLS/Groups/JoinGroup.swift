@@ -20,38 +20,44 @@ extension Group {
   ///   - welcome: an ``MLSMessage``.
   ///   - keyPackage: the package that it answers; delete it afterwards unless it is a last resort.
   ///   - ratchetTree: needed when the group info does not carry the tree.
+  ///   - predecessor: the group that this one replaces or branches from, if the Welcome may say so.
   /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, and every refusal of RFC 9420.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, ratchetTree: [UInt8]? = nil,
-    psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+    predecessor: Group? = nil, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
   ) throws(MLSError) -> JoinedGroup {
     guard case .welcome(let welcome) = try MLSMessage.decode(welcome) else { throw .unexpectedMessage }
-    return try join(welcome, keyPackage: keyPackage, ratchetTree: ratchetTree, psks: psks, validator: validator)
+    return try join(
+      welcome, keyPackage: keyPackage, ratchetTree: ratchetTree, predecessor: predecessor, psks: psks,
+      validator: validator)
   }
 
   static func join(
-    _ welcome: Welcome, keyPackage: KeyPackageBundle, ratchetTree: [UInt8]?, psks: any PSKProvider,
-    validator: any CredentialValidator
+    _ welcome: Welcome, keyPackage: KeyPackageBundle, ratchetTree: [UInt8]?, predecessor: Group?,
+    psks: any PSKProvider, validator: any CredentialValidator
   ) throws(MLSError) -> JoinedGroup {
     let suite = keyPackage.cipherSuite
     guard welcome.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(welcome.cipherSuite) }
     let secrets = try welcome.groupSecrets(for: keyPackage)
-    let pskSecret = try preSharedKeySecret(secrets.preSharedKeys, psks, suite: suite)
+    let predecessor = try Predecessor(claimedBy: secrets.preSharedKeys, group: predecessor)
+    let keys = predecessor.map { PredecessorKeys(group: $0.group, others: psks) } ?? psks
+    let pskSecret = try preSharedKeySecret(secrets.preSharedKeys, keys, suite: suite)
     let info = try welcome.groupInfo(joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, suite: suite)
 
     let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator)
+    try predecessor?.check(state, validator)
     let leafNode = keyPackage.keyPackage.leafNode
     guard let ownLeaf = state.tree.leafIndex(ofSignatureKey: leafNode.signatureKey),
       state.tree.leaf(at: ownLeaf) == leafNode
     else { throw .invalidTree(.ownLeafMissing) }
-    let keys = try state.tree.privateKeys(
+    let privateKeys = try state.tree.privateKeys(
       joiningAs: ownLeaf, leafKey: keyPackage.leafKey, pathSecret: secrets.pathSecret, sharedWith: info.signer)
 
     let schedule = KeySchedule(
       joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, groupContext: state.contextBytes, suite: suite)
     let tag = schedule.secrets.confirmationTag(state.context.confirmedTranscriptHash, suite)
     guard constantTimeEquals(tag, info.confirmationTag) else { throw .mismatch(.confirmationTag) }
-    let group = Group(state: state, ownLeafIndex: ownLeaf, privateKeys: keys, schedule: schedule)
+    let group = Group(state: state, ownLeafIndex: ownLeaf, privateKeys: privateKeys, schedule: schedule)
     return JoinedGroup(
       group: group, groupInfoExtensions: info.extensions, signerLeaf: info.signer,
       preSharedKeys: secrets.preSharedKeys)
@@ -64,13 +70,6 @@ extension Group {
     var keys: [(id: PreSharedKeyID, secret: Secret)] = []
     for id in ids {
       guard id.nonce.count == suite.hash.byteCount else { throw .invalidProposals(.preSharedKeyNonce) }
-      if case .resumption(let usage, _, _) = id.key {
-        switch usage {
-        case .application: break
-        case .reinit: throw .unsupported(.reInit)
-        case .branch: throw .unsupported(.branch)
-        }
-      }
       guard let secret = provider.secret(for: id) else { throw .missingPreSharedKey }
       keys.append((id, secret))
     }
@@ -116,13 +115,14 @@ extension Welcome {
     let key = WelcomeKey(welcomeSecret: schedule.welcomeSecret, suite: suite)
     do {
       let sealed = try suite.aead.seal(info.encoded, key: key.key, nonce: key.nonce, aad: [])
+      // The context is the whole group info, tree included, and the same for all: hashed once, not once for each member.
+      let prepared = suite.prepareEncryption(label: "Welcome", context: sealed)
       var secrets: [EncryptedGroupSecrets] = []
       secrets.reserveCapacity(newMembers.count)
       for (keyPackage, pathSecret) in newMembers {
         let plaintext = GroupSecrets(
           joinerSecret: schedule.joinerSecret, pathSecret: pathSecret, preSharedKeys: preSharedKeys)
-        let ciphertext = try suite.encryptWithLabel(
-          publicKey: keyPackage.initKey, label: "Welcome", context: sealed, plaintext: plaintext.encoded)
+        let ciphertext = try suite.encrypt(plaintext.encoded, to: keyPackage.initKey, prepared: prepared)
         secrets.append(
           EncryptedGroupSecrets(newMember: keyPackage.reference(suite), encryptedGroupSecrets: ciphertext))
       }

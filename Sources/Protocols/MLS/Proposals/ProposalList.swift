@@ -27,8 +27,13 @@ struct ProposalList: Sendable {
 
   /// Checks the list of a commit by `committer`.
   ///
+  /// - Parameter successorUsage: the kind of resumption key that only the first commit of such a group may hold
+  ///   (RFC 9420 §11.2, §11.3).
   /// - Throws: `.invalidProposals` naming the rule that is broken.
-  init(_ proposals: [CommittedProposal], committer: Sender, in state: PublicState) throws(MLSError) {
+  init(
+    _ proposals: [CommittedProposal], committer: Sender, in state: PublicState,
+    successorUsage: ResumptionPSKUsage? = nil
+  ) throws(MLSError) {
     requiresPath = proposals.isEmpty || proposals.contains { $0.proposal.type.requiresPath }
     for item in proposals {
       try ProposalList.checkSender(of: item.proposal.type, item.sender, committer: committer)
@@ -40,7 +45,7 @@ struct ProposalList: Sendable {
       try checkMemberCommit(proposals, committer: committer)
     }
     try checkLeaves(in: state)
-    try checkPreSharedKeys(in: state)
+    try checkPreSharedKeys(in: state, successorUsage)
   }
 
   /// Who may send what (RFC 9420 §6.1, §12.1.8).
@@ -102,14 +107,16 @@ struct ProposalList: Sendable {
     }
   }
 
-  private func checkPreSharedKeys(in state: PublicState) throws(MLSError) {
+  private func checkPreSharedKeys(
+    in state: PublicState, _ successorUsage: ResumptionPSKUsage?
+  ) throws(MLSError) {
     guard preSharedKeys.count <= Limits.maxPreSharedKeys else {
       throw .malformed(.lengthOverLimit(length: preSharedKeys.count, limit: Limits.maxPreSharedKeys))
     }
     guard Set(preSharedKeys).count == preSharedKeys.count else { throw .invalidProposals(.duplicatePreSharedKey) }
     for id in preSharedKeys {
       guard id.nonce.count == state.suite.hash.byteCount else { throw .invalidProposals(.preSharedKeyNonce) }
-      if case .resumption(let usage, _, _) = id.key, usage != .application {
+      if case .resumption(let usage, _, _) = id.key, usage != .application, usage != successorUsage {
         throw .invalidProposals(.resumptionUsage)
       }
     }

@@ -1,0 +1,140 @@
+public import CryptoSuite
+
+/// Groups that prove where their members come from: a group that replaces another after a ReInit (RFC 9420 §11.2), and a
+/// group of some members of another (§11.3).
+extension Group {
+  /// Starts the group that a committed ReInit announced, with the same members. Any member may do it.
+  ///
+  /// - Parameters:
+  ///   - cipherSuite: needed when the ReInit names a suite without a fixed number.
+  ///   - members: a fresh key package of every other member.
+  ///   - leaf: of the starter in the new group.
+  ///   - signer: the starter's key in the new group, whose suite may differ.
+  /// - Returns: the new group in epoch 1 and the Welcome; its commit has no other reader.
+  /// - Throws: `.invalidPlan` without a committed ReInit, or when the key packages are not those of the members.
+  public func reinitialize(
+    cipherSuite: CipherSuite? = nil, members: [KeyPackage], leaf: LeafParameters, signer: SigningKey,
+    groupInfoExtensions: [Extension] = [], psks: any PSKProvider = NoPreSharedKeys(),
+    validator: any CredentialValidator
+  ) throws(MLSError) -> OutgoingCommit {
+    guard let reInit, members.count == memberCount - 1 else { throw .invalidPlan }
+    guard reInit.version == .mls10 else { throw .unsupportedVersion(reInit.version.rawValue) }
+    guard let suite = cipherSuite ?? CipherSuite(rawValue: reInit.cipherSuite), suite.rawValue == reInit.cipherSuite
+    else { throw .unsupportedCipherSuite(reInit.cipherSuite) }
+    let credentials = members.map(\.leafNode.credential) + [leaf.credential]
+    guard holdsAllMembers(credentials, validator) else { throw .invalidPlan }
+    let first = try Group.create(
+      groupID: reInit.groupID, cipherSuite: suite, extensions: reInit.extensions, leaf: leaf, signer: signer,
+      validator: validator)
+    return try start(
+      first, usage: .reinit, members: members, signer: signer, groupInfoExtensions: groupInfoExtensions, psks: psks,
+      validator: validator)
+  }
+
+  /// Starts a group of some members of this one, with its suite.
+  ///
+  /// - Parameters:
+  ///   - groupID: of the new group, never used before.
+  ///   - extensions: of the new group context.
+  ///   - members: a fresh key package of each member to come along.
+  /// - Returns: the new group in epoch 1 and the Welcome; its commit has no other reader.
+  /// - Throws: `.invalidPlan` when a key package is not of a member.
+  public func branch(
+    groupID: [UInt8], extensions: [Extension] = [], members: [KeyPackage], leaf: LeafParameters, signer: SigningKey,
+    groupInfoExtensions: [Extension] = [], psks: any PSKProvider = NoPreSharedKeys(),
+    validator: any CredentialValidator
+  ) throws(MLSError) -> OutgoingCommit {
+    guard holdsOnlyMembers(members.map(\.leafNode.credential) + [leaf.credential], validator) else {
+      throw .invalidPlan
+    }
+    let first = try Group.create(
+      groupID: groupID, cipherSuite: suite, extensions: extensions, leaf: leaf, signer: signer, validator: validator)
+    return try start(
+      first, usage: .branch, members: members, signer: signer, groupInfoExtensions: groupInfoExtensions, psks: psks,
+      validator: validator)
+  }
+
+  private func start(
+    _ first: Group, usage: ResumptionPSKUsage, members: [KeyPackage], signer: SigningKey,
+    groupInfoExtensions: [Extension], psks: any PSKProvider, validator: any CredentialValidator
+  ) throws(MLSError) -> OutgoingCommit {
+    let id = PreSharedKeyID(
+      key: .resumption(usage: usage, groupID: groupID, epoch: epoch),
+      nonce: SystemRandom().bytes(first.suite.hash.byteCount))
+    let plan = CommitPlan(adds: members, psks: [id], groupInfoExtensions: groupInfoExtensions)
+    return try first.commit(
+      plan, successorUsage: usage, signer: signer, psks: PredecessorKeys(group: self, others: psks),
+      validator: validator)
+  }
+
+  /// Whether every member of this group is among these.
+  func holdsAllMembers(_ credentials: [Credential], _ validator: any CredentialValidator) -> Bool {
+    members.allSatisfy { member in
+      credentials.contains { validator.sameIdentity(old: member.credential, new: $0) }
+    }
+  }
+
+  /// Whether these are all members of this group.
+  func holdsOnlyMembers(_ credentials: [Credential], _ validator: any CredentialValidator) -> Bool {
+    let members = members
+    return credentials.allSatisfy { credential in
+      members.contains { validator.sameIdentity(old: $0.credential, new: credential) }
+    }
+  }
+}
+
+// MARK: - Joining
+
+/// The group that a Welcome claims to follow from.
+struct Predecessor {
+  let group: Group
+  let usage: ResumptionPSKUsage
+
+  /// - Returns: nil for a Welcome that makes no such claim.
+  /// - Throws: `.missingPreSharedKey` when it claims another group than `group` or an epoch that is gone;
+  ///   `.invalidProposals(.resumptionUsage)` for two such claims.
+  init?(claimedBy ids: [PreSharedKeyID], group: Group?) throws(MLSError) {
+    var claims: [(usage: ResumptionPSKUsage, groupID: [UInt8], epoch: UInt64)] = []
+    for id in ids {
+      if case .resumption(let usage, let groupID, let epoch) = id.key, usage != .application {
+        claims.append((usage, groupID, epoch))
+      }
+    }
+    guard let claim = claims.first else { return nil }
+    guard claims.count == 1 else { throw .invalidProposals(.resumptionUsage) }
+    guard let group, group.groupID == claim.groupID else { throw .missingPreSharedKey }
+    // After a ReInit the old group is in its last epoch.
+    guard claim.usage == .branch || group.epoch == claim.epoch && group.successor != nil else {
+      throw .missingPreSharedKey
+    }
+    self.group = group
+    usage = claim.usage
+  }
+
+  /// Whether the new group is what the old one allows (RFC 9420 §12.4.3.1, last steps).
+  func check(_ state: PublicState, _ validator: any CredentialValidator) throws(MLSError) {
+    guard state.context.epoch == 1 else { throw .invalidSuccessor }
+    let credentials = state.tree.leaves.map(\.node.credential)
+    let isValid: Bool
+    if usage == .branch {
+      isValid =
+        state.context.version == group.groupContext.version && state.suite == group.cipherSuite
+        && group.holdsOnlyMembers(credentials, validator)
+    } else {
+      let expected = group.successor
+      isValid =
+        expected?.groupID == state.context.groupID && expected?.version == state.context.version
+        && expected?.cipherSuite == state.context.cipherSuite && expected?.extensions == state.context.extensions
+        && group.holdsAllMembers(credentials, validator)
+    }
+    guard isValid else { throw .invalidSuccessor }
+  }
+}
+
+/// The resumption keys of an older group, before those of the application.
+struct PredecessorKeys: PSKProvider {
+  let group: Group
+  let others: any PSKProvider
+
+  func secret(for id: PreSharedKeyID) -> Secret? { group.ownResumptionSecret(id) ?? others.secret(for: id) }
+}
