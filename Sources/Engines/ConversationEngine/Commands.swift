@@ -10,7 +10,10 @@ extension ConversationEngine {
     try transact { (state) throws(EngineError) in
       guard let server = state.homeServer else { throw .noMailbox }
       let petname = try petname.map { (text) throws(EngineError) in try state.checkedName(text) } ?? ""
-      let offer = try state.makeOffer(.invitation(petname: petname), server: server.address, now: now)
+      var offer = try state.makeOffer(.invitation(petname: petname), server: server.address, now: now)
+      // Sealed once: another ciphertext of the same bundle would be another blob to the server, and the link good for two.
+      offer.blob = try state.sealedBundle(offer)
+      state.setOffer(offer, offer.secrets.capabilityHash)
       let id = offer.secrets.capabilityHash
       state.addTask(.tokens(server: server.address.serverKey, for: .offer(id)))
       state.addTask(.publish(server: server.address.serverKey, offer: id))
@@ -126,7 +129,7 @@ extension ConversationEngine {
   public mutating func acceptGroup(_ invitation: MessageID, now: UInt64) throws(EngineError) {
     try transact { (state) throws(EngineError) in
       guard let record = state.groupInvitations[invitation] else { throw .noSuchInvitation }
-      _ = try state.activeConversation(record.conversation)
+      try state.requireConfirmed(try state.activeConversation(record.conversation))
       state.ensureMailbox(at: record.invitation.server, token: record.invitation.token)
       let offer = try state.makeOffer(.consent(inviter: record.from), server: record.invitation.server, now: now)
       guard let keyPackage = try? ContactBundle(offer) else { throw .cryptography }
@@ -142,8 +145,10 @@ extension ConversationEngine {
   public mutating func refuseGroup(_ invitation: MessageID, now: UInt64) throws(EngineError) {
     try transact { (state) throws(EngineError) in
       guard let record = state.groupInvitations[invitation] else { throw .noSuchInvitation }
+      guard let conversation = state.conversations[record.conversation] else { throw .noSuchConversation }
+      try state.requireConfirmed(conversation)
       state.setGroupInvitation(nil, invitation)
-      guard state.conversations[record.conversation]?.state == .active else { return }
+      guard conversation.state == .active else { return }
       _ = try state.queueMessage(.refusal(group: invitation), in: record.conversation, entry: nil, now: now)
     }
   }
@@ -239,8 +244,10 @@ extension DeviceState {
       writeHistory(shown, in: id)
     }
     setConversation(conversation, messageKeysOnly: true)
-    keepSentContent(content, in: id)
-    addTask(.message(OutgoingMessage(conversation: id, content: content, target: nil, position: position)), after: after)
+    keepSentContent(SentContent(content: content, recipients: []), in: id)
+    // Who has not been welcomed yet would have to hold what comes, and may have no way back to us.
+    let welcome = conversation.context.kind == .direct ? tasks.first { $0.isWelcome(to: id) }?.id : nil
+    addTask(.message(OutgoingMessage(conversation: id, content: content, target: nil, position: position)), after: after ?? welcome)
     return content.id
   }
 
@@ -259,18 +266,30 @@ extension DeviceState {
   }
 
   mutating func scheduleAppend(_ id: ConversationID, notBefore: UInt64 = 0) {
+    if let conversation = conversations[id], conversation.suspectedEpoch == conversation.epoch {
+      // Before it commits, this device must know that the others are where it is.
+      scheduleRejoin(id, now: notBefore)
+    }
     guard !hasTask(.log(id), where: { if case .append = $0 { true } else { false } }) else { return }
     addTask(.append(id), notBefore: notBefore)
   }
 
   mutating func scheduleReadLog(_ id: ConversationID) {
-    guard !hasTask(.log(id), where: { if case .readLog = $0 { true } else { false } }) else { return }
-    addTask(.readLog(id))
+    // One that is under way may have been answered before what it is now needed for: so a second one waits behind it.
+    let waiting = tasks.filter { if case .readLog(id) = $0.kind { true } else { false } }
+    if waiting.count < 2 { addTask(.readLog(id)) }
   }
 
   /// Ends a conversation for this device: its keys are erased, its history stays.
   mutating func end(_ id: ConversationID) {
     guard var conversation = conversations[id], conversation.state != .ended else { return }
+    let server = conversation.context.server.serverKey
+    if let leaf = conversation.group?.ownLeafIndex, let own = conversation.device(at: leaf), var record = servers[server] {
+      // Whoever is still in it can write to this device no more.
+      record.deliveryKeys.removeAll { $0 == own.delivery.recipient.deliveryKey.hash }
+      setServer(record, server)
+      addTask(.delivery(server: server))
+    }
     conversation.state = .ended
     conversation.group = nil
     conversation.wrapKeys = []
@@ -278,6 +297,6 @@ extension DeviceState {
     conversation.pending = nil
     conversation.invited = [:]
     setConversation(conversation)
-    removeTasks { $0.lane == .log(id) || $0.lane == .messages(id) }
+    removeTasks { $0.conversation == id }
   }
 }

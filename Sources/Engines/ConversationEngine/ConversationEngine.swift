@@ -59,17 +59,19 @@ public struct ConversationEngine {
   }
 
   /// Whether anything is still to be sent or asked.
-  public var hasWork: Bool { !state.tasks.isEmpty }
+  ///
+  /// What was asked of somebody who may be away for days, and is asked again then, does not count.
+  public var hasWork: Bool { state.tasks.contains { !state.isPatient($0) } }
 
-  /// When `nextWork` has something again, because of back-off; nil when nothing waits for time alone.
-  public var nextDeadline: UInt64? {
-    state.tasks.filter { !inFlight.contains($0.id) && $0.notBefore > 0 }.map(\.notBefore).min()
-  }
+  /// When `nextWork` has something again, because of back-off, as it was found by the last call of `nextWork`; nil when nothing waits for
+  /// time alone.
+  public private(set) var nextDeadline: UInt64?
 
   /// The work that can be done now and was not handed out. Call it after every other mutating call.
   public mutating func nextWork(now: UInt64) throws(EngineError) -> [Work] {
     let inFlight = inFlight
-    let work = try transact { (state) throws(EngineError) in try state.prepareWork(now: now, inFlight: inFlight) }
+    let (work, deadline) = try transact { (state) throws(EngineError) in try state.prepareWork(now: now, inFlight: inFlight) }
+    nextDeadline = deadline
     for item in work { self.inFlight.insert(item.id) }
     return work
   }

@@ -10,13 +10,17 @@ extension DeviceState {
   /// A ciphertext this many epochs old is made anew, while the receivers still have keys for it (docs/protocol.md §11).
   private static let sealedEpochs: UInt64 = 3
 
-  /// The work at the head of each lane that is due and not in flight.
-  mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>) throws(EngineError) -> [Work] {
+  /// The work at the head of each lane that is due and not in flight, and when the next head is due.
+  mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>) throws(EngineError) -> (work: [Work], deadline: UInt64?) {
     var work: [Work] = []
-    var settled: Set<TaskRecord.Lane> = []
+    var deadline: UInt64?
+    // One thing of a lane at a time, so that an answer never meets a state that another answer has changed.
+    var settled = Set(tasks.filter { inFlight.contains($0.id) }.map(\.lane))
     // A task that turns out to be needless is removed, and the next of its lane looked at.
     while let head = nextHead(excluding: settled) {
-      if inFlight.contains(head.id) || head.notBefore > now || tasks.contains(where: { $0.id == head.after }) {
+      let isBlocked = tasks.contains { $0.id == head.after }
+      if isBlocked || head.notBefore > now {
+        if !isBlocked { deadline = min(deadline ?? head.notBefore, head.notBefore) }
         settled.insert(head.lane)
         continue
       }
@@ -27,15 +31,14 @@ extension DeviceState {
         removeTask(head.id)
       }
     }
-    return work
+    return (work, deadline)
   }
 
-  /// The first task of a lane that was not looked at; reading the log comes before everything else of its lane.
+  /// The first task of a lane that was not looked at. In a log's lane, first it is made, then it is read, then this device finds its way back,
+  /// and only then commits.
   private func nextHead(excluding settled: Set<TaskRecord.Lane>) -> TaskRecord? {
     guard let lane = tasks.first(where: { !settled.contains($0.lane) })?.lane else { return nil }
-    let inLane = tasks.filter { $0.lane == lane }
-    return inLane.first { if case .createLog = $0.kind { true } else { false } } ?? inLane.first { if case .readLog = $0.kind { true } else { false } }
-      ?? inLane.first
+    return tasks.filter { $0.lane == lane }.min { ($0.precedence, $0.id) < ($1.precedence, $1.id) }
   }
 
   private mutating func action(for task: TaskRecord, now: UInt64) throws(EngineError) -> (ServerAddress, Work.Action)? {
@@ -53,8 +56,10 @@ extension DeviceState {
       return (record.address, .owner(.tokens(id: ownerID, count: 1)))
     case .publish(let server, let id):
       guard let record = servers[server], let offer = offers[id] else { return nil }
-      let blob = try sealedBundle(offer)
-      return (record.address, .owner(.publish(id: ownerID, capabilityHash: id, days: UInt32(SottoProtocol.Limits.expiryDays), blobs: [blob])))
+      return (
+        record.address,
+        .owner(.publish(id: ownerID, capabilityHash: id, days: UInt32(SottoProtocol.Limits.expiryDays), blobs: [offer.blob]))
+      )
     case .claim(let server, let seed):
       return (server, .call(.claim(capability: InvitationSecrets(seed: seed).capability)))
     case .createLog(let id):
@@ -79,7 +84,7 @@ extension DeviceState {
       return (conversation.context.server, .call(.send(id: sendID, frame: frame, recipients: [recipient])))
     case .message(let message):
       guard let conversation = conversations[message.conversation], conversation.group != nil else { return nil }
-      guard let sealed = try seal(message, of: task) else {
+      guard let sealed = try seal(message, of: task, now: now) else {
         settle(message, missed: 0)
         return nil
       }
@@ -90,20 +95,22 @@ extension DeviceState {
   /// The message's ciphertext: the one that was made before, unless the group has moved too far on.
   ///
   /// - Returns: nil when nobody is to get it.
-  private mutating func seal(_ message: OutgoingMessage, of task: TaskRecord) throws(EngineError) -> OutgoingMessage.Sealed? {
+  private mutating func seal(_ message: OutgoingMessage, of task: TaskRecord, now: UInt64) throws(EngineError) -> OutgoingMessage.Sealed? {
     guard var conversation = conversations[message.conversation], let group = conversation.group, let wrapKey = conversation.wrapKeys.first else {
       return nil
     }
-    if let sealed = message.sealed, group.epoch <= sealed.epoch + Self.sealedEpochs { return sealed }
     var recipients = conversation.recipients
+    // What was encrypted to somebody who is removed meanwhile is not sent to them after all.
+    if let sealed = message.sealed, group.epoch <= sealed.epoch + Self.sealedEpochs, Set(sealed.recipients).isSubset(of: recipients) {
+      return sealed
+    }
     var content = message.content
     if let target = message.target {
-      recipients = conversation.roster.filter { $0.device == target }.map(\.delivery.recipient)
       if case .resendRequest = content.body {
-        let missing = conversation.trackers[target]?.missing(limit: SottoProtocol.Limits.resendCount) ?? []
-        guard !missing.isEmpty else { return nil }
+        guard let missing = takeResendRequest(to: target, in: &conversation, now: now) else { return nil }
         content.body = .resendRequest(missing)
       }
+      recipients = conversation.roster.filter { $0.device == target }.map(\.delivery.recipient)
     }
     guard !recipients.isEmpty else { return nil }
     content.heads = conversation.heads
@@ -116,6 +123,10 @@ extension DeviceState {
       sealed = OutgoingMessage.Sealed(sendID: SendID.random(using: random), epoch: group.epoch, frame: frame.bytes, recipients: recipients)
     } catch { throw .cryptography }
     setConversation(conversation, messageKeysOnly: true)
+    if content.body.isCounted {
+      let readers = conversation.roster.filter { sealed.recipients.contains($0.delivery.recipient) }.map(\.device)
+      keepSentContent(SentContent(content: message.content, recipients: readers), in: conversation.id)
+    }
     var message = message
     message.sealed = sealed
     var task = task
@@ -130,13 +141,17 @@ extension DeviceState {
     guard let task = tasks.first(where: { $0.id == id }) else { return }
     switch result {
     case .failed, .answer(.busy): postpone(task, now: now)
-    case .answer(let answer): try complete(task, answer, now: now)
+    case .answer(let answer):
+      try complete(task, answer, now: now)
+      // An answer can bring the commit that frames wait for.
+      try retryHeldFrames(store: store, now: now)
+      if case .readLog(let id) = task.kind { checkPlace(id, now: now) }
     case .done(let outcome): complete(task, outcome)
     case .tokens(let tokens): try complete(task, tokens, now: now)
     }
   }
 
-  private mutating func postpone(_ task: TaskRecord, now: UInt64) {
+  mutating func postpone(_ task: TaskRecord, now: UInt64) {
     var task = task
     task.attempts = min(task.attempts + 1, 16)
     let ceiling = min(Self.longestBackOff, 250 << UInt64(task.attempts))
@@ -177,13 +192,12 @@ extension DeviceState {
       dropPending(id)
       scheduleReadLog(id)
       postpone(task, now: now)
-    case (.rejoin(let id), .groupInfo(let frame)): try prepareRejoin(id, groupInfo: frame, now: now)
-    case (.rejoin(let id), .conflict):
+    case (.rejoin(let id), .groupInfo(let frame)): try completeRejoin(task, id, groupInfo: frame, now: now)
+    case (.rejoin(let id), .conflict), (.rejoin(let id), .refused):
+      // Before any commit there is no GroupInfo, and after another one there is a newer: the log is read first, then asked again.
       dropPending(id)
-      postpone(task, now: now)
-    case (.rejoin(let id), .refused):
-      dropPending(id)
-      removeTask(task.id)
+      scheduleReadLog(id)
+      retryRejoin(task, in: id, now: now)
     case (.readLog(let id), .entries(let first, let next, let entries)):
       removeTask(task.id)
       try processLog(id, first: first, next: next, entries: entries, now: now)
@@ -198,6 +212,8 @@ extension DeviceState {
     case (.message(let message), .sent(let answers)):
       removeTask(task.id)
       settle(message, missed: answers.filter { $0 != .accepted }.count)
+      // The request or its answer may be lost: it is asked again after a while.
+      if let target = message.target, case .resendRequest = message.content.body { scheduleResendRequest(to: target, in: message.conversation, now: now) }
     default:
       // An answer that does not belong to the question: as if there had been none.
       postpone(task, now: now)

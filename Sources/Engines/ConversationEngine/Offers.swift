@@ -140,7 +140,7 @@ extension DeviceState {
         welcome = commit.welcome
       }
     } catch { throw .cryptography }
-    for device in conversation.roster where device.identity != own { conversation.trackers[device.device] = SequenceTracker(fromStart: true) }
+    for device in conversation.roster where device.identity != own { conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: true) }
     setConversation(conversation)
     addTask(.createLog(id))
     if let welcome {

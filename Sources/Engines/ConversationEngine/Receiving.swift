@@ -51,9 +51,8 @@ extension DeviceState {
     guard heldFrames[held.name] == nil, heldFrames.count < Self.heldFrameCount else { return }
     setHeldFrame(held, name: held.name)
     // Its wrap key may begin with a commit that did not reach this mailbox: the logs know.
-    for conversation in conversations.values where conversation.context.server == server && conversation.group != nil {
-      scheduleReadLog(conversation.id)
-    }
+    let here = conversations.values.filter { $0.context.server == server && $0.group != nil }.map(\.id)
+    for id in here.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) { scheduleReadLog(id) }
   }
 
   /// Tries frames that waited, as long as one of them opens the way for others.
@@ -89,7 +88,7 @@ extension DeviceState {
     let member = Member(leafIndex: application.sender, leafNode: application.senderLeafNode)
     guard let author = RosterDevice(member), let content = try? Content(decoding: application.plaintext) else { return true }
     for head in content.heads where head.device.bytes != profile.deviceKey.publicKey { noteHead(head, in: id, now: now) }
-    try accept(content, from: author, in: id, store: store, now: now)
+    try accept(content, of: application.epoch, from: author, in: id, store: store, now: now)
     return true
   }
 
@@ -106,14 +105,15 @@ extension DeviceState {
 
   /// Takes a verified content for what it is, once.
   private mutating func accept(
-    _ content: Content, from author: RosterDevice, in id: ConversationID, store: any DeviceStore, now: UInt64
+    _ content: Content, of epoch: UInt64, from author: RosterDevice, in id: ConversationID, store: any DeviceStore, now: UInt64
   ) throws(EngineError) {
     guard var conversation = conversations[id] else { return }
-    if content.body.isCounted {
-      var tracker = conversation.trackers[author.device] ?? SequenceTracker(fromStart: false)
+    var tracker = conversation.trackers[author.device] ?? SequenceTracker(author: author.identity, fromStart: false)
+    // What comes late from a membership before the present one has other numbers; that it comes once, MLS has seen to.
+    if content.body.isCounted, epoch >= tracker.since {
       guard tracker.insert(content.sequence) else { return }
+      if tracker.missing(limit: 1).isEmpty { tracker.requestCount = 0 }
       conversation.trackers[author.device] = tracker
-      if tracker.missing(limit: 1).isEmpty { conversation.resendAttempts[author.device] = nil }
       setConversation(conversation, messageKeysOnly: true)
       scheduleResendRequest(to: author.device, in: id, now: now)
     }
@@ -164,7 +164,7 @@ extension DeviceState {
       try resend(sequences, to: author.device, in: conversation, store: store, now: now)
     case .resend(let bytes):
       guard let original = try? Content(decoding: bytes), original.body.isCounted else { return }
-      try accept(original, from: author, in: conversation.id, store: store, now: now)
+      try accept(original, of: UInt64.max, from: author, in: conversation.id, store: store, now: now)
     }
   }
 
@@ -175,39 +175,49 @@ extension DeviceState {
 
   // MARK: Gaps
 
-  /// Time that a gap is given to fill itself, milliseconds.
-  private static let gapPatience: UInt64 = 2_000
-  /// Requests before a gap is named as lost.
-  private static let resendAttemptCount: UInt32 = 5
+  /// Time before each request, milliseconds: first a gap may fill itself, at last the author may be away for long. Together they are as
+  /// long as a server keeps the request; then the gap is named as lost.
+  private static let gapPatience: [UInt64] = [2_000, 30_000, 600_000, 21_600_000, 259_200_000, 1_209_600_000]
 
-  /// Asks a device again for what is missing of it, after a while; after some times, says that it cannot be had.
-  private mutating func scheduleResendRequest(to device: PublicKey32, in id: ConversationID, now: UInt64) {
-    guard var conversation = conversations[id], var tracker = conversation.trackers[device], !tracker.missing(limit: 1).isEmpty else { return }
-    let isAsking = hasTask(.messages(id)) { kind in
-      if case .message(let message) = kind, message.target == device, case .resendRequest = message.content.body { true } else { false }
-    }
-    guard !isAsking else { return }
-    let attempts = conversation.resendAttempts[device, default: 0]
-    guard attempts < Self.resendAttemptCount, let author = conversation.roster.first(where: { $0.device == device }) else {
-      let lost = tracker.giveUpGaps()
-      conversation.trackers[device] = tracker
-      conversation.resendAttempts[device] = nil
-      if lost > 0, let author = conversation.roster.first(where: { $0.device == device }) {
-        let entry = HistoryEntry(
-          position: conversation.historyCount, id: MessageID.random(using: random), author: author.identity, sentAt: now, kind: .lost(count: lost),
-          delivery: .received)
-        conversation.historyCount += 1
-        writeHistory(entry, in: id)
-        events.append(.message(id, entry))
-      }
-      setConversation(conversation, messageKeysOnly: true)
-      return
-    }
-    conversation.resendAttempts[device] = attempts + 1
-    setConversation(conversation, messageKeysOnly: true)
+  /// Asks a device for what is missing of it, after a while.
+  mutating func scheduleResendRequest(to device: PublicKey32, in id: ConversationID, now: UInt64) {
+    guard let tracker = conversations[id]?.trackers[device], let missing = Optional(tracker.missing(limit: SottoProtocol.Limits.resendCount)),
+      !missing.isEmpty, !hasTask(.requests(id, device), where: { _ in true })
+    else { return }
+    if tracker.requestCount == 0 { events.append(.gap(id, author: tracker.author, count: missing.count)) }
+    let patience = Self.gapPatience[min(Int(tracker.requestCount), Self.gapPatience.count - 1)]
+    queueTargeted(.resendRequest(missing), in: id, to: device, notBefore: now + patience, now: now)
+  }
+
+  /// What a request that is due asks for.
+  ///
+  /// - Returns: nil when nothing is missing any more, or nobody can be asked: then the gap is named.
+  mutating func takeResendRequest(to device: PublicKey32, in conversation: inout Conversation, now: UInt64) -> [UInt64]? {
+    guard var tracker = conversation.trackers[device] else { return nil }
     let missing = tracker.missing(limit: SottoProtocol.Limits.resendCount)
-    events.append(.gap(id, author: author.identity, count: missing.count))
-    queueTargeted(.resendRequest(missing), in: id, to: device, notBefore: now + Self.gapPatience, now: now)
+    guard !missing.isEmpty else { return nil }
+    guard conversation.roster.contains(where: { $0.device == device }), tracker.requestCount < Self.gapPatience.count else {
+      let lost = tracker.giveUpGaps()
+      tracker.requestCount = 0
+      conversation.trackers[device] = tracker
+      let entry = HistoryEntry(
+        position: conversation.historyCount, id: MessageID.random(using: random), author: tracker.author, sentAt: now, kind: .lost(count: lost),
+        delivery: .received)
+      conversation.historyCount += 1
+      setConversation(conversation, messageKeysOnly: true)
+      writeHistory(entry, in: conversation.id)
+      events.append(.message(conversation.id, entry))
+      return nil
+    }
+    tracker.requestCount += 1
+    conversation.trackers[device] = tracker
+    return missing
+  }
+
+  /// Whether a task only waits for somebody who was asked before and may be away for long.
+  func isPatient(_ task: TaskRecord) -> Bool {
+    guard case .requests(let id, let device) = task.lane else { return false }
+    return (conversations[id]?.trackers[device]?.requestCount ?? 0) > 0
   }
 
   /// Sends contents of ours again to one device.
@@ -215,15 +225,13 @@ extension DeviceState {
     _ sequences: [UInt64], to device: PublicKey32, in conversation: Conversation, store: any DeviceStore, now: UInt64
   ) throws(EngineError) {
     // One answer at a time: who asks without end gets no more than this.
-    let isAnswering = hasTask(.messages(conversation.id)) { kind in
-      if case .message(let message) = kind, message.target == device, case .resend = message.content.body { true } else { false }
-    }
-    guard !isAnswering else { return }
+    guard !hasTask(.resends(conversation.id, device), where: { _ in true }) else { return }
     for sequence in Set(sequences).sorted().prefix(SottoProtocol.Limits.resendCount) where sequence > 0 && sequence <= conversation.ownSequence {
       let stored: [UInt8]?
       do { stored = try store.record(Self.sentContentKey(conversation.id, sequence)) } catch { throw .store(error) }
-      guard let stored else { continue }
-      queueTargeted(.resend(stored), in: conversation.id, to: device, now: now)
+      // Who came later, or was not meant, does not get it by asking.
+      guard let stored, let sent = try? SentContent(decoding: stored), sent.recipients.contains(device) else { continue }
+      queueTargeted(.resend(sent.content.encoded), in: conversation.id, to: device, now: now)
     }
   }
 }

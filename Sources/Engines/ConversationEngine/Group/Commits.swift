@@ -10,7 +10,7 @@ extension DeviceState {
   /// - Returns: nil when nothing is left to commit.
   mutating func prepareCommit(_ id: ConversationID, now: UInt64) throws(EngineError) -> LogAppend? {
     guard let conversation = conversations[id], conversation.state == .active, conversation.group != nil else { return nil }
-    if let pending = conversation.pending { return pending.append }
+    if let pending = conversation.pending, !pending.isRejoin { return pending.append }
     var draft = conversation
     draft.intents.removeAll { !isWanted($0, in: conversation) }
     let removals = draft.intents.compactMap { if case .remove(let identity) = $0 { identity } else { nil } }
@@ -145,8 +145,9 @@ extension DeviceState {
       conversation.context = context
     }
     let devicesBefore = Set(before.map(\.device))
-    for device in conversation.roster where !devicesBefore.contains(device.device) && conversation.trackers[device.device] == nil {
-      conversation.trackers[device.device] = SequenceTracker(fromStart: true)
+    // Somebody who was here before begins anew.
+    for device in conversation.roster where !devicesBefore.contains(device.device) {
+      conversation.trackers[device.device] = SequenceTracker(author: device.identity, since: group.epoch, fromStart: true)
     }
     let peopleBefore = Set(before.map(\.identity))
     let people = Set(conversation.identities)

@@ -11,7 +11,7 @@ extension DeviceState {
     guard
       let joined = try? Group.join(
         welcome: welcome, keyPackage: offer.keyPackage, psks: InvitationPSK(id: secrets.pskID, psk: secrets.psk), validator: SottoCredentials()),
-      let id = ConversationID(joined.group.groupID), conversations[id] == nil,
+      let id = ConversationID(joined.group.groupID), conversations[id].map({ $0.state == .ended }) ?? true,
       let data = joined.group.extensions.data(of: SottoLeaf.contextType), let context = try? ConversationContext(decoding: data),
       context.server == server, joined.group.extensions.contains(SottoLeaf.required), joined.group.cipherSuite == SottoLeaf.suite,
       let keysData = joined.groupInfoExtensions.data(of: SottoLeaf.keysType), let keys = try? ConversationKeys(decoding: keysData)
@@ -29,14 +29,15 @@ extension DeviceState {
       // The key that only the link holds must be in the group's secrets.
       let usesSecret = joined.preSharedKeys.contains { if case .external(secrets.pskID) = $0.key { true } else { false } }
       guard context.kind == .direct, others == [sender.identity], usesSecret, context.role(of: own) == .owner else { return }
-      for device in conversation.roster where device.identity != own { conversation.trackers[device.device] = SequenceTracker(fromStart: true) }
+      for device in conversation.roster where device.identity != own { conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: true) }
       noteContact(sender, in: conversation, petname: petname)
     case .consent(let inviter):
       guard context.kind == .group, others.contains(inviter) else { return }
       for device in conversation.roster where device.leaf != joined.group.ownLeafIndex {
-        conversation.trackers[device.device] = SequenceTracker(fromStart: false)
+        conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: false)
       }
     }
+    if let before = conversations[id] { conversation.historyCount = before.historyCount }
     setConversation(conversation)
     // The private keys of the offer have done what they were for.
     setOffer(nil, offerID)

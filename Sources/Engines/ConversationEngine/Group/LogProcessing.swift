@@ -14,19 +14,20 @@ extension DeviceState {
 
   /// What the log holds from our position on.
   mutating func processLog(_ id: ConversationID, first: UInt64, next: UInt64, entries: [LogEntry], now: UInt64) throws(EngineError) {
+    guard var conversation = conversations[id], conversation.group != nil else { return }
+    if first > conversation.nextSlot {
+      // What we missed is no longer kept: only a way back from outside is left.
+      conversation.nextSlot = first
+      conversation.pending = nil
+      conversation.suspectedEpoch = conversation.epoch
+      setConversation(conversation, messageKeysOnly: true)
+      scheduleRejoin(id, now: now)
+    }
     for entry in entries {
       guard let conversation = conversations[id], conversation.group != nil else { return }
       if entry.slot == conversation.nextSlot { processEntry(entry, in: id, now: now) }
     }
-    guard let conversation = conversations[id], conversation.group != nil else { return }
-    if first > conversation.nextSlot {
-      // What we missed is no longer kept: only a way back from outside is left.
-      scheduleRejoin(id, now: now)
-    } else if conversation.nextSlot < next, !entries.isEmpty {
-      scheduleReadLog(id)
-    } else if let suspected = conversation.suspectedEpoch, suspected == conversation.epoch, hasFutureEvidence(id) {
-      scheduleRejoin(id, now: now)
-    }
+    if let conversation = conversations[id], conversation.group != nil, conversation.nextSlot < next, !entries.isEmpty { scheduleReadLog(id) }
   }
 
   /// Takes one slot: adopts what it holds, or skips it.
@@ -51,6 +52,12 @@ extension DeviceState {
     case .unreadable:
       conversation.suspectedEpoch = group.epoch
       setConversation(conversation, messageKeysOnly: true)
+      // To commit on a state that the others have left would be to leave them; see where they are first.
+      if !conversation.intents.isEmpty { scheduleRejoin(id, now: now) }
+    case .ofLaterEpoch:
+      conversation.suspectedEpoch = group.epoch
+      setConversation(conversation, messageKeysOnly: true)
+      scheduleRejoin(id, now: now)
     case .adopt(let commit):
       guard let next = commit.group else {
         setConversation(conversation)
@@ -88,6 +95,8 @@ extension DeviceState {
     case skip
     /// It could not be decrypted here, which does not say that others could not either.
     case unreadable
+    /// Somebody has gone on from a commit that this device has not taken.
+    case ofLaterEpoch
   }
 
   private func judge(_ entry: LogEntry, in conversation: Conversation, _ group: Group) -> Judgement {
@@ -97,6 +106,8 @@ extension DeviceState {
     do {
       guard case .commit(let commit) = try group.process(message, psks: NoPSK(), validator: SottoCredentials()) else { return .skip }
       return Policy(conversation).permits(commit) ? .adopt(commit) : .skip
+    } catch .futureEpoch {
+      return .ofLaterEpoch
     } catch .crypto, .invalidPath(.noSecretForUs), .invalidPath(.publicKeyMismatch), .mismatch(.confirmationTag), .ownMessage,
       .replayedOrExpiredGeneration
     { return .unreadable } catch { return .skip }
@@ -106,69 +117,94 @@ extension DeviceState {
 
   /// Least time between two returns, milliseconds: an insider who provokes them gains little.
   private static let rejoinInterval: UInt64 = 60_000
+  /// Attempts of one return before it is given up.
+  private static let rejoinAttemptCount: UInt32 = 8
 
   /// A message of a later epoch: either its commit is still on its way, or it was one that we could not read.
   mutating func noteFutureEpoch(_ epoch: UInt64, in id: ConversationID, now: UInt64) {
     scheduleReadLog(id)
   }
 
-  /// Whether a frame is held that a wrap key of this conversation locates: a message of a later epoch.
-  private func hasFutureEvidence(_ id: ConversationID) -> Bool {
-    guard let conversation = conversations[id] else { return false }
-    return heldFrames.values.contains { held in
+  /// Once the log was read: a message of a later epoch that is still held proves that others took an entry which this device did not.
+  mutating func checkPlace(_ id: ConversationID, now: UInt64) {
+    guard let conversation = conversations[id], conversation.group != nil,
+      !hasTask(.log(id), where: { if case .readLog = $0 { true } else { false } })
+    else { return }
+    let isProven = heldFrames.values.contains { held in
       guard held.envelope.source == .send, let frame = try? Frame(held.envelope.frame) else { return false }
       return conversation.wrapKeys.contains { $0.locates(frame) }
     }
+    if isProven { scheduleRejoin(id, now: now) }
   }
 
-  private mutating func scheduleRejoin(_ id: ConversationID, now: UInt64) {
-    guard var conversation = conversations[id], conversation.state == .active,
-      conversation.lastRejoin == 0 || conversation.lastRejoin + Self.rejoinInterval <= now,
+  /// Has this device look where the others are, and come back if they have gone on without it.
+  mutating func scheduleRejoin(_ id: ConversationID, now: UInt64) {
+    guard let conversation = conversations[id], conversation.state != .ended,
       !hasTask(.log(id), where: { if case .rejoin = $0 { true } else { false } })
     else { return }
-    conversation.lastRejoin = now
-    conversation.pending = nil
-    setConversation(conversation, messageKeysOnly: true)
-    addTask(.rejoin(id))
+    addTask(.rejoin(id), notBefore: conversation.lastRejoin == 0 ? 0 : conversation.lastRejoin + Self.rejoinInterval)
   }
 
-  /// Makes the external commit that takes our old leaf's place, from the GroupInfo at the log (docs/protocol.md §10).
-  mutating func prepareRejoin(_ id: ConversationID, groupInfo bytes: [UInt8], now: UInt64) throws(EngineError) {
-    guard var conversation = conversations[id], let group = conversation.group else { return }
+  /// Asks again after a while; gives up when it leads nowhere.
+  mutating func retryRejoin(_ task: TaskRecord, in id: ConversationID, now: UInt64) {
+    if task.attempts < Self.rejoinAttemptCount { return postpone(task, now: now) }
+    forgetSuspicion(task, in: id)
+  }
+
+  private mutating func forgetSuspicion(_ task: TaskRecord, in id: ConversationID) {
+    removeTask(task.id)
+    guard var conversation = conversations[id] else { return }
+    conversation.suspectedEpoch = nil
+    setConversation(conversation, messageKeysOnly: true)
+  }
+
+  /// The GroupInfo says where the others are. If that is an epoch beyond ours and we have read every slot before it, they took an entry that we
+  /// could not: then an external commit takes our old leaf's place (docs/protocol.md §10).
+  mutating func completeRejoin(_ task: TaskRecord, _ id: ConversationID, groupInfo bytes: [UInt8], now: UInt64) throws(EngineError) {
+    guard var conversation = conversations[id], let group = conversation.group else { return removeTask(task.id) }
     guard let frame = try? Frame(bytes), let key = conversation.wrapKeys.first(where: { $0.locates(frame) }), let message = try? key.open(frame),
       let parsed = try? MLSMessage(decoding: message), case .groupInfo(let info) = parsed, info.groupContext.groupID == id.bytes,
       info.groupContext.epoch > group.epoch, let keysData = info.extensions.data(of: SottoLeaf.keysType),
-      var keys = try? ConversationKeys(decoding: keysData)
+      let keys = try? ConversationKeys(decoding: keysData)
     else {
-      // Sealed under a later generation, or no newer than we are: nothing to come back by now.
-      removeTasks { if case .rejoin(id) = $0.kind { true } else { false } }
-      return
+      // Sealed under a later generation, or no newer than we are: nothing to come back by.
+      return forgetSuspicion(task, in: id)
+    }
+    guard keys.nextSlot <= conversation.nextSlot else {
+      scheduleReadLog(id)
+      return retryRejoin(task, in: id, now: now)
     }
     do {
-      guard let own = conversation.device(at: group.ownLeafIndex) else { throw EngineError.damagedState }
-      let leaf = SottoLeaf.parameters(log: profile.log, delivery: own.delivery, name: profile.name)
-      let commit = try Group.joinExternally(
-        groupInfo: message, cipherSuite: SottoLeaf.suite, leaf: leaf, signer: profile.deviceKey, removing: group.ownLeafIndex, psks: NoPSK(),
-        validator: SottoCredentials())
-      let roster = commit.group.members.compactMap(RosterDevice.init)
-      let ownLeaf = commit.group.ownLeafIndex
-      let entry = try WrapKey(keys.wrapKey).seal(commit.message, random: random).bytes
-      let slot = keys.nextSlot
-      keys.nextSlot = slot + 1
-      let after = try commit.group.groupInfo(
-        signer: profile.deviceKey, includeRatchetTree: true, includeExternalPub: true,
-        extensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
-      let append = LogAppend(
-        handle: conversation.context.handle, slot: slot, writeKey: keys.writeKey, entry: entry, rotation: nil,
-        groupInfo: try WrapKey(keys.wrapKey).seal(after, random: random).bytes,
-        recipients: roster.filter { $0.leaf != ownLeaf }.map(\.delivery.recipient))
-      conversation.pending = Conversation.PendingCommit(
-        slot: slot, append: append, group: commit.group, newKeys: keys.generation > conversation.generation ? keys : nil, added: [], removed: [],
-        welcomes: [], isRejoin: true)
-    } catch {
-      removeTasks { if case .rejoin(id) = $0.kind { true } else { false } }
-      return
-    }
+      conversation.pending = try makeReturn(to: message, keys: keys, in: conversation, group)
+    } catch { return forgetSuspicion(task, in: id) }
+    conversation.lastRejoin = now
     setConversation(conversation, messageKeysOnly: true)
+  }
+
+  private func makeReturn(
+    to groupInfo: [UInt8], keys: ConversationKeys, in conversation: Conversation, _ group: Group
+  ) throws -> Conversation.PendingCommit {
+    guard let own = conversation.device(at: group.ownLeafIndex) else { throw EngineError.damagedState }
+    let leaf = SottoLeaf.parameters(log: profile.log, delivery: own.delivery, name: profile.name)
+    let commit = try Group.joinExternally(
+      groupInfo: groupInfo, cipherSuite: SottoLeaf.suite, leaf: leaf, signer: profile.deviceKey, removing: group.ownLeafIndex, psks: NoPSK(),
+      validator: SottoCredentials())
+    let roster = commit.group.members.compactMap(RosterDevice.init)
+    let wrapKey = WrapKey(keys.wrapKey)
+    let entry = try wrapKey.seal(commit.message, random: random).bytes
+    // Slots between the GroupInfo's and ours hold nothing that anybody took, or there were a newer GroupInfo.
+    let slot = conversation.nextSlot
+    var after = keys
+    after.nextSlot = slot + 1
+    let info = try commit.group.groupInfo(
+      signer: profile.deviceKey, includeRatchetTree: true, includeExternalPub: true,
+      extensions: [Extension(type: SottoLeaf.keysType, data: after.encoded)])
+    let append = LogAppend(
+      handle: conversation.context.handle, slot: slot, writeKey: keys.writeKey, entry: entry, rotation: nil,
+      groupInfo: try wrapKey.seal(info, random: random).bytes,
+      recipients: roster.filter { $0.leaf != commit.group.ownLeafIndex }.map(\.delivery.recipient))
+    return Conversation.PendingCommit(
+      slot: slot, append: append, group: commit.group, newKeys: keys.generation > conversation.generation ? keys : nil, added: [], removed: [],
+      welcomes: [], isRejoin: true)
   }
 }

@@ -56,8 +56,6 @@ struct Conversation: Sendable {
   var suspectedEpoch: UInt64?
   /// Milliseconds since 1970.
   var lastRejoin: UInt64 = 0
-  /// How often each device's present gaps were asked for.
-  var resendAttempts: [PublicKey32: UInt32] = [:]
 
   /// The devices in the tree, by leaf.
   private(set) var roster: [RosterDevice] = []

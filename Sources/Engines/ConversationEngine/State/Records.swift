@@ -144,6 +144,8 @@ struct OfferRecord: Sendable, WireCodable {
   var administratorKey: SigningKey
   /// Registers who has no mailbox; zeros until the server gave one.
   var token: Permission
+  /// The bundle as it is uploaded; empty for one that travels in a message.
+  var blob: [UInt8] = []
 
   var secrets: InvitationSecrets { InvitationSecrets(seed: seed) }
 
@@ -173,6 +175,7 @@ struct OfferRecord: Sendable, WireCodable {
     contactKey = try reader.readKeyPair()
     administratorKey = try reader.readSigningKey()
     token = try reader.read()
+    blob = try reader.readVector(limit: SottoProtocol.Limits.blobByteCount)
   }
 
   func encode(into writer: inout ByteWriter) {
@@ -191,6 +194,7 @@ struct OfferRecord: Sendable, WireCodable {
     writer.writeKeyPair(contactKey)
     writer.writeSigningKey(administratorKey)
     writer.write(token)
+    writer.writeVector(blob)
   }
 }
 
@@ -216,6 +220,30 @@ struct GroupInvitationRecord: Sendable, WireCodable {
     writer.write(from)
     writer.write(conversation)
     writer.write(invitation)
+  }
+}
+
+/// A message of ours, kept to be sent again to those who were to have it.
+struct SentContent: Sendable, WireCodable {
+  var content: Content
+  /// The devices to which it was ever encrypted: who came later may not ask for it.
+  var recipients: [PublicKey32]
+
+  init(content: Content, recipients: [PublicKey32]) {
+    self.content = content
+    self.recipients = recipients
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    var nested = try reader.readNested()
+    content = try nested.read()
+    try nested.finish()
+    recipients = try reader.readList()
+  }
+
+  func encode(into writer: inout ByteWriter) {
+    writer.writeVector(content.encoded)
+    writer.writeList(recipients)
   }
 }
 

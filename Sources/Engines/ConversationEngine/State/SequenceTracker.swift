@@ -27,18 +27,29 @@ struct SequenceTracker: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// Whose device it is.
+  let author: IdentityID
+  /// The epoch in which the device came, and began to count: what it sent in an earlier one belongs to an earlier membership.
+  let since: UInt64
+  /// How often what is missing now was asked for.
+  var requestCount: UInt32 = 0
   /// Disjoint, ascending, with at least one missing number between two.
   private var spans: [Span] = []
   /// The highest number that others said they had seen.
   private var expected: UInt64 = 0
 
   /// - Parameter fromStart: the device's first message is number 1 for us too; else whatever comes first is where we begin.
-  init(fromStart: Bool) {
+  init(author: IdentityID, since: UInt64 = 0, fromStart: Bool) {
+    self.author = author
+    self.since = since
     // Number 0 is never sent, so the span 0...0 says "nothing before 1 is missing".
     if fromStart { spans = [Span(first: 0, last: 0)] }
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
+    author = try reader.read()
+    since = try reader.readUInt64()
+    requestCount = try reader.readUInt32()
     let fromStart = try reader.readUInt8()
     let end = try reader.readUInt64()
     expected = try reader.readUInt64()
@@ -47,6 +58,9 @@ struct SequenceTracker: Hashable, Sendable, WireCodable {
   }
 
   func encode(into writer: inout ByteWriter) {
+    writer.write(author)
+    writer.write(since)
+    writer.write(requestCount)
     if let first = spans.first, first.first == 0 {
       writer.write(UInt8(1))
       writer.write(first.last)

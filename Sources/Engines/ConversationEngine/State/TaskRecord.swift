@@ -14,8 +14,13 @@ struct TaskRecord: Sendable, WireCodable {
     case link(LinkID)
     /// A conversation's commits.
     case log(ConversationID)
-    /// A conversation's messages.
+    /// A conversation's messages to all.
     case messages(ConversationID)
+    /// A Welcome waits for nobody but its reader, and nobody waits for it.
+    case welcome(SendID)
+    /// What goes to one device of a conversation only, which may have to wait long.
+    case requests(ConversationID, PublicKey32)
+    case resends(ConversationID, PublicKey32)
   }
 
   enum Kind: Sendable {
@@ -58,9 +63,38 @@ struct TaskRecord: Sendable, WireCodable {
     case .register(let server, _), .delivery(let server), .tokens(let server, _), .publish(let server, _): .server(server)
     case .claim(_, let seed): .link(InvitationSecrets(seed: seed).capabilityHash)
     case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id): .log(id)
-    case .welcome(let id, _, _, _): .messages(id)
-    case .message(let message): .messages(message.conversation)
+    case .welcome(_, let id, _, _): .welcome(id)
+    case .message(let message):
+      switch (message.target, message.content.body) {
+      case (let device?, .resendRequest): .requests(message.conversation, device)
+      case (let device?, _): .resends(message.conversation, device)
+      case (nil, _): .messages(message.conversation)
+      }
     }
+  }
+
+  /// Tasks of a lane with a lower one go first.
+  var precedence: Int {
+    switch kind {
+    case .createLog: 0
+    case .readLog: 1
+    case .rejoin: 2
+    default: 3
+    }
+  }
+
+  /// The conversation that the task is for; it ends with it.
+  var conversation: ConversationID? {
+    switch kind {
+    case .register, .delivery, .tokens(_, .offer), .publish, .claim: nil
+    case .tokens(_, .groupInvitation(let id, _, _)): id
+    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id), .welcome(let id, _, _, _): id
+    case .message(let message): message.conversation
+    }
+  }
+
+  func isWelcome(to id: ConversationID) -> Bool {
+    if case .welcome(id, _, _, _) = kind { true } else { false }
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
