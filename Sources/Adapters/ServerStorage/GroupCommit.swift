@@ -26,6 +26,9 @@ final class GroupCommit: Sendable {
   /// database is opened again.
   var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
+  /// Writes that no transaction has taken up yet.
+  var waitingCount: Int { state.withLock { $0.waiting.count } }
+
   /// Does a write in a transaction, and returns when it is on disk.
   func write<Result: Sendable>(
     _ body: @escaping @Sendable (Database) throws -> Result

@@ -28,6 +28,8 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// Whether the disk has failed in a way that only opening the database again can mend.
   public var hasFailed: Bool { writer.hasFailed }
 
+  var waitingWriteCount: Int { writer.waitingCount }
+
   /// Moves the write-ahead log into the database and cuts it to nothing, so that no old page lies in it for long. To be
   /// called about every minute; when readers are in the way, the next call does it.
   public func truncateLog() async throws(StoreFailure) {

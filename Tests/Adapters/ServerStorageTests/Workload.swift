@@ -1,0 +1,30 @@
+import CryptoSuite
+import MailboxEngine
+import SottoProtocol
+
+/// Rows for the tests of the store alone.
+struct Workload: Sendable {
+  static let today = Day(number: 20_000)
+  static let expires = today.adding(30)
+
+  let random: SeededRandom
+
+  func target(in store: some MailboxStore) async throws -> DeliveryTarget {
+    let target = DeliveryTarget(mailbox: .random(using: random), deliveryKey: .random(using: random))
+    let token = StoredName.random(using: random)
+    try await store.addTokens([token], expires: Self.expires)
+    let mailbox = NewMailbox(name: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
+    guard try await store.register(mailbox, today: Self.today) else { throw StoreFailure.unavailable }
+    try await store.setDeliveryKeys([target.deliveryKey], of: target.mailbox)
+    return target
+  }
+
+  static func copy(to target: DeliveryTarget, _ sealed: [UInt8]) -> SealedCopy {
+    SealedCopy(target: target, receipt: nil, sealed: sealed, step: 5, expires: expires)
+  }
+
+  static func readAll(_ target: DeliveryTarget, in store: some MailboxStore) async throws -> [[UInt8]] {
+    let page = PageLimit(count: 100_000, byteCount: 1 << 30)
+    return try await store.read(target.mailbox, after: 0, page: page, today: today).map(\.sealed)
+  }
+}
