@@ -1,0 +1,103 @@
+import MailboxClient
+import SottoProtocol
+import Synchronization
+import WireFormat
+
+/// What one server's session acts on: its connections, pinned to the TLS keys that the server has proven to be its own.
+final class ServerWire: Sendable {
+  /// Hashes of the keys that are accepted in a handshake; none before the server has proven any.
+  private final class Pins: Sendable {
+    let hashes = Mutex<Set<[UInt8]>>([])
+  }
+
+  private struct Open: Sendable {
+    var stream: ServerStream
+    var outbox: AsyncStream<[UInt8]>.Continuation
+  }
+
+  let address: ServerAddress
+  private let connection: ServerConnection
+  private let pins: Pins
+  private let open = Mutex<Open?>(nil)
+
+  init(address: ServerAddress) {
+    self.address = address
+    let pins = Pins()
+    self.pins = pins
+    connection = ServerConnection(
+      endpoint: ServerEndpoint(
+        host: address.host, port: Int(address.port),
+        pinnedSPKI: { hash in pins.hashes.withLock { $0.contains(hash) } }))
+  }
+
+  func pin(_ keys: [KeyHash]) {
+    pins.hashes.withLock { $0 = Set(keys.map(\.bytes)) }
+  }
+
+  func call(_ request: Request) async throws(ClientError) -> Answer {
+    let reply = try await connection.call(request.encoded)
+    do { return try Answer(decoding: reply) } catch { throw .unacceptableReply }
+  }
+
+  /// Fetches the server's statement of its keys and checks it (docs/protocol.md §3).
+  ///
+  /// - Parameters:
+  ///   - now: seconds since 1970.
+  ///   - lastSequence: the highest sequence seen from this server.
+  static func identify(
+    _ address: ServerAddress, now: UInt64, lastSequence: UInt64
+  ) async throws(ServerProblem) -> IdentityStatement {
+    let answer: IdentityAnswer
+    do {
+      answer = try await ServerConnection.fetchIdentityStatement(host: address.host, port: Int(address.port))
+    } catch { throw ServerProblem(error) }
+    do {
+      let statement = try IdentityStatement(
+        verifying: answer.statement, serverKey: address.serverKey, now: now, lastSequence: lastSequence)
+      guard statement.keyHashes.contains(where: { $0.bytes == answer.leafSPKIHash }) else {
+        throw ServerProblem.notThisServer
+      }
+      return statement
+    } catch let error as IdentityStatementError {
+      throw error == .expired ? .expired : .notThisServer
+    } catch { throw .notThisServer }
+  }
+
+  /// Opens the stream; messages are sent in the order of `send`.
+  func openStream() async throws(ClientError) -> ServerStream {
+    let stream = try await connection.openStream()
+    let (messages, outbox) = AsyncStream<[UInt8]>.makeStream()
+    let previous = open.withLock { open in
+      defer { open = Open(stream: stream, outbox: outbox) }
+      return open
+    }
+    previous?.outbox.finish()
+    Task {
+      for await message in messages {
+        do { try await stream.send(message) } catch { break }
+      }
+      // Ends the reader too, whether the outbox was closed or the connection was lost.
+      await stream.close()
+    }
+    return stream
+  }
+
+  /// Queues a message on the open stream; without one it is dropped, and its sender hears of the loss.
+  func send(_ message: OwnerMessage) {
+    let open = self.open.withLock { $0 }
+    open?.outbox.yield(message.encoded)
+  }
+
+  func closeStream() {
+    let last = open.withLock { open in
+      defer { open = nil }
+      return open
+    }
+    last?.outbox.finish()
+  }
+
+  func shutDown() async {
+    closeStream()
+    await connection.shutDown()
+  }
+}

@@ -1,0 +1,95 @@
+import ConversationEngine
+import DeviceStorage
+import SottoProtocol
+
+/// Why something was not done.
+///
+/// `text` says it to a person, `hint` what to do. Neither holds a secret, a name, an identifier or an address.
+public enum SottoError: Error, Equatable, Sendable {
+  // The profile.
+  case noProfile
+  case profileExists
+  case directoryNotEmpty
+  case profileInUse
+  case wrongKey
+  case wrongKindOfKey
+  case noKeyFile
+  case badKeyFile
+  case shortPassphrase
+  case damagedProfile
+  case unsupportedProfile
+  /// The system's error number.
+  case fileSystem(errno: Int32)
+  /// The device's disk did not take a change; the profile has to be opened again.
+  case storage
+  case closed
+
+  // Links.
+  case link(LinkError)
+  case registrationRefused
+  case invitationRefused
+  case invitationNotTaken
+  case ownInvitation
+
+  // The server.
+  case server(ServerProblem)
+  /// It was not done in time. What was asked for stays queued.
+  case timedOut
+  case cancelled
+
+  // What was asked for.
+  case noSuchContact
+  case noSuchConversation
+  case noSuchGroup
+  case noSuchInvitation
+  case ambiguousName
+  case unconfirmed
+  case notYetConnected
+  case notActive
+  case notPermitted
+  case alreadyMember
+  case notMember
+  case badLength(byteCount: Int, limit: Int)
+  case tooManyDevices(limit: Int)
+  case lastOwner
+  case cryptography
+}
+
+extension SottoError {
+  init(_ error: ProfileError) {
+    self =
+      switch error {
+      case .missing: .noProfile
+      case .exists: .profileExists
+      case .notEmpty: .directoryNotEmpty
+      case .inUse: .profileInUse
+      case .wrongKey: .wrongKey
+      case .wrongKindOfKey: .wrongKindOfKey
+      case .damaged: .damagedProfile
+      case .unsupported: .unsupportedProfile
+      case .system(let errno): .fileSystem(errno: errno)
+      }
+  }
+
+  init(_ error: EngineError) {
+    self =
+      switch error {
+      case .store(.unreadable), .damagedState: .damagedProfile
+      case .store: .storage
+      case .noSuchContact: .noSuchContact
+      case .noSuchConversation: .noSuchConversation
+      case .noSuchInvitation: .noSuchInvitation
+      case .unconfirmed: .unconfirmed
+      case .notActive: .notActive
+      case .notPermitted: .notPermitted
+      case .alreadyMember: .alreadyMember
+      case .notMember: .notMember
+      case .badLength(let byteCount, let limit): .badLength(byteCount: byteCount, limit: limit)
+      case .tooManyDevices(let limit): .tooManyDevices(limit: limit)
+      case .lastOwner: .lastOwner
+      case .ownInvitation: .ownInvitation
+      case .noMailbox: .notYetConnected
+      case .cryptography: .cryptography
+      }
+  }
+}

@@ -1,0 +1,180 @@
+import ConversationEngine
+import MailboxClient
+import SottoProtocol
+import WireFormat
+
+// The shell around the engine and the sessions: it does what they say and tells them what came of it.
+extension Sotto {
+  /// Connects to the servers, and stays connected until `close`: what waits is sent, what waits there is fetched.
+  public func connect() {
+    guard engine != nil, !isOnline else { return }
+    isOnline = true
+    pump()
+  }
+
+  /// How things stand with each server.
+  public func serverStatus() -> [ServerStatus] {
+    let known = (try? query { $0.servers }) ?? []
+    return Set(known).union(servers.keys).map { address in
+      ServerStatus(name: "\(address.host):\(address.port)", state: servers[address]?.session.status ?? .idle)
+    }.sorted { $0.name < $1.name }
+  }
+
+  /// Hands out what the engine wants done and what has happened. Called after each change.
+  func pump() {
+    guard engine != nil else { return }
+    if isOnline {
+      guard let work = try? changeOnly({ engine, now throws(EngineError) in try engine.nextWork(now: now) }) else {
+        return
+      }
+      for item in work { deliver(.work(item), to: item.server) }
+      for address in (try? query { $0.servers }) ?? [] { deliver(.streamWanted, to: address) }
+      scheduleDeadline()
+    }
+    let events = engine?.takeEvents() ?? []
+    for event in events {
+      for subscriber in subscribers.values { subscriber.yield(event) }
+    }
+    lookForWaiters(events)
+  }
+
+  /// The engine has something to do again at a certain time.
+  private func scheduleDeadline() {
+    let next = try? query { $0.nextDeadline }
+    guard let time = next ?? nil else { return }
+    if let deadline, deadline.time == time { return }
+    deadline?.task.cancel()
+    let now = Sotto.milliseconds()
+    let wait = time > now ? time - now : 0
+    deadline = (
+      time,
+      Task { [weak self] in
+        guard (try? await Task.sleep(for: .milliseconds(Int64(clamping: wait + 1)))) != nil else { return }
+        await self?.deadlineCame()
+      }
+    )
+  }
+
+  private func deadlineCame() {
+    deadline = nil
+    pump()
+  }
+
+  /// Tells a server's session something and does what it answers.
+  private func deliver(_ event: ServerSession.Event, to address: ServerAddress) {
+    guard isOnline else { return }
+    var server = servers[address] ?? Server(session: ServerSession(random: random), wire: ServerWire(address: address))
+    let actions = server.session.receive(event)
+    servers[address] = server
+    for action in actions { perform(action, at: address) }
+  }
+
+  /// The same for what belongs to an attempt; what an earlier attempt still says is not heard.
+  private func deliver(_ event: ServerSession.Event, to address: ServerAddress, attempt: Int) {
+    guard servers[address]?.session.attempt == attempt else { return }
+    deliver(event, to: address)
+    lookForWaiters([])
+  }
+
+  private func perform(_ action: ServerSession.Action, at address: ServerAddress) {
+    guard let server = servers[address] else { return }
+    let wire = server.wire
+    let attempt = server.session.attempt
+    switch action {
+    case .identify:
+      let last = (try? query { $0.lastStatementSequence(of: address) }) ?? 0
+      run(at: address) { sotto in
+        do throws(ServerProblem) {
+          let statement = try await ServerWire.identify(address, now: Sotto.milliseconds() / 1000, lastSequence: last)
+          await sotto.proved(statement, of: address, attempt: attempt)
+        } catch { await sotto.deliver(.failed(error), to: address, attempt: attempt) }
+      }
+    case .openStream:
+      run(at: address) { sotto in
+        do throws(ClientError) {
+          let stream = try await wire.openStream()
+          await sotto.deliver(.opened, to: address, attempt: attempt)
+          for try await message in stream.incoming {
+            await sotto.heard(message, from: address, attempt: attempt)
+          }
+          await sotto.deliver(.failed(.unreachable), to: address, attempt: attempt)
+        } catch { await sotto.deliver(.failed(ServerProblem(error)), to: address, attempt: attempt) }
+      }
+    case .attach(let serverKey, let nonce):
+      do {
+        wire.send(
+          try query { engine throws(EngineError) in
+            try engine.attachMessage(server: address, serverKey: serverKey, nonce: nonce)
+          })
+      } catch { deliver(.failed(.notThisServer), to: address) }
+    case .send(let message): wire.send(message)
+    case .call(let id, let request): call(request, id: id, at: address, over: wire, attempt: attempt)
+    case .process(let cursor, let sealed): process(sealed, cursor: cursor, from: address)
+    case .complete(let id, let result): complete(id, result)
+    case .closeStream: wire.closeStream()
+    case .pause(let milliseconds):
+      run(at: address) { sotto in
+        guard (try? await Task.sleep(for: .milliseconds(Int64(clamping: milliseconds)))) != nil else { return }
+        await sotto.deliver(.pauseEnded, to: address, attempt: attempt)
+      }
+    }
+  }
+
+  /// Runs something that ends by itself, and is cut off by `close`.
+  private func run(at address: ServerAddress, _ body: @escaping @Sendable (Sotto) async -> Void) {
+    let task = Task { [weak self] in
+      guard let self else { return }
+      await body(self)
+    }
+    servers[address]?.tasks.append(task)
+  }
+
+  private func proved(_ statement: IdentityStatement, of address: ServerAddress, attempt: Int) {
+    guard let server = servers[address], server.session.attempt == attempt else { return }
+    server.wire.pin(statement.keyHashes)
+    do {
+      try change { engine, _ throws(EngineError) in
+        try engine.noteStatementSequence(statement.sequence, of: address)
+      }
+    } catch { return }
+    deliver(.identified, to: address, attempt: attempt)
+  }
+
+  private func heard(_ bytes: [UInt8], from address: ServerAddress, attempt: Int) {
+    if let message = try? ServerMessage(decoding: bytes) {
+      deliver(.message(message), to: address, attempt: attempt)
+    } else {
+      deliver(.failed(.notUnderstood), to: address, attempt: attempt)
+    }
+  }
+
+  /// Acknowledges only what the engine has made durable.
+  private func process(_ sealed: [UInt8], cursor: [UInt8], from address: ServerAddress) {
+    do {
+      try change { engine, now throws(EngineError) in try engine.receive(sealed: sealed, from: address, now: now) }
+    } catch { return }
+    deliver(.processed(cursor: cursor), to: address)
+  }
+
+  private func call(_ request: Request, id: UInt64, at address: ServerAddress, over wire: ServerWire, attempt: Int) {
+    run(at: address) { sotto in
+      do throws(ClientError) {
+        let answer = try await wire.call(request)
+        await sotto.complete(id, .answer(answer))
+      } catch {
+        switch error {
+        // The same bytes would meet the same answer for ever.
+        case .malformedRefused, .messageTooLarge: await sotto.complete(id, .answer(.refused))
+        default:
+          await sotto.complete(id, .failed)
+          await sotto.deliver(.callFailed(ServerProblem(error)), to: address, attempt: attempt)
+        }
+      }
+    }
+  }
+
+  private func complete(_ id: UInt64, _ result: WorkResult) {
+    // A disk that fails here ends everything; there is nobody else to tell.
+    try? change { engine, now throws(EngineError) in try engine.complete(id, result, now: now) }
+  }
+}

@@ -1,0 +1,116 @@
+import Foundation
+import SottoKit
+
+/// Shows entries of histories, for people and for scripts.
+struct EntryPrinter {
+  /// One line of `--json`.
+  private struct Line: Encodable {
+    var conversation: String
+    var position: UInt64
+    var id: String
+    var author: String
+    var isOwn: Bool
+    var sentAt: String
+    var kind: String
+    var text: String?
+    var person: String?
+    var count: UInt64?
+    var delivery: String
+  }
+
+  let sotto: Sotto
+  let style: Style
+  let isJSON: Bool
+  /// Several conversations are shown, so each entry names its own.
+  let namesConversation: Bool
+
+  func show(_ entries: [HistoryEntry], of conversation: ConversationSummary) async throws {
+    let own = try await sotto.identity()
+    for entry in entries {
+      let author = try await sotto.displayName(of: entry.author)
+      if isJSON {
+        try await showJSON(entry, author: author, isOwn: entry.author == own, conversation: conversation)
+      } else {
+        let text = try await words(for: entry)
+        let time = style.dim(EntryPrinter.localTime(entry.sentAt))
+        let place = namesConversation && conversation.kind == .group ? " in \(DisplayText.line(conversation.title))" : ""
+        let waits = entry.delivery == .waiting ? style.dim(" (not sent yet)") : ""
+        let lines = DisplayText.lines(text).split(separator: "\n", omittingEmptySubsequences: false)
+        Terminal.print(
+          "\(time) \(style.bold(DisplayText.line(author)))\(place): \(lines.joined(separator: "\n    "))\(waits)")
+      }
+    }
+  }
+
+  private func words(for entry: HistoryEntry) async throws -> String {
+    switch entry.kind {
+    case .text(let text): text
+    case .unknown(let fallback): fallback.isEmpty ? "(something that a newer version shows)" : fallback
+    case .memberAdded(let person): "(added \(try await sotto.displayName(of: person)))"
+    case .memberRemoved(let person): "(removed \(try await sotto.displayName(of: person)))"
+    case .memberLeft(let person): "(\(try await sotto.displayName(of: person)) leaves)"
+    case .lost(let count): count == 1 ? "(one message was lost)" : "(\(count) messages were lost)"
+    }
+  }
+
+  private func showJSON(
+    _ entry: HistoryEntry, author: String, isOwn: Bool, conversation: ConversationSummary
+  ) async throws {
+    var line = Line(
+      conversation: conversation.title, position: entry.position, id: JSONLine.hex(entry.id.bytes), author: author,
+      isOwn: isOwn, sentAt: EntryPrinter.universalTime(entry.sentAt), kind: "", delivery: "")
+    switch entry.kind {
+    case .text(let text): (line.kind, line.text) = ("text", text)
+    case .unknown(let fallback): (line.kind, line.text) = ("unknown", fallback)
+    case .memberAdded(let person): (line.kind, line.person) = ("added", try await sotto.displayName(of: person))
+    case .memberRemoved(let person): (line.kind, line.person) = ("removed", try await sotto.displayName(of: person))
+    case .memberLeft(let person): (line.kind, line.person) = ("left", try await sotto.displayName(of: person))
+    case .lost(let count): (line.kind, line.count) = ("lost", count)
+    }
+    switch entry.delivery {
+    case .received: line.delivery = "received"
+    case .waiting: line.delivery = "waiting"
+    case .sent: line.delivery = "sent"
+    }
+    try JSONLine.print(line)
+  }
+
+  // MARK: - Times
+
+  /// The last millisecond of the year 9999: the time is by the author's clock, and can be anything.
+  private static let latest: UInt64 = 253_402_300_799_999
+
+  private static func date(_ milliseconds: UInt64) -> Date? {
+    milliseconds <= latest ? Date(timeIntervalSince1970: Double(milliseconds) / 1000) : nil
+  }
+
+  static func localTime(_ milliseconds: UInt64) -> String {
+    guard let date = date(milliseconds) else { return "????-??-?? ??:??" }
+    let parts = Calendar(identifier: .gregorian).dateComponents([.year, .month, .day, .hour, .minute], from: date)
+    func digits(_ value: Int?, _ count: Int) -> String {
+      let text = String(value ?? 0)
+      return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+    return "\(digits(parts.year, 4))-\(digits(parts.month, 2))-\(digits(parts.day, 2)) "
+      + "\(digits(parts.hour, 2)):\(digits(parts.minute, 2))"
+  }
+
+  static func universalTime(_ milliseconds: UInt64) -> String {
+    guard let date = date(milliseconds) else { return "" }
+    return date.formatted(.iso8601)
+  }
+}
+
+/// One object on one line.
+enum JSONLine {
+  static func print(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    Terminal.print(DisplayText.escapedJSON(String(decoding: try encoder.encode(value), as: UTF8.self)))
+  }
+
+  static func hex(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef")
+    return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+  }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+import SottoKit
+
+struct InitCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "init", abstract: "Make a profile on this device.",
+    discussion: """
+      Asks for a passphrase, twice; with --key-file a file of random bytes opens the profile instead, and is made if it is \
+      not there. Prints the recovery key, which is shown this once.
+      """)
+
+  @OptionGroup var options: GlobalOptions
+  @Option(help: "What your contacts see.")
+  var name: String
+  @Option(help: ArgumentHelp("A registration link from whoever runs the server.", valueName: "link"))
+  var server: String
+
+  func run() async throws {
+    let key = try options.keyForNewProfile()
+    let (sotto, recoveryKey) = try await Sotto.create(
+      in: options.directory, key: key, name: name, registration: server)
+    Terminal.note("Your recovery key, which is shown this once:\n")
+    Terminal.print("    \(recoveryKey)\n")
+    Terminal.note(
+      """
+      Write it down and keep it away from this device. It outranks your devices: whoever has it can speak for you, and
+      without it nobody can, once your devices are lost.
+
+      """)
+    do {
+      try await sotto.waitUntilRegistered(timeout: options.patience)
+      try await sotto.settle(options)
+    } catch {
+      await sotto.close()
+      guard error as? SottoError == .registrationRefused else { throw error }
+      throw CommandFailure(
+        text: SottoError.registrationRefused.text,
+        hint: "remove the directory of this profile and begin again with a new link; the recovery key above is void",
+        exitCode: Exit.notPermitted)
+    }
+    await sotto.close()
+    Terminal.note("The profile is ready. Next: sotto invite --for NAME")
+  }
+}
