@@ -187,6 +187,8 @@ struct RatchetTreeRefusalTests {
       changed[bit / 8] ^= 1 << UInt8(bit % 8)
       guard var decoded = try? RatchetTree(decoding: changed, suite: suite) else { continue }
       #expect(decoded.treeHash() != hash)
+      // Whatever it now holds, checking it ends in an answer.
+      _ = try? decoded.validate(groupID: group.groupID)
     }
   }
 

@@ -65,10 +65,10 @@ struct RatchetTreeTests {
 
   @Test func `random changes leave the same tree as the slow model, and everybody the same secret`() throws {
     var random = SeededGenerator(for: "ratchet tree")
-    for _ in 0..<6 {
+    for _ in 0..<4 {
       var group = try TreeGroup(suite: suite, seed: random.next())
       var model = RatchetTreeModel(suite: suite, firstLeaf: try #require(group.tree.leaf(at: LeafIndex(0))))
-      for step in 0..<40 {
+      for step in 0..<25 {
         // Proposals of one commit, then the path of a member who is neither new nor removed.
         let committer = try #require(group.members.keys.sorted().randomElement(using: &random))
         var added: Set<LeafIndex> = []

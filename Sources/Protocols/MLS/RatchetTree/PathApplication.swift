@@ -39,7 +39,7 @@ extension RatchetTree {
     _ path: UpdatePath, from sender: LeafIndex, as leaf: LeafIndex, privateKeys keys: TreePrivateKeys,
     context: [UInt8], excluding newLeaves: Set<LeafIndex>
   ) throws(MLSError) -> (commitSecret: Secret, privateKeys: TreePrivateKeys) {
-    precondition(keys.leaf == leaf, "the keys belong to the leaf")
+    guard keys.leaf == leaf else { throw .invalidPath(.noSecretForUs) }
     let positions = filteredDirectPath(of: sender)
     guard positions.count == path.nodes.count else { throw .invalidPath(.wrongLength) }
     var found: (pair: HPKEKeyPair, ciphertext: HPKECiphertext)?

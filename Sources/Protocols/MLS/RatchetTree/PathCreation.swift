@@ -30,10 +30,11 @@ struct OutgoingPath: Sendable {
   ///
   /// - Parameter context: the provisional group context, encoded, with the hash of the new tree.
   func encrypt(context: [UInt8]) throws(MLSError) -> UpdatePath {
+    let prepared = suite.prepareEncryption(label: "UpdatePathNode", context: context)
     var nodes: [UpdatePathNode] = []
     for step in steps {
       let ciphertexts = try step.secret.withBytes { (plaintext) throws(MLSError) in
-        try encrypt(plaintext, to: step.recipients, context: context)
+        try encrypt(plaintext, to: step.recipients, prepared)
       }
       nodes.append(UpdatePathNode(encryptionKey: step.publicKey, encryptedPathSecrets: ciphertexts))
     }
@@ -41,15 +42,13 @@ struct OutgoingPath: Sendable {
   }
 
   private func encrypt(
-    _ secret: [UInt8], to recipients: [[UInt8]], context: [UInt8]
+    _ secret: [UInt8], to recipients: [[UInt8]], _ prepared: HPKEInfo
   ) throws(MLSError) -> [HPKECiphertext] {
     var ciphertexts: [HPKECiphertext] = []
     ciphertexts.reserveCapacity(recipients.count)
     do {
       for publicKey in recipients {
-        ciphertexts.append(
-          try suite.encryptWithLabel(
-            publicKey: publicKey, label: "UpdatePathNode", context: context, plaintext: secret))
+        ciphertexts.append(try suite.encrypt(secret, to: publicKey, prepared: prepared))
       }
     } catch {
       throw .crypto(error)

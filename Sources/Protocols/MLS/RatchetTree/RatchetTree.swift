@@ -154,7 +154,7 @@ extension RatchetTree {
     var parents = parents(above: index)
     for level in parents.indices {
       guard var unmerged = parents[level]?.unmergedLeaves else { continue }
-      unmerged.insert(index, at: unmerged.firstIndex { $0 > index } ?? unmerged.endIndex)
+      unmerged.insert(index, at: unmerged.firstPosition(notBefore: index.rawValue))
       parents[level]?.unmergedLeaves = unmerged
     }
     replacePath(to: index, leaf: stored, parents: parents)

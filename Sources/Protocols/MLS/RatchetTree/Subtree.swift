@@ -148,11 +148,12 @@ extension Subtree {
   func treeHash(
     excluding leaves: ArraySlice<LeafIndex>, height: Int, firstLeaf: UInt32, suite: CipherSuite
   ) -> [UInt8] {
-    let inside = leaves.filter { $0.rawValue >> UInt32(height) == firstLeaf >> UInt32(height) }[...]
+    let start = leaves.firstPosition(notBefore: firstLeaf)
+    let inside = leaves[start..<leaves.firstPosition(notBefore: firstLeaf + 1 << UInt32(height))]
     guard !inside.isEmpty else { return treeHash(height: height, firstLeaf: firstLeaf, suite: suite) }
     guard height > 0 else { return Self.leafHash(nil, index: firstLeaf, suite: suite) }
     var parent = parentNode
-    parent?.unmergedLeaves.removeAll { inside.contains($0) }
+    parent?.unmergedLeaves.removeAll { inside.containsSorted($0) }
     return Self.parentNodeHash(
       parent,
       left: leftOrBlank.treeHash(excluding: inside, height: height - 1, firstLeaf: firstLeaf, suite: suite),
@@ -185,5 +186,26 @@ extension Subtree {
     input.writeVector(left)
     input.writeVector(right)
     return suite.hash.hash(input.bytes)
+  }
+}
+
+// MARK: - Lists of unmerged leaves
+
+/// Searches in lists in rising order, which grow with the group: looking at each entry for each entry would be quadratic.
+extension RandomAccessCollection where Element == LeafIndex, Index == Int {
+  /// Where the first entry at or behind a leaf stands, or the end.
+  func firstPosition(notBefore leaf: UInt32) -> Int {
+    var low = startIndex
+    var high = endIndex
+    while low < high {
+      let middle = low + (high - low) / 2
+      if self[middle].rawValue < leaf { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  func containsSorted(_ leaf: LeafIndex) -> Bool {
+    let position = firstPosition(notBefore: leaf.rawValue)
+    return position < endIndex && self[position] == leaf
   }
 }

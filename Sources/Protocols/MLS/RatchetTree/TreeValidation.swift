@@ -35,7 +35,8 @@ extension RatchetTree {
     var subtree = subtree
     for level in (0..<height).reversed() {
       subtree = leaf.rawValue >> UInt32(level) & 1 == 1 ? subtree.rightOrBlank : subtree.leftOrBlank
-      if let parent = subtree.parentNode, !parent.unmergedLeaves.contains(leaf) { return false }
+      // A list that is not in order can mislead this search, and is refused itself.
+      if let parent = subtree.parentNode, !parent.unmergedLeaves.containsSorted(leaf) { return false }
     }
     return subtree.storedLeaf != nil
   }
