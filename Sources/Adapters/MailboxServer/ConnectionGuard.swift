@@ -10,12 +10,12 @@ final class ConnectionGuard: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
 
-  private let limits: Limits
+  private let limits: ServerLimits
   private var deadline: Scheduled<Void>?
   private var shutdownDeadline: Scheduled<Void>?
   private var isNegotiating = true
 
-  init(limits: Limits) {
+  init(limits: ServerLimits) {
     self.limits = limits
   }
 

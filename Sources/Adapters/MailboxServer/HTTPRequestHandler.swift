@@ -9,7 +9,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   typealias OutboundOut = HTTPServerResponsePart
 
   private let application: any MailboxApplication
-  private let limits: Limits
+  private let limits: ServerLimits
   private let work: ConnectionWork
   private var exchange: HTTPExchange
   private var context: ChannelHandlerContext?
@@ -17,7 +17,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private var isProcessing = false
   private var deadline: Scheduled<Void>?
 
-  init(application: any MailboxApplication, limits: Limits, work: ConnectionWork) {
+  init(application: any MailboxApplication, limits: ServerLimits, work: ConnectionWork) {
     self.application = application
     self.limits = limits
     self.work = work

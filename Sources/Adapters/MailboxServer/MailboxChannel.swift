@@ -13,7 +13,7 @@ struct MailboxChannel: ServerChildChannel {
   }
 
   let application: any MailboxApplication
-  let limits: Limits
+  let limits: ServerLimits
   let tls: ServerTLS
   let plaintextTap: PlaintextTap?
 

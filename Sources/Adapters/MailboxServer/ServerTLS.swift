@@ -9,16 +9,16 @@ final class ServerTLS: Sendable {
   /// The context for a connection that is accepted now.
   var context: NIOSSLContext { current.withLock { $0 } }
 
-  init(_ material: TLSMaterial, limits: Limits) throws(TLSMaterialError) {
+  init(_ material: TLSMaterial, limits: ServerLimits) throws(TLSMaterialError) {
     current = Mutex(try Self.makeContext(material, limits))
   }
 
-  func replace(with material: TLSMaterial, limits: Limits) throws(TLSMaterialError) {
+  func replace(with material: TLSMaterial, limits: ServerLimits) throws(TLSMaterialError) {
     let context = try Self.makeContext(material, limits)
     current.withLock { $0 = context }
   }
 
-  private static func makeContext(_ material: TLSMaterial, _ limits: Limits) throws(TLSMaterialError) -> NIOSSLContext {
+  private static func makeContext(_ material: TLSMaterial, _ limits: ServerLimits) throws(TLSMaterialError) -> NIOSSLContext {
     var configuration = TLSConfiguration.makeServerConfiguration(
       certificateChain: material.certificateChain.map { .certificate($0) }, privateKey: .privateKey(material.privateKey))
     configuration.minimumTLSVersion = .tlsv13

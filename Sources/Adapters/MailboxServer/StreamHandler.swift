@@ -11,7 +11,7 @@ final class StreamHandler: ChannelInboundHandler {
   private static let maximumMissedPings = 2
 
   private let application: any MailboxApplication
-  private let limits: Limits
+  private let limits: ServerLimits
   private let plaintextTap: PlaintextTap?
   private let work: ConnectionWork
   private let wakeSignal: WakeSignal
@@ -26,7 +26,7 @@ final class StreamHandler: ChannelInboundHandler {
   private var missedPings = 0
 
   init(
-    application: any MailboxApplication, limits: Limits, plaintextTap: PlaintextTap?, work: ConnectionWork,
+    application: any MailboxApplication, limits: ServerLimits, plaintextTap: PlaintextTap?, work: ConnectionWork,
     channel: any Channel
   ) {
     self.application = application

@@ -59,7 +59,7 @@ struct RunningServer: Sendable {
 
 /// Runs a server for the time of `body`; on the given port, or one of the system's choice.
 func withServer<Output: Sendable>(
-  _ application: any MailboxApplication, port: Int = 0, limits: Limits = Limits(), material: TLSMaterial? = nil,
+  _ application: any MailboxApplication, port: Int = 0, limits: ServerLimits = ServerLimits(), material: TLSMaterial? = nil,
   _ body: @Sendable (RunningServer) async throws -> Output
 ) async throws -> Output {
   let material = try material ?? makeMaterial()

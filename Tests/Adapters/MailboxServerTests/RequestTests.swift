@@ -71,7 +71,7 @@ struct RequestTests {
   }
 
   @Test func `a body of exactly the limit is taken`() async throws {
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.maximumRequestByteCount = 100_000
     try await withServer(EchoApplication(), limits: limits) { _, port in
       let probe = try await Probe.connect(port: port)
@@ -84,7 +84,7 @@ struct RequestTests {
 
   @Test func `an oversized body is refused before it is read, and never reaches the application`() async throws {
     let application = EchoApplication()
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.maximumRequestByteCount = 100_000
     try await withServer(application, limits: limits) { _, port in
       // Announced, and sent.
@@ -111,7 +111,7 @@ struct RequestTests {
   }
 
   @Test func `a body that stops arriving ends the connection`() async throws {
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.bodyTimeout = .milliseconds(50)
     try await withServer(EchoApplication(), limits: limits) { _, port in
       let probe = try await Probe.connect(port: port)
@@ -121,7 +121,7 @@ struct RequestTests {
   }
 
   @Test func `a peer that does not finish its handshake is cut`() async throws {
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.handshakeTimeout = .milliseconds(50)
     try await withServer(EchoApplication(), limits: limits) { _, port in
       let probe = try await Probe.connect(port: port, security: .none)
@@ -131,7 +131,7 @@ struct RequestTests {
 
   @Test(arguments: ["", "GET /v1/health HT"])
   func `a peer that does not finish its first request is cut`(start: String) async throws {
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.headerTimeout = .milliseconds(50)
     try await withServer(EchoApplication(), limits: limits) { _, port in
       let probe = try await Probe.connect(port: port)
@@ -142,7 +142,7 @@ struct RequestTests {
 
   @Test(arguments: ["", "GET /v1/health HT"])
   func `a peer that asks nothing further is cut`(next: String) async throws {
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.idleTimeout = .milliseconds(50)
     try await withServer(EchoApplication(), limits: limits) { _, port in
       let probe = try await Probe.connect(port: port)

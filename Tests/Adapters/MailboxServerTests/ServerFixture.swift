@@ -70,7 +70,7 @@ func withTemporaryFile<Output>(_ body: (String) async throws -> Output) async th
 
 /// Runs a server on a port of the system's choice for the time of `body`, and shuts it down.
 func withServer<Output: Sendable>(
-  _ application: any MailboxApplication, limits: Limits = Limits(), plaintextTap: PlaintextTap? = nil,
+  _ application: any MailboxApplication, limits: ServerLimits = ServerLimits(), plaintextTap: PlaintextTap? = nil,
   _ body: @Sendable (_ server: MailboxServer, _ port: Int) async throws -> Output
 ) async throws -> Output {
   let material = try await withTemporaryFile { try TLSMaterial.loadOrMake(file: $0) }

@@ -1,3 +1,4 @@
+import Foundation
 import MailboxServer
 import Synchronization
 import Testing
@@ -50,6 +51,18 @@ struct ShutdownTests {
       #expect(await probe.textUntilClosed().hasSuffix("done"))
       await end
     }
+  }
+
+  @Test func `SIGTERM ends a server and its streams`() async throws {
+    let material = try await withTemporaryFile { try TLSMaterial.loadOrMake(file: $0) }
+    let (ports, bound) = AsyncStream<Int>.makeStream()
+    let server = try MailboxServer(application: EchoApplication(), tls: material, onBound: { bound.yield($0) })
+    async let end: Void = server.runUntilSignalled()
+    let port = try #require(await ports.first { _ in true })
+    let probe = try await Probe.openStream(port: port)
+    #expect(kill(getpid(), SIGTERM) == 0)
+    _ = await probe.received { _ in false }
+    try await end
   }
 
   @Test func `a server whose port is taken says so without naming it`() async throws {

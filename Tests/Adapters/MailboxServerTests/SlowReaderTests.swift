@@ -84,7 +84,7 @@ struct SlowReaderTests {
   }
 
   @Test func `a peer that never reads is cut`() async throws {
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.pingInterval = .milliseconds(100)
     let application = FloodApplication(messageCount: .max)
     try await withServer(application, limits: limits) { _, port in

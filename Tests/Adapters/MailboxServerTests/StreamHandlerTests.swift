@@ -14,7 +14,7 @@ struct StreamHandlerTests {
     try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
     try await channel.testingEventLoop.executeInContext {
       let handler = StreamHandler(
-        application: application, limits: Limits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
+        application: application, limits: ServerLimits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
         channel: channel)
       try channel.pipeline.syncOperations.addHandler(handler)
     }
@@ -71,7 +71,7 @@ struct StreamHandlerTests {
         written.yield()
       }
       let handler = StreamHandler(
-        application: EchoApplication(), limits: Limits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
+        application: EchoApplication(), limits: ServerLimits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
         channel: channel)
       try channel.pipeline.syncOperations.addHandlers([gate, handler])
     }

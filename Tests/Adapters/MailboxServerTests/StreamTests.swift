@@ -110,7 +110,7 @@ struct StreamTests {
   }
 
   @Test func `a message of the limit passes, one byte more closes the stream`() async throws {
-    var limits = Limits()
+    var limits = ServerLimits()
     limits.maximumStreamMessageByteCount = 70_000
     try await withServer(EchoApplication(), limits: limits) { _, port in
       let probe = try await Probe.openStream(port: port)
