@@ -2,6 +2,7 @@ import Foundation
 import MailboxServer
 import NIOSSL
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))
@@ -161,9 +162,9 @@ struct RequestTests {
 
   @Test func `garbage is refused with and without TLS, and the server goes on`() async throws {
     try await withServer(EchoApplication()) { _, port in
-      var generator = SystemRandomNumberGenerator()
+      var generator = SeededGenerator(for: "garbage for the server")
       for _ in 0..<20 {
-        let garbage = (0..<2_000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        let garbage = generator.bytes(2_000)
         let raw = try await Probe.connect(port: port, security: .none)
         // A first byte that no TLS record begins with: otherwise the server waits for the record to be complete.
         raw.send([0x7f] + garbage)
