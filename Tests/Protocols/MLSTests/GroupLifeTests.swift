@@ -1,6 +1,6 @@
 import CryptoSuite
-import Testing
 import TestSupport
+import Testing
 
 @testable import MLS
 

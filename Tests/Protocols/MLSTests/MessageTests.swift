@@ -1,6 +1,6 @@
 import CryptoSuite
-import Testing
 import TestSupport
+import Testing
 
 @testable import MLS
 
@@ -164,8 +164,10 @@ struct MessageTests {
     var generator = SeededGenerator(for: "damaged archives")
     for _ in 0..<500 {
       var damaged = archive
-      damaged.publicPart[Int.random(in: 0..<damaged.publicPart.count, using: &generator)] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
-      damaged.secretPart[Int.random(in: 0..<damaged.secretPart.count, using: &generator)] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+      let first = Int.random(in: 0..<damaged.publicPart.count, using: &generator)
+      damaged.publicPart[first] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+      let second = Int.random(in: 0..<damaged.secretPart.count, using: &generator)
+      damaged.secretPart[second] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
       // Damage may go unnoticed here (storage seals it), but must never trap.
       _ = try? Group(restoring: damaged)
     }

@@ -1,6 +1,6 @@
 import CryptoSuite
-import Testing
 import TestSupport
+import Testing
 import WireFormat
 
 @testable import MLS
@@ -57,6 +57,36 @@ struct MessageVectorTests {
     counter.report()
   }
 
+  @Test func `whatever a damaged message decodes to encodes to the same bytes`() throws {
+    let file = "mls/messages.json"
+    guard let cases = try Vectors.load(file, as: [MessagesCase].self) else { return }
+    var generator = SeededGenerator(for: "damaged messages")
+    var accepted = 0
+    for item in cases.prefix(60) {
+      for message in [
+        item.mls_welcome, item.mls_group_info, item.mls_key_package, item.public_message_application,
+        item.public_message_proposal, item.public_message_commit, item.private_message,
+      ] {
+        for _ in 0..<60 {
+          var damaged = message.bytes
+          for _ in 0..<Int.random(in: 1...3, using: &generator) {
+            let position = Int.random(in: 0..<damaged.count, using: &generator)
+            switch Int.random(in: 0..<4, using: &generator) {
+            case 0: damaged[position] = UInt8.random(in: 0...255, using: &generator)
+            case 1: damaged[position] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+            case 2: damaged.insert(UInt8.random(in: 0...255, using: &generator), at: position)
+            default: if damaged.count > 1 { damaged.remove(at: position) }
+            }
+          }
+          guard let decoded = try? MLSMessage(decoding: damaged) else { continue }
+          accepted += 1
+          #expect(decoded.encoded == damaged)
+        }
+      }
+    }
+    #expect(accepted > 0)
+  }
+
   private struct ProtectionCase: SuiteCase {
     var cipher_suite: UInt16
     var group_id: HexBytes
@@ -73,7 +103,8 @@ struct MessageVectorTests {
         cipherSuite: suite.rawValue, groupID: item.group_id.bytes, epoch: item.epoch, treeHash: item.tree_hash.bytes,
         confirmedTranscriptHash: item.confirmed_transcript_hash.bytes, extensions: []
       ).encoded
-      let signer = try SigningKey(suite.signature, privateKey: Secret(vectorKey: item.signature_priv.bytes, count: suite.signature.privateKeyByteCount))
+      let privateKey = Secret(vectorKey: item.signature_priv.bytes, count: suite.signature.privateKeyByteCount)
+      let signer = try SigningKey(suite.signature, privateKey: privateKey)
       #expect(signer.publicKey == item.signature_pub.bytes)
       let senderDataSecret = Secret(item.sender_data_secret.bytes)
       let membershipKey = Secret(item.membership_key.bytes)

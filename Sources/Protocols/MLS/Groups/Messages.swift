@@ -13,6 +13,9 @@ extension Group {
     _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
   ) throws(MLSError) -> (message: [UInt8], group: Group) {
     guard pending.isEmpty else { throw .pendingProposals }
+    guard plaintext.count <= Limits.maxMessageByteCount / 2, authenticatedData.count <= Limits.maxMessageByteCount / 8,
+      padding <= Limits.maxMessageByteCount / 8
+    else { throw .malformed(.lengthOverLimit(length: plaintext.count, limit: Limits.maxMessageByteCount / 2)) }
     let sent = try send(
       .application(plaintext), authenticatedData: authenticatedData, encrypt: true, padding: padding, signer: signer)
     return (sent.message, sent.group)

@@ -17,7 +17,7 @@ struct ProvisionalState: Sendable {
 
   /// Applies a valid list of proposals, checking each new leaf.
   ///
-  /// - Parameter committer: whose leaf the path replaces; an Update of it has been refused.
+  /// - Parameter now: seconds since 1970; if given, added leaves are held to their lifetime (for one's own commits).
   /// - Throws: `.invalidLeafNode`, `.invalidKeyPackage` and `.invalidProposals`.
   init(
     applying list: ProposalList, to state: PublicState, now: UInt64? = nil, validator: any CredentialValidator
