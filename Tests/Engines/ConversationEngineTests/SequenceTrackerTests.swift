@@ -80,3 +80,9 @@ import WireFormat
     }
   }
 }
+
+extension SequenceTracker {
+  init(fromStart: Bool) {
+    self.init(author: IdentityID(trusted: [UInt8](repeating: 7, count: IdentityID.byteCount)), fromStart: fromStart)
+  }
+}

@@ -1,0 +1,69 @@
+package import CryptoSuite
+package import MLS
+package import SottoProtocol
+
+/// What a simulation or a test looks at from inside, and what a thief of a device's memory would hold. Not part of the interface.
+extension ConversationEngine {
+  /// What the devices of one conversation must agree on, and what must not be left over.
+  package struct Standing: Equatable {
+    package var epoch: UInt64
+    package var epochAuthenticator: [UInt8]
+    package var devices: [PublicKey32]
+    package var nextSlot: UInt64
+    /// Numbers of others' messages that are known to exist and have not come.
+    package var missingCount: Int
+    package var intentCount: Int
+    package var holdsKeys: Bool
+  }
+
+  package func standing(in id: ConversationID) -> Standing? {
+    guard let conversation = state.conversations[id] else { return nil }
+    return Standing(
+      epoch: conversation.epoch, epochAuthenticator: conversation.group?.epochAuthenticator ?? [], devices: conversation.roster.map(\.device),
+      nextSlot: conversation.nextSlot,
+      missingCount: conversation.trackers.values.reduce(0) { $0 + $1.missing(limit: SottoProtocol.Limits.resendCount).count },
+      intentCount: conversation.intents.count, holdsKeys: conversation.group != nil || !conversation.wrapKeys.isEmpty)
+  }
+
+  /// Frames that wait for a commit or a Welcome.
+  package var heldFrameCount: Int { state.heldFrames.count }
+
+  /// Tasks that are not done.
+  package var taskCount: Int { state.tasks.count }
+
+  /// This device's signature key.
+  package var device: PublicKey32? { PublicKey32(state.profile.deviceKey.publicKey) }
+
+  package func mailbox(at server: PublicKey32) -> MailboxID? { state.servers[server]?.mailbox }
+
+  /// The message that a piece of work sends to all, if it does.
+  package func messageID(ofWork id: UInt64) -> MessageID? {
+    guard let task = state.tasks.first(where: { $0.id == id }), case .message(let message) = task.kind, message.target == nil else { return nil }
+    return message.content.id
+  }
+
+  /// What a member could misuse in one conversation.
+  package struct Stolen: Sendable {
+    package var handle: HandleID
+    package var nextSlot: UInt64
+    package var writeKey: Permission
+    package var wrapKey: WrapKey
+    package var recipients: [Recipient]
+    package var group: Group
+    package var deviceKey: SigningKey
+    package var roster: [(leaf: LeafIndex, identity: IdentityID)]
+  }
+
+  package func steal(from id: ConversationID) -> Stolen? {
+    guard let conversation = state.conversations[id], let group = conversation.group, let wrapKey = conversation.wrapKeys.first else { return nil }
+    return Stolen(
+      handle: conversation.context.handle, nextSlot: conversation.nextSlot, writeKey: conversation.writeKey, wrapKey: wrapKey,
+      recipients: conversation.recipients, group: group, deviceKey: state.profile.deviceKey,
+      roster: conversation.roster.map { ($0.leaf, $0.identity) })
+  }
+}
+
+extension SottoCredentials {
+  /// For who plays a member that breaks the rules.
+  package static var validator: any CredentialValidator { SottoCredentials() }
+}

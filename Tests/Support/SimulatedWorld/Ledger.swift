@@ -1,0 +1,48 @@
+package import ConversationEngine
+package import SottoProtocol
+
+/// What a world remembers in order to judge it at the end.
+package struct Ledger {
+  package struct Text {
+    package var author: Int
+    package var conversation: ConversationID
+    package var id: MessageID
+    package var text: String
+    /// Devices that were in the author's roster, each with how often it had been removed from the conversation by then.
+    package var readers: [(device: Int, removals: Int)]
+  }
+
+  /// Whose is whose.
+  package var identities: [IdentityID: Int] = [:]
+  /// For each message, the mailboxes that its author ever named for it.
+  package private(set) var named: [MessageID: Set<MailboxID>] = [:]
+  /// Texts that were queued.
+  package var texts: [Text] = []
+  /// Where the marker of every text was seen by the server.
+  package private(set) var leakCount = 0
+  package private(set) var serverByteCount = 0
+  /// Devices that were given things which nobody can read: they may still hold them.
+  package var isPoisoned: Set<Int> = []
+
+  /// Stands in every text.
+  package static let canary = "canary"
+  private static let canaryBytes = Array(canary.utf8)
+
+  package init() {}
+
+  mutating func note(_ call: Call) {
+    guard let message = call.message, case .send(_, _, let recipients) = call.request else { return }
+    named[message, default: []].formUnion(recipients.map(\.mailbox))
+  }
+
+  mutating func serverSaw(_ bytes: [UInt8]) {
+    serverByteCount += bytes.count
+    let first = Self.canaryBytes[0]
+    var index = 0
+    let end = bytes.count - Self.canaryBytes.count
+    while index <= end {
+      if bytes[index] == first, bytes[index..<index + Self.canaryBytes.count].elementsEqual(Self.canaryBytes) { leakCount += 1 }
+      index += 1
+    }
+  }
+}
