@@ -1,0 +1,49 @@
+import MailboxEngine
+import MailboxServer
+import SottoProtocol
+
+/// The engine as the network side wants it.
+struct EngineApplication: MailboxApplication {
+  let engine: MailboxEngine
+  let identity: ServerIdentity
+  let tlsKeyHashes: [KeyHash]
+  let clock: any ServerClock
+
+  func call(_ request: [UInt8]) async -> CallAnswer {
+    switch await engine.call(request) {
+    case .reply(let bytes): .reply(bytes)
+    case .malformed: .malformed
+    }
+  }
+
+  func identityStatement() async -> [UInt8] {
+    let statement = try? identity.statement(tlsKeyHashes: tlsKeyHashes, now: clock.secondsSince1970())
+    // Signing fails only for want of memory; clients refuse an empty statement, and ask again.
+    return statement?.encoded ?? []
+  }
+
+  func openStream() async -> any StreamSession { EngineStream(session: engine.openSession()) }
+}
+
+private struct EngineStream: StreamSession {
+  let session: OwnerSession
+
+  func start(wake: @escaping @Sendable () -> Void) async -> [StreamOutput] {
+    await session.start(wake: wake).map(StreamOutput.init)
+  }
+
+  func receive(_ message: [UInt8]) async -> [StreamOutput] { await session.receive(message).map(StreamOutput.init) }
+
+  func wake() async -> [StreamOutput] { await session.wake().map(StreamOutput.init) }
+
+  func closed() async { await session.closed() }
+}
+
+extension StreamOutput {
+  fileprivate init(_ output: SessionOutput) {
+    switch output {
+    case .send(let bytes): self = .send(bytes)
+    case .close(let malformed): self = .close(malformed: malformed)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import CryptoSuite
+import MailboxEngine
+import ServerStorage
+import SottoProtocol
+
+/// `sotto-server invite`
+struct InviteCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "invite",
+    abstract: "Print links that let one person each register; the server may be running.",
+    discussion: "A link is good for one mailbox, within 30 days. Whoever holds it can use it.")
+
+  @OptionGroup var data: DataOptions
+
+  @Option(help: ArgumentHelp("How many.", valueName: "n"))
+  var count = 1
+
+  func validate() throws {
+    guard (1...1_000).contains(count) else { throw ValidationError("--count is 1 to 1000") }
+  }
+
+  func run() async throws {
+    ProcessSettings.apply()
+    let links = try await withWords {
+      let directory = ServerDirectory(data.directory)
+      let secrets = try directory.keys(creating: false).secrets()
+      guard let address = Endpoint(try directory.address()),
+        let server = ServerAddress(host: address.host, port: address.port, serverKey: secrets.identity.publicKey)
+      else { throw ServerStorageError.missing }
+      let store = try directory.openStore(creating: false, checking: false)
+      let engine = MailboxEngine(store: store, secrets: secrets, clock: SystemClock(), random: SystemRandom())
+      let tokens = try await engine.makeTokens(count)
+      // The links are good already; closing only tidies up.
+      try? store.close()
+      return tokens.map { RegistrationLink(server: server, token: $0).text }
+    }
+    for link in links { Output.print(link) }
+  }
+}

@@ -1,0 +1,28 @@
+import Foundation
+
+/// What the process asks of the system before it holds a secret.
+enum ProcessSettings {
+  static func apply() {
+    // Files are for their owner only, whatever the caller's settings.
+    umask(0o077)
+    // A core dump would write keys and envelopes in flight to disk.
+    var none = rlimit(rlim_cur: 0, rlim_max: 0)
+    // `unsafe`, here and below: the system reads and writes the value during the call.
+    guard unsafe setrlimit(coreDumps, &none) == 0 else { preconditionFailure("a limit can always be lowered") }
+    // Each client that waits holds one file descriptor; the usual 1,024 would be the limit of the whole server.
+    var files = rlimit()
+    if unsafe getrlimit(openFiles, &files) == 0 {
+      files.rlim_cur = files.rlim_max
+      _ = unsafe setrlimit(openFiles, &files)
+    }
+  }
+}
+
+// glibc's names are of another type than its functions take.
+#if canImport(Glibc)
+  private let coreDumps = __rlimit_resource_t(RLIMIT_CORE.rawValue)
+  private let openFiles = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+#else
+  private let coreDumps = RLIMIT_CORE
+  private let openFiles = RLIMIT_NOFILE
+#endif

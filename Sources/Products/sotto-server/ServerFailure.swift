@@ -1,0 +1,129 @@
+import MailboxEngine
+import MailboxServer
+import ServerStorage
+
+/// Why the program ends without having done its work, in words, with an exit code of `sysexits.h`.
+///
+/// It names no address of a client and nothing that a mailbox holds.
+struct ServerFailure: Error {
+  var text: String
+  var hint: String
+  var exitCode: Int32
+
+  private static let badData: Int32 = 65
+  private static let noInput: Int32 = 66
+  private static let unavailable: Int32 = 69
+  private static let systemError: Int32 = 71
+  private static let diskError: Int32 = 74
+  private static let tryAgain: Int32 = 75
+  private static let notPermitted: Int32 = 77
+
+  private init(_ text: String, hint: String, exitCode: Int32) {
+    self.text = text
+    self.hint = hint
+    self.exitCode = exitCode
+  }
+
+  init(_ error: ServerStorageError) {
+    switch error {
+    case .missing:
+      self.init(
+        "there is no server's data in this directory", hint: "sotto-server serve makes it; look at --data",
+        exitCode: Self.noInput)
+    case .inUse:
+      self.init(
+        "another sotto-server uses this data directory", hint: "stop the other one, or name another directory with --data",
+        exitCode: Self.tryAgain)
+    case .keysMissing:
+      self.init(
+        "server.keys is missing beside the database",
+        hint: "restore it from a backup: without it no mailbox can be found, and a new one would make a new server",
+        exitCode: Self.badData)
+    case .keysDamaged:
+      self.init("server.keys is damaged", hint: "restore it from a backup", exitCode: Self.badData)
+    case .keysExposed:
+      self.init(
+        "others may read server.keys", hint: "find out who has read it, then: chmod 600 server.keys",
+        exitCode: Self.notPermitted)
+    case .notADatabase:
+      self.init(
+        "server.sqlite is not a database of this program", hint: "restore it from a backup, or name another directory with --data",
+        exitCode: Self.badData)
+    case .databaseDamaged:
+      self.init("the database is damaged", hint: "restore server.sqlite from a backup, and check the disk", exitCode: Self.badData)
+    case .databaseNewer(let version):
+      self.init(
+        "the database was written by a newer program (version \(version))", hint: "install that version again",
+        exitCode: Self.badData)
+    case .notDurable:
+      self.init(
+        "the database does not promise to be on disk when it says so",
+        hint: "put the data directory on a local file system", exitCode: Self.systemError)
+    case .system(let code):
+      self.init(
+        "the data directory cannot be used (system error \(code))", hint: "look at its owner, its permissions and the disk's space",
+        exitCode: Self.systemError)
+    case .database(let code):
+      self.init(
+        "the database cannot be opened (SQLite result \(code))",
+        hint: "look at the permissions of the data directory and the disk's space", exitCode: Self.systemError)
+    }
+  }
+
+  init(_ error: TLSMaterialError) {
+    switch error {
+    case .unreadable, .unusable:
+      self.init(
+        "server.tls.pem holds no usable key and certificate",
+        hint: "restore it from a backup, or move it away: clients accept a new one, since the server's identity vouches for it",
+        exitCode: Self.badData)
+    case .cannotWrite(let code):
+      self.init(
+        "the TLS key cannot be written (system error \(code))", hint: "look at the data directory's permissions",
+        exitCode: Self.systemError)
+    }
+  }
+
+  init(_ error: MailboxServerError, listening address: Endpoint) {
+    switch error {
+    case .cannotListen(let code):
+      let reason = code.map { " (system error \($0))" } ?? ""
+      self.init(
+        "cannot listen on \(address.text)\(reason)",
+        hint: "another program may have the port; --listen names another, and port 0 takes any that is free",
+        exitCode: Self.unavailable)
+    }
+  }
+
+  init(_ error: StoreFailure) {
+    self.init(
+      "the database did not take it", hint: "look at the disk's space, and try again", exitCode: Self.diskError)
+  }
+
+  static let diskFailed = ServerFailure(
+    "the disk failed while something was being written; the server ends so that nothing is promised falsely",
+    hint: "check the disk, then start the server again", exitCode: diskError)
+
+  static func badAdvertisement(_ host: String) -> ServerFailure {
+    ServerFailure(
+      "\(host) cannot stand in a link", hint: "say with --advertise HOST:PORT under which address clients reach this server",
+      exitCode: badData)
+  }
+
+  static func cannotWrite(_ what: String) -> ServerFailure {
+    ServerFailure("\(what) cannot be written", hint: "look at its directory's permissions", exitCode: systemError)
+  }
+}
+
+/// Runs `body`, and puts its failures into words.
+func withWords<Value>(_ body: () async throws -> Value) async throws -> Value {
+  do {
+    return try await body()
+  } catch let error as ServerStorageError {
+    throw ServerFailure(error)
+  } catch let error as TLSMaterialError {
+    throw ServerFailure(error)
+  } catch let error as StoreFailure {
+    throw ServerFailure(error)
+  }
+}

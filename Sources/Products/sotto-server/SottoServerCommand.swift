@@ -1,0 +1,46 @@
+import ArgumentParser
+import Foundation
+
+/// The command line of the server.
+@main
+struct SottoServerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sotto-server",
+    abstract: "Keep mailboxes whose content you cannot read.",
+    discussion: """
+      Begin with
+        sotto-server serve --data /var/lib/sotto --listen 0.0.0.0:8443 --advertise chat.example.org:8443
+        sotto-server invite --data /var/lib/sotto      a link that lets one person register
+
+      The directory given with --data holds everything: the database, and the keys without which it is of no use. Keep
+      server.keys and server.tls.pem in a backup; nobody else may read them.
+
+      Exit codes: 0 done; 64 usage; 65 damaged or foreign data; 66 no data there; 69 the address or port cannot be had; \
+      71 the system refuses; 74 the disk failed; 75 another server uses the data; 77 files that others may read.
+      """,
+    version: "0.1.0",
+    subcommands: [ServeCommand.self, InviteCommand.self, IdentityCommand.self])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch let failure as ServerFailure {
+      Output.note("error: \(failure.text)\nhint: \(failure.hint)")
+      Foundation.exit(failure.exitCode)
+    } catch {
+      // Help, usage and the parser's own errors, with the parser's own codes.
+      exit(withError: error)
+    }
+  }
+}
+
+/// What every command needs.
+struct DataOptions: ParsableArguments {
+  @Option(name: .customLong("data"), help: ArgumentHelp("The server's directory.", valueName: "dir"))
+  var directory: String
+}
