@@ -100,7 +100,8 @@ extension HPKESuite.KEM {
       switch self {
       case .x25519:
         agreement = try agree(
-          Curve25519.KeyAgreement.PrivateKey(), .init(rawRepresentation: publicKey)) { $0.rawRepresentation }
+          Curve25519.KeyAgreement.PrivateKey(), .init(rawRepresentation: publicKey)
+        ) { $0.rawRepresentation }
       case .p256:
         agreement = try agree(P256.KeyAgreement.PrivateKey(), .init(x963Representation: publicKey)) {
           $0.x963Representation

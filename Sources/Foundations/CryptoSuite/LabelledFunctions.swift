@@ -73,6 +73,15 @@ extension CipherSuite {
     try hpke.open(ciphertext, with: keyPair, info: labelled(label, context), aad: [])
   }
 
+  /// DecryptWithLabel (RFC 9420 §5.1.3) of something secret: the plaintext is wiped with the result.
+  public func decryptSecretWithLabel(
+    keyPair: HPKEKeyPair, label: String, context: [UInt8], ciphertext: HPKECiphertext
+  ) throws(CryptoError) -> Secret {
+    var plaintext = try decryptWithLabel(keyPair: keyPair, label: label, context: context, ciphertext: ciphertext)
+    defer { wipe(&plaintext) }
+    return Secret(plaintext)
+  }
+
   private func prefixed(_ label: String) -> [UInt8] { Array("MLS 1.0 ".utf8) + Array(label.utf8) }
 
   /// SignContent and EncryptContext: the label and the content as vectors.

@@ -1,6 +1,6 @@
 import CryptoSuite
-import Testing
 import TestSupport
+import Testing
 
 struct BasicsCase: Decodable {
   struct RefHash: Decodable {

@@ -1,6 +1,7 @@
-@testable import CryptoSuite
-import Testing
 import TestSupport
+import Testing
+
+@testable import CryptoSuite
 
 private let suites: [HPKESuite] = [
   .x25519_sha256_aes128gcm, .x25519_sha256_chaCha20Poly1305, .p256_sha256_aes128gcm, .p384_sha384_aes256gcm,

@@ -1,6 +1,6 @@
 import CryptoSuite
-import Testing
 import TestSupport
+import Testing
 
 @Test func `a secret shows nothing of its content`() {
   let secret = Secret([0xde, 0xad, 0xbe, 0xef])

@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 import WireFormat
 
 private func readLength(_ bytes: [UInt8]) throws(WireError) -> Int {

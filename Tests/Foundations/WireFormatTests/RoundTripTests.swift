@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 import WireFormat
 
 /// One field of every kind that the format has.

@@ -1,6 +1,6 @@
 import CryptoSuite
-import Testing
 import TestSupport
+import Testing
 import WireFormat
 
 @testable import MLS

@@ -61,8 +61,8 @@ extension RatchetTree {
     _ ciphertext: HPKECiphertext, with pair: HPKEKeyPair, _ context: [UInt8]
   ) throws(MLSError) -> Secret {
     do {
-      return Secret(
-        try suite.decryptWithLabel(keyPair: pair, label: "UpdatePathNode", context: context, ciphertext: ciphertext))
+      return try suite.decryptSecretWithLabel(
+        keyPair: pair, label: "UpdatePathNode", context: context, ciphertext: ciphertext)
     } catch {
       throw .crypto(error)
     }
