@@ -159,6 +159,7 @@ extension Request {
   /// The same registration with another key.
   fileprivate func withOtherSealKey(_ random: SeededRandom) -> Request {
     guard case .register(let token, let mailbox, let ownerKey, _) = self else { return self }
-    return .register(token: token, mailbox: mailbox, ownerKey: ownerKey, sealKey: PublicKey32(trusted: TestMailbox(random: random).sealKey.publicKey))
+    return .register(
+      token: token, mailbox: mailbox, ownerKey: ownerKey, sealKey: PublicKey32(trusted: TestMailbox(random: random).sealKey.publicKey))
   }
 }

@@ -129,7 +129,9 @@ import WireFormat
   @Test func `an attach needs the owner's signature over this stream's nonce, and all else is refused alike`() async throws {
     let mailbox = try await server.makeMailbox(deliveryKeys: [key])
     let other = try await server.makeMailbox()
-    func attempt(_ id: MailboxID, signedFor signed: MailboxID, by key: SigningKey, nonce fixed: [UInt8]? = nil) async throws -> [SessionOutput] {
+    func attempt(_ id: MailboxID, signedFor signed: MailboxID, by key: SigningKey, nonce fixed: [UInt8]? = nil) async throws
+      -> [SessionOutput]
+    {
       let session = server.engine.openSession()
       guard case .send(let bytes)? = await session.start(wake: {}).first,
         case .hello(let serverKey, let nonce) = try ServerMessage(decoding: bytes)
