@@ -1,7 +1,7 @@
 /// Bounds on everything a peer can make this library hold or compute, each with its reason.
 public enum Limits {
-  /// Members in one group, and so leaves in one ratchet tree. Sixteen times the largest room the product
-  /// opens (5,000); a hostile tree beyond it is refused before it is allocated.
+  /// Members in one group, and so leaves in one ratchet tree. More than twenty times the largest room the
+  /// product opens (5,000); a hostile tree beyond it is refused before it is allocated.
   public static let maxLeafCount = 1 << 17
 
   /// Nodes in an encoded ratchet tree: 2 * leaves - 1.
@@ -49,7 +49,4 @@ public enum Limits {
 
   /// Bytes of one MLS message. Holds the Welcome, with its tree, of the largest group.
   public static let maxMessageByteCount = 256 << 20
-
-  /// Bytes of one archive part.
-  public static let maxArchiveByteCount = 512 << 20
 }

@@ -76,7 +76,7 @@ public enum MLSError: Error, Equatable, Sendable {
   case invalidArchive
 
   public enum SignedObject: Sendable, Equatable { case leafNode, keyPackage, groupInfo, content }
-  public enum ComparedValue: Sendable, Equatable { case membershipTag, confirmationTag, treeHash, parentHash }
+  public enum ComparedValue: Sendable, Equatable { case membershipTag, confirmationTag, treeHash }
 
   public enum LeafNodeRule: Sendable, Equatable {
     case credential, requiredCapabilities, credentialTypeNotSupported, extensionNotInCapabilities, groupExtensionNotSupported
@@ -94,7 +94,7 @@ public enum MLSError: Error, Equatable, Sendable {
   }
 
   public enum PathRule: Sendable, Equatable {
-    case missing, wrongLength, wrongCiphertextCount, duplicateKey, invalidKey, publicKeyMismatch, parentHash, noSecretForUs
+    case wrongLength, wrongCiphertextCount, duplicateKey, invalidKey, publicKeyMismatch, parentHash, noSecretForUs
   }
 
   public enum TreeRule: Sendable, Equatable {

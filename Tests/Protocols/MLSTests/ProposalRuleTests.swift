@@ -234,6 +234,24 @@ struct ProposalRuleTests {
     refuse(.mismatch(.confirmationTag), try forger.forge([Proposal](), path: good), world)
   }
 
+  @Test func `there is no epoch after the last number`() throws {
+    var world = try World(suite, count: 3)
+    for index in world.members.indices {
+      let state = world.members[index].group.state
+      var context = state.context
+      context.epoch = UInt64.max
+      world.members[index].group.state = PublicState(
+        suite: suite, context: context, tree: state.tree, tally: state.tally, confirmationTag: state.confirmationTag)
+    }
+    let forger = world.members[0]
+    for leaf in [LeafIndex(1), LeafIndex(2)] {
+      #expect(throws: MLSError.groupEnded) { try world.members[1].receive(forger.forge([.remove(leaf)])) }
+    }
+    #expect(throws: MLSError.groupEnded) {
+      try forger.group.commit(CommitPlan(), signer: forger.client.signer, validator: BasicIdentities())
+    }
+  }
+
   @Test func `framing breaks are refused`() throws {
     let world = try World(suite, count: 3)
     let forger = world.members[0]

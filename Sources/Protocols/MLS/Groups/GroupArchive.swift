@@ -66,7 +66,9 @@ extension Group {
       var secretReader = ByteReader(archive.secretPart.span)
       let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
       try secretReader.finish()
-      guard publicPart.confirmationTag == secretPart.confirmationTag else { throw MLSError.invalidArchive }
+      guard publicPart.confirmationTag == secretPart.confirmationTag,
+        secretPart.privateKeys.leaf == publicPart.ownLeafIndex
+      else { throw MLSError.invalidArchive }
       self.init(
         restoring: try publicPart.state(), ownLeafIndex: publicPart.ownLeafIndex,
         privateKeys: secretPart.privateKeys, secrets: secretPart.secrets, secretTree: secretPart.secretTree,

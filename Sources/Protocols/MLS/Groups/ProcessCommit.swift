@@ -8,6 +8,8 @@ extension Group {
     _ commit: Commit, _ verified: VerifiedContent, psks: any PSKProvider, validator: any CredentialValidator
   ) throws(MLSError) -> ReceivedCommit {
     guard let confirmationTag = verified.authenticated.auth.confirmationTag else { throw .invalidFraming }
+    // The number of a last epoch can come from a hostile GroupInfo.
+    guard epoch < UInt64.max else { throw .groupEnded }
     let committer = verified.content.sender
     let proposals = try resolve(commit.proposals, committer: committer)
     let list = try ProposalList(proposals, committer: committer, in: state)

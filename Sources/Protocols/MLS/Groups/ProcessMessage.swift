@@ -45,8 +45,8 @@ extension Group {
   private func signatureKey(of content: FramedContent) throws(MLSError) -> [UInt8] {
     switch (content.sender, content.body) {
     case (.member(let leaf), _):
-      guard let leafNode = state.tree.leaf(at: leaf) else { throw .invalidSender }
-      return leafNode.signatureKey
+      guard let stored = state.tree.storedLeaf(at: leaf) else { throw .invalidSender }
+      return stored.signatureKey
     case (.external(let index), .proposal(let proposal)):
       try ProposalList.checkSender(of: proposal.type, content.sender, committer: nil)
       let senders = try extensions.externalSenders()
@@ -62,11 +62,11 @@ extension Group {
 
   private mutating func receive(_ message: PrivateMessage) throws(MLSError) -> VerifiedContent {
     let senderData = try message.senderData(secrets.senderDataSecret, suite)
-    guard let leafNode = state.tree.leaf(at: senderData.leafIndex) else { throw .invalidSender }
+    guard let stored = state.tree.storedLeaf(at: senderData.leafIndex) else { throw .invalidSender }
     guard senderData.leafIndex != ownLeafIndex else { throw .ownMessage }
     let key = try secretTree.take(senderData.leafIndex, message.contentType, senderData.generation, suite)
     return try message.unprotected(senderData, key: key, suite: suite)
-      .verified(publicKey: leafNode.signatureKey, groupContext: state.contextBytes, suite: suite)
+      .verified(publicKey: stored.signatureKey, groupContext: state.contextBytes, suite: suite)
   }
 
   /// Application data of an epoch that has ended. Proposals and commits of it mean nothing any more.
