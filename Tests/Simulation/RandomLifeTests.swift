@@ -23,11 +23,20 @@ import Testing
     var failed: [UInt64] = []
     var eventCount = 0
     var textCount = 0
+    // What the worlds lived through, so that a change that makes them dull is seen.
+    var kinds = Dictionary(
+      uniqueKeysWithValues: [
+        "crashes", "event joined", "event removed", "event rejoined", "event gap", "conflict", "duplicate", "lost", "loses its stream", "misuses",
+        "is offline", "event groupRefused", "leaves",
+      ].map { ($0, 0) })
     for seed in seeds {
       do {
         let world = try await RandomLife.live(seed: seed).world
         eventCount += world.eventCount
         textCount += world.ledger.texts.count
+        for line in world.trace {
+          for kind in kinds.keys where line.contains(kind) { kinds[kind, default: 0] += 1 }
+        }
         let problems = try world.problems()
         if seeds.count == 1 { for line in world.trace { print(line) } }
         guard !problems.isEmpty else { continue }
@@ -40,6 +49,7 @@ import Testing
       }
     }
     print("simulation: \(seeds.count) worlds from seed \(seeds.first ?? 0), \(eventCount) events, \(textCount) texts, \(failed.count) failed")
+    print("simulation:", kinds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
     #expect(failed.isEmpty, "failed seeds: \(failed); replay with SOTTO_SEED=n")
   }
 }

@@ -15,7 +15,11 @@ extension DeviceState {
     guard let record = servers[server.serverKey],
       let envelope = try? Envelope(opening: sealed, with: record.sealKey, mailbox: record.mailbox)
     else { return }
-    if try !process(envelope, from: record.address, store: store, now: now) { hold(envelope, from: record.address, now: now) }
+    if try !process(envelope, from: record.address, store: store, now: now) {
+      // Its wrap key may begin with a commit that did not reach this mailbox: the logs know, and they hold every entry.
+      readLogs(at: record.address)
+      if case .send = envelope.source { hold(envelope, from: record.address, now: now) }
+    }
     try retryHeldFrames(store: store, now: now)
   }
 
@@ -50,7 +54,9 @@ extension DeviceState {
     let held = HeldFrame(server: server, envelope: envelope, heldSince: now)
     guard heldFrames[held.name] == nil, heldFrames.count < Self.heldFrameCount else { return }
     setHeldFrame(held, name: held.name)
-    // Its wrap key may begin with a commit that did not reach this mailbox: the logs know.
+  }
+
+  private mutating func readLogs(at server: ServerAddress) {
     let here = conversations.values.filter { $0.context.server == server && $0.group != nil }.map(\.id)
     for id in here.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) { scheduleReadLog(id) }
   }
@@ -147,6 +153,8 @@ extension DeviceState {
     case .consent(let consent):
       guard isDirect, var group = invitingGroup(consent.id, author.identity) else { return }
       group.invited[consent.id] = nil
+      // Who says yes again, with other keys, means the newer ones.
+      group.intents.removeAll { if case .add(author.identity, _) = $0 { true } else { false } }
       setConversation(group, messageKeysOnly: true)
       addIntent(.add(author.identity, consent), to: group.id)
     case .refusal(let id):

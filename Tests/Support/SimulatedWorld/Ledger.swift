@@ -5,6 +5,7 @@ package import SottoProtocol
 package struct Ledger {
   package struct Text {
     package var author: Int
+    package var authorRemovals: Int
     package var conversation: ConversationID
     package var id: MessageID
     package var text: String
@@ -27,6 +28,9 @@ package struct Ledger {
   /// Stands in every text.
   package static let canary = "canary"
   private static let canaryBytes = Array(canary.utf8)
+
+  /// What must not happen at any time.
+  package var failures: [String] = []
 
   package init() {}
 

@@ -48,7 +48,7 @@ extension SimulatedWorld {
     let readers = devices.filter { device in device.index != author && device.engine?.device.map { present.contains($0) } ?? false }
     ledger.texts.append(
       Ledger.Text(
-        author: author, conversation: conversation, id: id, text: text,
+        author: author, authorRemovals: removals[author], conversation: conversation, id: id, text: text,
         readers: readers.map { ($0.index, removals[$0.index]) }))
   }
 
@@ -58,7 +58,7 @@ extension SimulatedWorld {
 
   /// Everything that is not as it must be, in words; empty for a good world.
   package func problems() throws -> [String] {
-    var problems: [String] = []
+    var problems = Array(ledger.failures.prefix(3))
     var histories: [[ConversationID: [HistoryEntry]]] = []
     for device in devices {
       guard let engine = device.engine else {
@@ -70,7 +70,9 @@ extension SimulatedWorld {
       for summary in engine.conversations { history[summary.id] = try engine.history(of: summary.id, after: nil, limit: 100_000) }
       histories.append(history)
       if engine.taskCount > 0 { problems.append("\(device.name) has \(engine.taskCount) tasks left") }
-      let mayHold = ledger.isPoisoned.contains(device.index) || engine.conversations.contains { $0.state == .ended }
+      // To who was removed, things may still be under way that nobody can open any more.
+      let mayHold = ledger.isPoisoned.contains(device.index)
+        || device.events.contains { if case .removed = $0 { true } else { false } }
       if engine.heldFrameCount > 0, !mayHold { problems.append("\(device.name) holds \(engine.heldFrameCount) frames") }
     }
     problems += standingProblems()
@@ -123,7 +125,10 @@ extension SimulatedWorld {
     for sent in ledger.texts {
       let own = histories[sent.author][sent.conversation]?.filter { $0.id == sent.id && $0.kind == .text(sent.text) } ?? []
       if own.count != 1 { problems.append("\"\(sent.text)\" stands \(own.count) times at its author") }
-      guard isActive(sent.author, in: sent.conversation) else { continue }
+      // What waited when its author was removed does not go out.
+      guard isActive(sent.author, in: sent.conversation),
+        removalCount(of: devices[sent.author], in: sent.conversation) == sent.authorRemovals
+      else { continue }
       for (reader, removals) in sent.readers where isActive(reader, in: sent.conversation) {
         guard removalCount(of: devices[reader], in: sent.conversation) == removals else { continue }
         let count = histories[reader][sent.conversation]?.filter { $0.id == sent.id }.count ?? 0
@@ -157,7 +162,7 @@ extension SimulatedWorld {
     of entry: HistoryEntry, by author: SimulatedDevice, in conversation: ConversationID, _ histories: [[ConversationID: [HistoryEntry]]]
   ) -> [String] {
     var problems: [String] = []
-    if entry.delivery != .sent, isActive(author.index, in: conversation) { problems.append("\(author.name) still waits with \(entry.kind)") }
+    if entry.delivery != .sent, isActive(author.index, in: conversation), removalCount(of: author, in: conversation) == 0 { problems.append("\(author.name) still waits with \(entry.kind)") }
     let named = ledger.named[entry.id] ?? []
     for reader in devices where reader.index != author.index {
       let found = histories[reader.index][conversation]?.filter { $0.id == entry.id } ?? []

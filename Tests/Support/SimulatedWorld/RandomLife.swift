@@ -14,7 +14,7 @@ package final class RandomLife {
   private var pairs: [(inviter: Int, accepter: Int)] = []
 
   /// A world that has been lived in and has come to rest.
-  package static func live(seed: UInt64, deviceCount: Int = 3, actionCount: Int = 22) async throws -> RandomLife {
+  package static func live(seed: UInt64, deviceCount: Int = 3, actionCount: Int = 40) async throws -> RandomLife {
     let world = try await SimulatedWorld(seed: seed, deviceCount: deviceCount, faults: .bad)
     let life = RandomLife(world, actionCount: actionCount)
     do {
@@ -37,7 +37,9 @@ package final class RandomLife {
     for one in world.devices.indices {
       for other in world.devices.indices where other > one { pairs.append(world.chance(0.5) ? (one, other) : (other, one)) }
     }
-    var time: UInt64 = 500
+    // Most people know each other soon, but some only later.
+    for (index, pair) in pairs.enumerated() where world.chance(0.8) { world.planUser(-1 - pair.inviter, in: UInt64(400 + 300 * index)) }
+    var time: UInt64 = 1_500
     for number in 0..<actionCount {
       time += world.chance(0.8) ? world.pick(10...3_000) : world.chance(0.8) ? world.pick(3_000...60_000) : world.pick(600_000...36_000_000)
       world.planUser(number, in: time)
@@ -48,15 +50,16 @@ package final class RandomLife {
   }
 
   private func act(_ number: Int) async throws {
-    for device in world.devices where device.engine != nil && world.chance(0.6) { try attend(device.index) }
+    if number < 0 { return try allowing { try world.act(-1 - number) { (engine, now) throws(EngineError) in try engine.invite(petname: nil, now: now) } } }
+    for device in world.devices where device.engine != nil && world.chance(0.7) { try attend(device.index) }
     switch world.pick(0...99) {
-    case 0..<18: try invite()
-    case 18..<48: try text()
-    case 48..<56: try createGroup()
-    case 56..<62: try add()
-    case 62..<68: try remove()
-    case 68..<71: try leave()
-    case 71..<79: try updateKeys()
+    case 0..<6: try invite()
+    case 6..<38: try text()
+    case 38..<48: try createGroup()
+    case 48..<58: try add()
+    case 58..<65: try remove()
+    case 65..<68: try leave()
+    case 68..<79: try updateKeys()
     case 79..<85: goAway()
     case 85..<91: crashDevice()
     case 91..<94: crashServer()
@@ -96,7 +99,7 @@ package final class RandomLife {
 
   private func invite() throws {
     let inviters = Set(pairs.map(\.inviter)).sorted().filter { world.devices[$0].links.isEmpty }
-    guard let inviter = world.pick(inviters) else { return try text() }
+    guard world.chance(0.5) || !pairs.isEmpty, let inviter = world.pick(inviters) else { return try text() }
     world.note("\(world.devices[inviter].name) invites")
     try allowing { try world.act(inviter) { (engine, now) throws(EngineError) in try engine.invite(petname: nil, now: now) } }
   }

@@ -180,7 +180,14 @@ package final class SimulatedWorld {
   /// Hands out the engine's work, and plans to look again.
   private func pump(_ device: SimulatedDevice) {
     let now = now
-    guard let work = try? operate(device, { (engine) throws(EngineError) in try engine.nextWork(now: now) }) else { return }
+    let handedOut: [Work]?
+    do {
+      handedOut = try operate(device) { (engine) throws(EngineError) in try engine.nextWork(now: now) }
+    } catch {
+      ledger.failures.append("\(device.name) cannot make its work: \(error)")
+      return note("\(device.name) cannot make its work: \(error)")
+    }
+    guard let work = handedOut else { return }
     for item in work {
       switch item.action {
       case .call(let request):

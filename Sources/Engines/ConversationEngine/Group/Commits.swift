@@ -14,10 +14,16 @@ extension DeviceState {
     var draft = conversation
     draft.intents.removeAll { !isWanted($0, in: conversation) }
     let removals = draft.intents.compactMap { if case .remove(let identity) = $0 { identity } else { nil } }
-    if !removals.isEmpty {
-      try makeRemoval(removals, in: &draft, now: now)
-    } else {
-      try makeAdditions(in: &draft, now: now)
+    do {
+      if !removals.isEmpty {
+        try makeRemoval(removals, in: &draft, now: now)
+      } else {
+        try makeAdditions(in: &draft, now: now)
+      }
+    } catch {
+      // What cannot be committed now can never be; it must not stand in the way of everything else this device does.
+      draft = conversation
+      draft.intents = []
     }
     setConversation(draft)
     return draft.pending?.append
@@ -36,26 +42,25 @@ extension DeviceState {
     }
   }
 
-  private mutating func makeRemoval(_ identities: [IdentityID], in conversation: inout Conversation, now: UInt64) throws(EngineError) {
+  private mutating func makeRemoval(_ identities: [IdentityID], in conversation: inout Conversation, now: UInt64) throws {
     let leaves = conversation.roster.filter { identities.contains($0.identity) }
     guard let group = conversation.group else { return }
-    do {
-      let commit = try group.commit(
-        CommitPlan(removes: leaves.map(\.leaf), includePending: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
-      let keys = try Conversation.keys(beginning: commit.group, generation: conversation.generation + 1, nextSlot: conversation.nextSlot + 1)
-      try setPending(commit, keys: keys, removed: identities, in: &conversation)
-    } catch { throw .cryptography }
+    let commit = try group.commit(
+      CommitPlan(removes: leaves.map(\.leaf), includePending: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
+    let keys = try Conversation.keys(beginning: commit.group, generation: conversation.generation + 1, nextSlot: conversation.nextSlot + 1)
+    try setPending(commit, keys: keys, removed: identities, in: &conversation)
   }
 
-  private mutating func makeAdditions(in conversation: inout Conversation, now: UInt64) throws(EngineError) {
+  private mutating func makeAdditions(in conversation: inout Conversation, now: UInt64) throws {
     guard let group = conversation.group, !conversation.intents.isEmpty, var keys = conversation.keys else { return }
     keys.nextSlot = conversation.nextSlot + 1
     // A key package that MLS will not have must not keep the others out, so each is tried alone first.
     var additions: [(identity: IdentityID, consent: Consent, keyPackage: KeyPackage)] = []
     for intent in conversation.intents {
       guard case .add(let identity, let consent) = intent else { continue }
+      let isPlanned = additions.contains { $0.identity == identity }
       let room = SottoProtocol.Limits.conversationDeviceCount - conversation.roster.count - additions.count
-      guard room > 0, let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
+      guard room > 0, !isPlanned, let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
         SottoCredentials().log(of: keyPackage.leafNode.credential)?.identity == identity,
         (try? group.commit(CommitPlan(adds: [keyPackage], includePending: false, forcePath: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())) != nil
       else {
@@ -65,22 +70,20 @@ extension DeviceState {
       additions.append((identity, consent, keyPackage))
     }
     guard !conversation.intents.isEmpty else { return }
-    do {
-      let plan = CommitPlan(
-        adds: additions.map(\.keyPackage), includePending: false,
-        groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
-      let commit = try group.commit(plan, signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
-      var welcomes: [(recipient: Recipient, frame: [UInt8])] = []
-      if let welcome = commit.welcome {
-        for addition in additions {
-          guard let recipient = Self.delivery(of: addition.keyPackage.leafNode)?.recipient else { continue }
-          let secrets = InvitationSecrets(seed: Secret(addition.consent.seed))
-          let frame = try FirstContact.seal(welcome, to: addition.consent.bundle.contactKey, secrets: secrets, random: random)
-          welcomes.append((recipient, frame.bytes))
-        }
+    let plan = CommitPlan(
+      adds: additions.map(\.keyPackage), includePending: false,
+      groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
+    let commit = try group.commit(plan, signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
+    var welcomes: [(recipient: Recipient, frame: [UInt8])] = []
+    if let welcome = commit.welcome {
+      for addition in additions {
+        guard let recipient = Self.delivery(of: addition.keyPackage.leafNode)?.recipient else { continue }
+        let secrets = InvitationSecrets(seed: Secret(addition.consent.seed))
+        let frame = try FirstContact.seal(welcome, to: addition.consent.bundle.contactKey, secrets: secrets, random: random)
+        welcomes.append((recipient, frame.bytes))
       }
-      try setPending(commit, keys: nil, added: additions.map(\.identity), welcomes: welcomes, in: &conversation)
-    } catch { throw .cryptography }
+    }
+    try setPending(commit, keys: nil, added: additions.map(\.identity), welcomes: welcomes, in: &conversation)
   }
 
   /// - Parameter keys: a new generation, when the commit removes someone.
