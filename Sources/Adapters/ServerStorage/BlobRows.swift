@@ -3,7 +3,8 @@ import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// Key-package blobs. One that was taken or withdrawn stays as an empty row until it expires, so that it never comes back.
+/// Key-package blobs. One that was taken stays, for its claimer alone, and one that was withdrawn stays as an empty row, until they expire:
+/// so neither comes back.
 struct BlobRows {
   private let rows: Rows
 
@@ -22,7 +23,7 @@ struct BlobRows {
     try rows.run("UPDATE mailboxes SET used_blobs = ? WHERE name = ?", [used + added.count, publication.mailbox.data])
     for blob in added {
       try rows.run(
-        "INSERT INTO blobs VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO blobs VALUES (?, ?, ?, ?, NULL, ?)",
         [
           publication.capability.data, blob.name.data, publication.publisher.data, publication.expires.integer,
           Data(blob.bytes),
@@ -31,15 +32,20 @@ struct BlobRows {
     return .done
   }
 
-  func claim(_ capability: StoredName, today: Day) throws -> [UInt8]? {
+  func claim(_ capability: StoredName, by claimer: StoredName, today: Day) throws -> [UInt8]? {
     let row = try rows.first(
       """
-      SELECT name, bytes FROM blobs WHERE capability = ? AND expires > ? AND length(bytes) > 0 ORDER BY name LIMIT 1
-      """, [capability.data, today.integer])
+      SELECT name, bytes, claimer FROM blobs
+      WHERE capability = ? AND expires > ? AND length(bytes) > 0 AND (claimer IS NULL OR claimer = ?)
+      ORDER BY claimer IS NULL, name LIMIT 1
+      """, [capability.data, today.integer, claimer.data])
     guard let row else { return nil }
     let name: Data = row[0]
     let bytes: Data = row[1]
-    try rows.run("UPDATE blobs SET bytes = x'' WHERE capability = ? AND name = ?", [capability.data, name])
+    let standing: Data? = row[2]
+    if standing == nil {
+      try rows.run("UPDATE blobs SET claimer = ? WHERE capability = ? AND name = ?", [claimer.data, capability.data, name])
+    }
     return Array(bytes)
   }
 

@@ -122,8 +122,10 @@ public final class SQLiteMailboxStore: MailboxStore {
     try await write { try BlobRows($0).publish(publication) }
   }
 
-  public func claim(_ capability: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]? {
-    try await write { try BlobRows($0).claim(capability, today: today) }
+  public func claim(
+    _ capability: StoredName, by claimer: StoredName, today: Day
+  ) async throws(StoreFailure) -> [UInt8]? {
+    try await write { try BlobRows($0).claim(capability, by: claimer, today: today) }
   }
 
   public func withdraw(_ capability: StoredName, publisher: StoredName) async throws(StoreFailure) -> Bool {

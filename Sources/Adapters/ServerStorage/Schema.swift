@@ -33,7 +33,7 @@ enum Schema {
     "CREATE TABLE tokens (name BLOB PRIMARY KEY NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     """
     CREATE TABLE blobs (
-      capability BLOB NOT NULL, name BLOB NOT NULL, publisher BLOB NOT NULL, expires INTEGER NOT NULL,
+      capability BLOB NOT NULL, name BLOB NOT NULL, publisher BLOB NOT NULL, expires INTEGER NOT NULL, claimer BLOB,
       bytes BLOB NOT NULL, PRIMARY KEY (capability, name)
     ) STRICT, WITHOUT ROWID
     """,

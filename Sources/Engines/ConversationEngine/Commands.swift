@@ -30,7 +30,7 @@ extension ConversationEngine {
       guard state.offers[id] == nil else { throw .ownInvitation }
       guard !state.hasTask(.link(id), where: { _ in true }) else { return id }
       let registration = state.ensureMailbox(at: link.server, token: link.token)
-      state.addTask(.claim(server: link.server, seed: link.secrets.seed), after: registration)
+      state.addTask(.claim(server: link.server, seed: link.secrets.seed, id: ClaimID.random(using: state.random)), after: registration)
       return id
     }
   }

@@ -60,8 +60,8 @@ extension DeviceState {
         record.address,
         .owner(.publish(id: ownerID, capabilityHash: id, days: UInt32(SottoProtocol.Limits.expiryDays), blobs: [offer.blob]))
       )
-    case .claim(let server, let seed):
-      return (server, .call(.claim(capability: InvitationSecrets(seed: seed).capability)))
+    case .claim(let server, let seed, let id):
+      return (server, .call(.claim(capability: InvitationSecrets(seed: seed).capability, id: id)))
     case .createLog(let id):
       guard let conversation = conversations[id], conversation.group != nil else { return nil }
       let keys = Conversation.administratorKeys(conversation.roster, conversation.context)
@@ -177,10 +177,10 @@ extension DeviceState {
       removeTasks { $0.after == task.id || $0.lane == .server(server) }
       events.append(.registrationRefused(record.address))
       setServer(nil, server)
-    case (.claim(let server, let seed), .claimed(let blob)):
+    case (.claim(let server, let seed, _), .claimed(let blob)):
       removeTask(task.id)
       try acceptBundle(blob, server: server, secrets: InvitationSecrets(seed: seed), now: now)
-    case (.claim(_, let seed), .refused):
+    case (.claim(_, let seed, _), .refused):
       removeTask(task.id)
       events.append(.invitationRefused(InvitationSecrets(seed: seed).capabilityHash))
     case (.createLog, .created), (.createLog, .refused): removeTask(task.id)

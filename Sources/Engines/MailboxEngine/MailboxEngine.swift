@@ -76,8 +76,10 @@ public final class MailboxEngine: Sendable {
     case .readLog(let handle, let slot): return try await readLog(handle, from: slot)
     case .groupInfo(let handle):
       return try await store.groupInfo(names.log(handle)).map(Answer.groupInfo) ?? .refused
-    case .claim(let capability):
-      return try await store.claim(names.capability(capability.hash), today: clock.today).map(Answer.claimed) ?? .refused
+    case .claim(let capability, let id):
+      let claimer = names.claimer(id, of: capability.hash)
+      return try await store.claim(names.capability(capability.hash), by: claimer, today: clock.today).map(Answer.claimed)
+        ?? .refused
     case .rotate(let handle, let slot, let rotation):
       return try await rotate(handle, slot: slot, rotation: rotation)
     }

@@ -60,8 +60,8 @@ public protocol MailboxStore: Sendable {
   /// Lays out blobs under a capability. A blob that was published there before, claimed or not, is not laid out again.
   func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome
 
-  /// Takes one blob, which nobody gets again whatever happens; nil when none is there.
-  func claim(_ capability: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]?
+  /// Takes one blob for a claimer, who gets the same one whenever it asks again, and nobody else whatever happens; nil when none is there.
+  func claim(_ capability: StoredName, by claimer: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]?
 
   /// Deletes all blobs of a capability.
   ///

@@ -25,7 +25,7 @@ extension StoredName: Comparable {
 struct StoredNames: Sendable {
   private enum Kind: UInt8 {
     case mailbox = 1, deliveryKey, receipt, token, capability, publisher, blob, log, writeKey, administrator, creation
-    case rotation
+    case rotation, claimer
   }
 
   private let key: Secret
@@ -53,6 +53,9 @@ struct StoredNames: Sendable {
   func publisher(_ mailbox: MailboxID, of capability: KeyHash) -> StoredName {
     name(.publisher, mailbox.bytes, capability.bytes)
   }
+
+  /// Makes a repeated claim known again.
+  func claimer(_ claim: ClaimID, of capability: KeyHash) -> StoredName { name(.claimer, capability.bytes, claim.bytes) }
 
   func blob(_ blob: [UInt8], under capability: KeyHash) -> StoredName {
     name(.blob, capability.bytes, HashAlgorithm.sha256.hash(blob))

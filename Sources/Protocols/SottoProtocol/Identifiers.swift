@@ -64,6 +64,13 @@ public struct SendID: FixedBytes {
   public init(trusted bytes: [UInt8]) { self.bytes = bytes }
 }
 
+/// What makes a claim known again when it is repeated, by its claimer's choice (docs/protocol.md §7).
+public struct ClaimID: FixedBytes {
+  public static let byteCount = 16
+  public let bytes: [UInt8]
+  public init(trusted bytes: [UInt8]) { self.bytes = bytes }
+}
+
 /// SHA-256 of a key, token or capability: what a server keeps in place of the value itself.
 public struct KeyHash: FixedBytes {
   public static let byteCount = 32

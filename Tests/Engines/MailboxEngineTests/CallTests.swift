@@ -76,9 +76,11 @@ import WireFormat
     let stream = try await server.attach(mailbox)
     try await stream.send(.publish(id: 5, capabilityHash: capability.hash, days: 3, blobs: [[1, 2, 3]]))
     #expect(await stream.messages.last == .done(id: 5, outcome: .done))
-    #expect(try await server.call(.claim(capability: Permission(trusted: capability.hash.bytes))) == .refused)
-    #expect(try await server.call(.claim(capability: capability)) == .claimed([1, 2, 3]))
-    #expect(try await server.call(.claim(capability: capability)) == .refused)
+    let claim = ClaimID.random(using: server.random)
+    #expect(try await server.call(.claim(capability: Permission(trusted: capability.hash.bytes), id: claim)) == .refused)
+    #expect(try await server.call(.claim(capability: capability, id: claim)) == .claimed([1, 2, 3]))
+    #expect(try await server.call(.claim(capability: capability, id: .random(using: server.random))) == .refused)
+    #expect(try await server.call(.claim(capability: capability, id: claim)) == .claimed([1, 2, 3]))
   }
 
   @Test func `what is unknown and what is forbidden have one answer`() async throws {
@@ -106,7 +108,7 @@ import WireFormat
     let refused: [Request] = [
       append(handle, permission()), append(handle, permission(), slot: 9), append(elsewhere, key), try rotate(handle),
       try rotate(elsewhere), .groupInfo(handle: handle), .groupInfo(handle: elsewhere),
-      .readLog(handle: elsewhere, from: 0), .claim(capability: permission()),
+      .readLog(handle: elsewhere, from: 0), .claim(capability: permission(), id: .random(using: server.random)),
       .createLog(handle: handle, writeKeyHash: permission().hash, administratorKeys: keys),
       mailbox.registration(token: permission()).withOtherSealKey(server.random),
       TestMailbox(random: server.random).registration(token: permission()),

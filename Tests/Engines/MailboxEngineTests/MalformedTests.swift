@@ -28,7 +28,7 @@ import WireFormat
       .append(
         LogAppend(
           handle: handle, slot: 0, writeKey: key, entry: frame, rotation: rotation, groupInfo: frame, recipients: recipients)),
-      .readLog(handle: handle, from: 0), .groupInfo(handle: handle), .claim(capability: key),
+      .readLog(handle: handle, from: 0), .groupInfo(handle: handle), .claim(capability: key, id: .random(using: random)),
       .rotate(handle: handle, slot: 0, rotation: rotation),
     ]
     messages = [

@@ -68,7 +68,7 @@ extension ServerSession.Event {
     .message(.hello(serverKey: SessionDriver.serverKey, nonce: [UInt8](repeating: 0, count: 32)))
   }
 
-  static func call(_ id: UInt64) -> Self { .work(work(id, .call(.claim(capability: permission)))) }
+  static func call(_ id: UInt64) -> Self { .work(work(id, .call(.claim(capability: permission, id: ClaimID(trusted: [UInt8](repeating: 3, count: ClaimID.byteCount)))))) }
 
   static func owner(_ id: UInt64) -> Self { .work(work(id, .owner(.tokens(id: UInt32(id), count: 1)))) }
 

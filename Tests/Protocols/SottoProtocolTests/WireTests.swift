@@ -41,6 +41,7 @@ import WireFormat
     try check(Request.append(append))
     try check(Request.readLog(handle: .random(using: random), from: 9))
     try check(Request.groupInfo(handle: .random(using: random)))
+    try check(Request.claim(capability: .random(using: random), id: .random(using: random)))
     try check(Request.rotate(handle: .random(using: random), slot: 3, rotation: rotation))
   }
 

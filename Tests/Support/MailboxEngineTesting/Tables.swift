@@ -23,7 +23,9 @@ struct Tables: Sendable {
     var name: StoredName
     var publisher: StoredName
     var expires: Day
-    /// Empty once it was taken.
+    /// Who has taken it.
+    var claimer: StoredName?
+    /// Empty once it was withdrawn.
     var bytes: [UInt8]
   }
 
@@ -142,7 +144,7 @@ struct Tables: Sendable {
     guard rows.allSatisfy({ $0.publisher == publication.publisher }) else { return .refused }
     let before = rows.count
     for blob in publication.blobs where !rows.contains(where: { $0.name == blob.name }) {
-      rows.append(Blob(name: blob.name, publisher: publication.publisher, expires: publication.expires, bytes: blob.bytes))
+      rows.append(Blob(name: blob.name, publisher: publication.publisher, expires: publication.expires, claimer: nil, bytes: blob.bytes))
     }
     let added = rows.count - before
     guard added > 0 else { return .done }
@@ -154,15 +156,16 @@ struct Tables: Sendable {
     return .done
   }
 
-  mutating func claim(_ capability: StoredName, today: Day) -> [UInt8]? {
+  mutating func claim(_ capability: StoredName, by claimer: StoredName, today: Day) -> [UInt8]? {
     guard var rows = blobs[capability] else { return nil }
     let candidates = rows.indices.filter { !rows[$0].bytes.isEmpty && rows[$0].expires > today }
-    guard let index = candidates.min(by: { rows[$0].name < rows[$1].name }) else { return nil }
-    let bytes = rows[index].bytes
-    rows[index].bytes = []
+    if let index = candidates.first(where: { rows[$0].claimer == claimer }) { return rows[index].bytes }
+    let free = candidates.filter { rows[$0].claimer == nil }
+    guard let index = free.min(by: { rows[$0].name < rows[$1].name }) else { return nil }
+    rows[index].claimer = claimer
     blobs[capability] = rows
     rowWrites += 1
-    return bytes
+    return rows[index].bytes
   }
 
   mutating func withdraw(_ capability: StoredName, publisher: StoredName) -> Bool {

@@ -28,7 +28,7 @@ struct TaskRecord: Sendable, WireCodable {
     case delivery(server: PublicKey32)
     case tokens(server: PublicKey32, for: TokenPurpose)
     case publish(server: PublicKey32, offer: OfferID)
-    case claim(server: ServerAddress, seed: Secret)
+    case claim(server: ServerAddress, seed: Secret, id: ClaimID)
     case createLog(ConversationID)
     case append(ConversationID)
     case readLog(ConversationID)
@@ -61,7 +61,7 @@ struct TaskRecord: Sendable, WireCodable {
   var lane: Lane {
     switch kind {
     case .register(let server, _), .delivery(let server), .tokens(let server, _), .publish(let server, _): .server(server)
-    case .claim(_, let seed): .link(InvitationSecrets(seed: seed).capabilityHash)
+    case .claim(_, let seed, _): .link(InvitationSecrets(seed: seed).capabilityHash)
     case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id): .log(id)
     case .welcome(_, let id, _, _): .welcome(id)
     case .message(let message):
@@ -110,7 +110,7 @@ struct TaskRecord: Sendable, WireCodable {
     case 3: kind = .tokens(server: try reader.read(), for: .offer(try reader.read()))
     case 4: kind = .tokens(server: try reader.read(), for: .groupInvitation(try reader.read(), invitee: try reader.read(), id: try reader.read()))
     case 5: kind = .publish(server: try reader.read(), offer: try reader.read())
-    case 6: kind = .claim(server: try reader.read(), seed: Secret(try reader.readBytes(32)))
+    case 6: kind = .claim(server: try reader.read(), seed: Secret(try reader.readBytes(32)), id: try reader.read())
     case 7: kind = .createLog(try reader.read())
     case 8: kind = .append(try reader.read())
     case 9: kind = .readLog(try reader.read())
@@ -150,10 +150,11 @@ struct TaskRecord: Sendable, WireCodable {
       writer.write(UInt8(5))
       writer.write(server)
       writer.write(offer)
-    case .claim(let server, let seed):
+    case .claim(let server, let seed, let id):
       writer.write(UInt8(6))
       writer.write(server)
       writer.writeBytes(seed.exposedBytes)
+      writer.write(id)
     case .createLog(let id):
       writer.write(UInt8(7))
       writer.write(id)

@@ -59,7 +59,7 @@ public enum Request: Hashable, Sendable, WireCodable {
   case append(LogAppend)
   case readLog(handle: HandleID, from: UInt64)
   case groupInfo(handle: HandleID)
-  case claim(capability: Permission)
+  case claim(capability: Permission, id: ClaimID)
   case rotate(handle: HandleID, slot: UInt64, rotation: Rotation)
 
   public init(from reader: inout ByteReader) throws(WireError) {
@@ -80,7 +80,7 @@ public enum Request: Hashable, Sendable, WireCodable {
     case 4: self = .append(try reader.read())
     case 5: self = .readLog(handle: try reader.read(), from: try reader.readUInt64())
     case 6: self = .groupInfo(handle: try reader.read())
-    case 7: self = .claim(capability: try reader.read())
+    case 7: self = .claim(capability: try reader.read(), id: try reader.read())
     case 8: self = .rotate(handle: try reader.read(), slot: try reader.readUInt64(), rotation: try reader.read())
     default: throw .invalidValue(UInt64(type))
     }
@@ -114,9 +114,10 @@ public enum Request: Hashable, Sendable, WireCodable {
     case .groupInfo(let handle):
       writer.write(UInt8(6))
       writer.write(handle)
-    case .claim(let capability):
+    case .claim(let capability, let id):
       writer.write(UInt8(7))
       writer.write(capability)
+      writer.write(id)
     case .rotate(let handle, let slot, let rotation):
       writer.write(UInt8(8))
       writer.write(handle)
