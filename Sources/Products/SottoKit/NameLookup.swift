@@ -60,14 +60,13 @@ public enum NameLookup {
     _ name: String, in items: [Item], names: (Item) -> [String], missing: SottoError
   ) throws(SottoError) -> Item {
     let wanted = name.lowercased()
-    let stages: [(String) -> Bool] = [{ $0 == name }, { $0.lowercased() == wanted }]
-    for (index, matches) in stages.enumerated() {
+    let matches: [(String) -> Bool] = [{ $0 == name }, { $0.lowercased() == wanted }]
+    for isMatch in matches {
       // What somebody is called here comes before what they call themselves.
       for depth in 1...2 {
-        let found = items.filter { item in names(item).prefix(depth).contains(where: matches) }
-        if found.count > 1 { throw .ambiguousName }
+        let found = items.filter { names($0).prefix(depth).contains(where: isMatch) }
+        guard found.count < 2 else { throw .ambiguousName }
         if let item = found.first { return item }
-        if index == stages.count { break }
       }
     }
     throw missing

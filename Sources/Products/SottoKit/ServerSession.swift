@@ -36,6 +36,7 @@ struct ServerSession: Sendable {
     case failed(ServerProblem)
     case callFailed(ServerProblem)
     case pauseEnded
+    case patienceEnded
     case work(Work)
   }
 
@@ -54,7 +55,12 @@ struct ServerSession: Sendable {
     case closeStream
     /// Milliseconds; then `.pauseEnded`.
     case pause(UInt64)
+    /// Milliseconds; then `.patienceEnded`.
+    case patience(UInt64)
   }
+
+  /// Milliseconds from an open stream to its attachment: two short messages each way.
+  static let attachPatience: UInt64 = 10_000
 
   private(set) var phase = Phase.idle
   /// What went wrong last, since the server was last used with success.
@@ -112,8 +118,11 @@ struct ServerSession: Sendable {
       if wantsStream { actions = open() } else { succeed() }
       return actions + releaseCalls()
     case .opened:
-      if phase == .opening { phase = .greeting }
-      return []
+      guard phase == .opening else { return [] }
+      phase = .greeting
+      return [.patience(ServerSession.attachPatience)]
+    case .patienceEnded:
+      return phase == .greeting || phase == .attaching ? fail(.unreachable) : []
     case .message(let message): return receive(message)
     case .processed(let cursor):
       guard case .attached = phase else { return [] }

@@ -28,7 +28,8 @@ public actor Sotto {
   struct Server {
     var session: ServerSession
     let wire: ServerWire
-    var tasks: [Task<Void, Never>] = []
+    /// What is under way there, until it ends or is cut off.
+    var tasks: [Int: Task<Void, Never>] = [:]
   }
 
   let store: EncryptedDeviceStore
@@ -213,7 +214,7 @@ public actor Sotto {
     for subscriber in subscribers.values { subscriber.finish() }
     subscribers = [:]
     for server in ended {
-      for task in server.tasks { task.cancel() }
+      for task in server.tasks.values { task.cancel() }
       await server.wire.shutDown()
     }
   }

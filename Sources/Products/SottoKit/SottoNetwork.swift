@@ -5,6 +5,8 @@ import WireFormat
 
 // The shell around the engine and the sessions: it does what they say and tells them what came of it.
 extension Sotto {
+  private static let overdueLookMilliseconds: UInt64 = 250
+
   /// Connects to the servers, and stays connected until `close`: what waits is sent, what waits there is fetched.
   public func connect() {
     guard engine != nil, !isOnline else { return }
@@ -45,7 +47,8 @@ extension Sotto {
     if let deadline, deadline.time == time { return }
     deadline?.task.cancel()
     let now = Sotto.milliseconds()
-    let wait = time > now ? time - now : 0
+    // What is due and was not handed out waits for something else, whose end has us look again; this is for the clock.
+    let wait = time > now ? time - now : Sotto.overdueLookMilliseconds
     deadline = (
       time,
       Task { [weak self] in
@@ -112,21 +115,34 @@ extension Sotto {
     case .process(let cursor, let sealed): process(sealed, cursor: cursor, from: address)
     case .complete(let id, let result): complete(id, result)
     case .closeStream: wire.closeStream()
-    case .pause(let milliseconds):
-      run(at: address) { sotto in
-        guard (try? await Task.sleep(for: .milliseconds(Int64(clamping: milliseconds)))) != nil else { return }
-        await sotto.deliver(.pauseEnded, to: address, attempt: attempt)
-      }
+    case .pause(let milliseconds): deliver(.pauseEnded, to: address, attempt: attempt, after: milliseconds)
+    case .patience(let milliseconds): deliver(.patienceEnded, to: address, attempt: attempt, after: milliseconds)
+    }
+  }
+
+  private func deliver(
+    _ event: ServerSession.Event, to address: ServerAddress, attempt: Int, after milliseconds: UInt64
+  ) {
+    run(at: address) { sotto in
+      guard (try? await Task.sleep(for: .milliseconds(Int64(clamping: milliseconds)))) != nil else { return }
+      await sotto.deliver(event, to: address, attempt: attempt)
     }
   }
 
   /// Runs something that ends by itself, and is cut off by `close`.
   private func run(at address: ServerAddress, _ body: @escaping @Sendable (Sotto) async -> Void) {
+    nextID += 1
+    let id = nextID
     let task = Task { [weak self] in
       guard let self else { return }
       await body(self)
+      await self.forget(id, at: address)
     }
-    servers[address]?.tasks.append(task)
+    servers[address]?.tasks[id] = task
+  }
+
+  private func forget(_ id: Int, at address: ServerAddress) {
+    servers[address]?.tasks[id] = nil
   }
 
   private func proved(_ statement: IdentityStatement, of address: ServerAddress, attempt: Int) {

@@ -19,6 +19,7 @@ extension ServerSession.Action {
     case .complete(let id, let result): "complete \(id) \(result.words)"
     case .closeStream: "close"
     case .pause: "pause"
+    case .patience: "patience"
     }
   }
 }
@@ -68,7 +69,9 @@ extension ServerSession.Event {
     .message(.hello(serverKey: SessionDriver.serverKey, nonce: [UInt8](repeating: 0, count: 32)))
   }
 
-  static func call(_ id: UInt64) -> Self { .work(work(id, .call(.claim(capability: permission, id: ClaimID(trusted: [UInt8](repeating: 3, count: ClaimID.byteCount)))))) }
+  static func call(_ id: UInt64) -> Self {
+    .work(work(id, .call(.claim(capability: permission, id: ClaimID(trusted: [UInt8](repeating: 3, count: ClaimID.byteCount))))))
+  }
 
   static func owner(_ id: UInt64) -> Self { .work(work(id, .owner(.tokens(id: UInt32(id), count: 1)))) }
 
@@ -103,7 +106,7 @@ extension ServerSession.Event {
     var driver = SessionDriver()
     #expect(driver.feed(.streamWanted) == ["identify"])
     #expect(driver.feed(.identified) == ["open"])
-    #expect(driver.feed(.opened) == [])
+    #expect(driver.feed(.opened) == ["patience"])
     #expect(driver.feed(.hello) == ["attach"])
     #expect(driver.feed(.message(.attached)) == [])
     #expect(driver.session.status == .connected(isCaughtUp: false))
@@ -154,7 +157,20 @@ extension ServerSession.Event {
     #expect(driver.feed(.failed(.unreachable)) == [])
     #expect(driver.feed(.pauseEnded) == ["identify"])
     #expect(driver.feed(.identified) == ["open", "call 10"])
-    #expect(driver.feed(.opened, .hello, .message(.attached)) == ["attach", "send"])
+    #expect(driver.feed(.opened, .hello, .message(.attached)) == ["patience", "attach", "send"])
+  }
+
+  @Test func `a server that opens a stream and then says nothing is given up`() {
+    for isGreeted in [false, true] {
+      var driver = SessionDriver()
+      driver.feed(.streamWanted, .identified, .opened)
+      if isGreeted { driver.feed(.hello) }
+      #expect(driver.feed(.patienceEnded) == ["close", "pause"])
+      #expect(driver.session.status == .waiting(.unreachable))
+    }
+    var driver = SessionDriver()
+    driver.attach()
+    #expect(driver.feed(.patienceEnded) == [])
   }
 
   @Test func `what a server must not say at this point ends the connection`() {
