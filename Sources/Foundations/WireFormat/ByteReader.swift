@@ -164,7 +164,10 @@ extension ByteReader {
     return ByteReader(span.extracting(start..<offset))
   }
 
-  @inlinable
+  // Never inlined: Swift 6.3.1 releases an array that was copied from a buffer before it has filled it, where it sees
+  // that nobody uses the array. A caller of this function cannot.
+  @usableFromInline
+  @inline(never)
   func copy(_ range: Range<Int>) -> [UInt8] {
     // The range has been checked against the span; copying through the buffer is one memcpy instead of a loop.
     unsafe span.extracting(range).withUnsafeBufferPointer { unsafe [UInt8]($0) }
