@@ -1,0 +1,31 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that nobody who builds Sotto builds fuzzers. Each executable but `corpus` is one fuzzer.
+//
+//   make fuzz                                                    builds and runs all of them
+//   swift run -c release -Xswiftc -enable-testing --package-path Fuzzing corpus write     makes the seeds anew
+//   swift run -c release -Xswiftc -enable-testing --package-path Fuzzing corpus replay    runs the corpus without libFuzzer
+
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let targets = Target.Dependency.product(name: "FuzzTargets", package: "sotto")
+let fuzzers = ["byte-reader", "mls-structures", "mls-tree", "mls-group", "sotto-structures", "mailbox-engine"]
+
+let package = Package(
+  name: "fuzzing",
+  platforms: [.macOS(.v26)],
+  dependencies: [.package(name: "sotto", path: "..")],
+  targets: [
+    .systemLibrary(name: "LibFuzzer", path: "Sources/LibFuzzer"),
+    .target(name: "FuzzShell", dependencies: ["LibFuzzer", targets], path: "Sources/FuzzShell", swiftSettings: settings),
+    .executableTarget(name: "corpus", dependencies: [targets], path: "Sources/corpus", swiftSettings: settings),
+  ]
+    + fuzzers.map { name in
+      .executableTarget(name: name, dependencies: ["FuzzShell", targets], path: "Sources/\(name)", swiftSettings: settings)
+    },
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,113 @@
+import CryptoSuite
+import WireFormat
+
+@testable import MLS
+
+extension Structure {
+  /// Append only: an input names a structure by its place.
+  static let mls: [Structure] = [
+    .wire(MLSMessage.self), .wire(KeyPackage.self), .wire(KeyPackageBundle.self), .wire(Welcome.self), .wire(GroupInfo.self),
+    .wire(GroupContext.self), .wire(GroupSecrets.self), .wire(EncryptedGroupSecrets.self), .wire(PublicMessage.self),
+    .wire(PrivateMessage.self), .wire(FramedContent.self), .wire(AuthenticatedContent.self), .wire(SenderData.self),
+    .wire(Commit.self), .wire(Proposal.self), .wire(ReInit.self), .wire(LeafNode.self), .wire(ParentNode.self),
+    .wire(UpdatePath.self), .wire(Credential.self), .wire(Capabilities.self), .wire(Lifetime.self), .wire(Extension.self),
+    .wire(RequiredCapabilities.self), .wire(ExternalSenders.self), .wire(ExternalPub.self), .wire(PreSharedKeyID.self),
+    archive, keyPackage,
+  ]
+
+  /// Two vectors, the parts of an archive: what can be restored is saved the same again, and the group can be used.
+  private static let archive = Structure("archive") { (bytes) throws(BrokenProperty) in
+    var reader = ByteReader(bytes.span)
+    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readVector() else { return }
+    guard let group = try? Group(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return }
+    try group.checkArchive()
+    _ = try? group.export(label: "test", context: [], count: 32)
+    let signer = LiveGroup.suite.signature.generateKey()
+    _ = try? group.groupInfo(signer: signer)
+    _ = try? group.protect([1], signer: signer)
+    _ = try? group.commit(CommitPlan(), signer: signer, validator: Anyone())
+  }
+
+  /// A key package with its signatures made right: no judgement on it traps.
+  private static let keyPackage = Structure("signed key package") { (bytes) throws(BrokenProperty) in
+    guard var package = try? KeyPackage(decoding: bytes) else { return }
+    let suite = CipherSuite(rawValue: package.cipherSuite) ?? LiveGroup.suite
+    // Slow curves would hold up the others.
+    guard suite == LiveGroup.suite, let signer = try? Self.signer() else { return }
+    package.forge(by: signer)
+    let verdict = Result { () throws(MLSError) in try package.validate(cipherSuite: suite, now: 1_000, validator: Anyone()) }
+    if case .success = verdict {
+      try BrokenProperty.unless(package.leafNode.source != .update, "a leaf of another source makes a key package")
+      try BrokenProperty.unless(package.initKey != package.leafNode.encryptionKey, "one key does for two")
+    }
+  }
+
+  static func signer() throws(CryptoError) -> SigningKey {
+    try SigningKey(.ed25519, privateKey: Secret([UInt8](repeating: 3, count: 32)))
+  }
+
+  static func mlsSeeds() throws -> [(name: String, bytes: [UInt8])] {
+    var world = try SeedWorld()
+    let sealed = try world.groups[0].protect([1, 2, 3], authenticatedData: [4], signer: world.clients[0].signer).message
+    let bundle = try SeedClient("eve").bundle()
+    let commit = try world.groups[0].commit(
+      CommitPlan(adds: [bundle.keyPackage], encrypt: false), signer: world.clients[0].signer, validator: Anyone())
+    let info = try world.groups[0].groupInfo(signer: world.clients[0].signer)
+    let psk = PreSharedKeyID.external(id: [1, 2], cipherSuite: LiveGroup.suite)
+    guard case .publicMessage(let publicMessage) = try MLSMessage(decoding: commit.message),
+      case .commit(let commitBody) = publicMessage.content.body, let path = commitBody.path,
+      case .privateMessage(let privateMessage) = try MLSMessage(decoding: sealed),
+      case .welcome(let welcome) = try MLSMessage(decoding: world.welcome), let secrets = welcome.secrets.first,
+      case .groupInfo(let groupInfo) = try MLSMessage(decoding: info)
+    else { throw BrokenProperty("a message is taken for another kind") }
+    try world.commit(by: 2)
+    let archive = world.groups[1].archive()
+    var archived = ByteWriter()
+    archived.writeVector(archive.publicPart)
+    archived.writeVector(archive.secretPart)
+    let reInit = ReInit(groupID: [9], version: .mls10, cipherSuite: 1, extensions: [])
+    let authenticated = AuthenticatedContent(
+      format: .publicMessage, content: publicMessage.content, auth: publicMessage.auth)
+    let parent = ParentNode(encryptionKey: [1, 2], parentHash: [3], unmergedLeaves: [LeafIndex(1), LeafIndex(2)])
+    let groupSecrets = GroupSecrets(joinerSecret: Secret([1, 2]), pathSecret: Secret([3]), preSharedKeys: [psk])
+    let values: [(String, any WireEncodable)] = [
+      ("MLSMessage", MLSMessage.welcome(welcome)), ("KeyPackage", bundle.keyPackage), ("KeyPackageBundle", bundle),
+      ("Welcome", welcome), ("GroupInfo", groupInfo), ("GroupContext", world.groups[0].groupContext),
+      ("GroupSecrets", groupSecrets), ("EncryptedGroupSecrets", secrets), ("PublicMessage", publicMessage),
+      ("PrivateMessage", privateMessage), ("FramedContent", publicMessage.content),
+      ("AuthenticatedContent", authenticated), ("Commit", commitBody), ("Proposal", Proposal.add(bundle.keyPackage)),
+      ("ReInit", reInit), ("LeafNode", path.leafNode), ("ParentNode", parent), ("UpdatePath", path),
+      ("Credential", Credential.x509(certificates: [[1, 2], [3]])), ("Capabilities", path.leafNode.capabilities),
+      ("Extension", Extension(type: .applicationID, data: [1, 2])),
+      ("RequiredCapabilities", RequiredCapabilities(extensionTypes: [.applicationID], credentialTypes: [.basic])),
+      ("ExternalSenders", ExternalSenders([ExternalSender(signatureKey: [1], credential: .basic(identity: [2]))])),
+      ("PreSharedKeyID", psk), ("signed key package", bundle.keyPackage),
+    ]
+    return try values.map { try seed($0.0, $0.1.encoded, of: mls) } + [seed("archive", archived.bytes, of: mls)]
+  }
+}
+
+extension KeyPackage {
+  /// Puts the signer's key into the leaf, and signs leaf and package.
+  mutating func forge(by signer: SigningKey) {
+    leafNode.signatureKey = signer.publicKey
+    leafNode.forge(by: signer, groupID: [], at: LeafIndex(0))
+    signature = (try? LiveGroup.suite.signWithLabel(signer, label: "KeyPackageTBS", content: toBeSigned)) ?? []
+  }
+}
+
+extension LeafNode {
+  mutating func forge(by signer: SigningKey, groupID: [UInt8], at leaf: LeafIndex) {
+    let content = toBeSigned(groupID: groupID, leafIndex: leaf)
+    signature = (try? LiveGroup.suite.signWithLabel(signer, label: "LeafNodeTBS", content: content)) ?? []
+  }
+}
+
+extension Group {
+  /// What was saved is restored to the same.
+  func checkArchive() throws(BrokenProperty) {
+    let archive = archive()
+    guard let restored = try? Group(restoring: archive) else { throw BrokenProperty("an archive cannot be restored") }
+    try BrokenProperty.unless(restored.archive() == archive, "an archive is restored to something else")
+  }
+}
