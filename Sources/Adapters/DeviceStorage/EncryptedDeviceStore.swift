@@ -129,6 +129,17 @@ public final class EncryptedDeviceStore: DeviceStore, Sendable {
     }
   }
 
+  /// Closes the profile and removes it, beginning with the keys, without which the rest says nothing.
+  ///
+  /// - Throws: `.system`.
+  public func erase() throws(ProfileError) {
+    close()
+    if PrivateFile.exists(paths.keys) { try PrivateFile.replace(paths.keys, with: [], beforeStep: {}) }
+    for name in try PrivateFile.names(in: paths.directory) where ProfilePaths.isOwn(name) {
+      try PrivateFile.remove(paths.directory + "/" + name)
+    }
+  }
+
   // MARK: - DeviceStore
 
   public func record(_ key: RecordKey) throws(DeviceStoreError) -> [UInt8]? {

@@ -102,6 +102,11 @@ enum PrivateFile {
     if old >= 0 { try overwrite(old) }
   }
 
+  static func remove(_ path: String) throws(ProfileError) {
+    // unsafe: see `exists`.
+    guard unsafe unlink(path) == 0 || errno == ENOENT else { throw .system(errno: errno) }
+  }
+
   private static func overwrite(_ descriptor: Int32) throws(ProfileError) {
     let length = lseek(descriptor, 0, SEEK_END)
     guard length >= 0, lseek(descriptor, 0, SEEK_SET) == 0 else { throw .system(errno: errno) }

@@ -127,6 +127,12 @@ public actor Sotto {
     store.close()
   }
 
+  /// Closes the profile and removes it from this device, with its keys and its history. Nothing brings it back.
+  public func erase() async throws(SottoError) {
+    await end(with: .closed)
+    do { try store.erase() } catch { throw SottoError(error) }
+  }
+
   private static func makeStore(
     in directory: String, key: ProfileKey
   ) throws(SottoError) -> EncryptedDeviceStore {

@@ -31,25 +31,36 @@ struct EntryPrinter {
       if isJSON {
         try await showJSON(entry, author: author, isOwn: entry.author == own, conversation: conversation)
       } else {
-        let text = try await words(for: entry)
         let time = style.dim(EntryPrinter.localTime(entry.sentAt))
         let place = namesConversation && conversation.kind == .group ? " in \(DisplayText.line(conversation.title))" : ""
+        if let notice = try await notice(for: entry, author: author) {
+          Terminal.print("\(time) \(style.dim("* \(DisplayText.line(notice))\(place)"))")
+          continue
+        }
         let waits = entry.delivery == .waiting ? style.dim(" (not sent yet)") : ""
-        let lines = DisplayText.lines(text).split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = DisplayText.lines(words(for: entry)).split(separator: "\n", omittingEmptySubsequences: false)
         Terminal.print(
           "\(time) \(style.bold(DisplayText.line(author)))\(place): \(lines.joined(separator: "\n    "))\(waits)")
       }
     }
   }
 
-  private func words(for entry: HistoryEntry) async throws -> String {
+  private func words(for entry: HistoryEntry) -> String {
     switch entry.kind {
     case .text(let text): text
-    case .unknown(let fallback): fallback.isEmpty ? "(something that a newer version shows)" : fallback
-    case .memberAdded(let person): "(added \(try await sotto.displayName(of: person)))"
-    case .memberRemoved(let person): "(removed \(try await sotto.displayName(of: person)))"
-    case .memberLeft(let person): "(\(try await sotto.displayName(of: person)) leaves)"
-    case .lost(let count): count == 1 ? "(one message was lost)" : "(\(count) messages were lost)"
+    case .unknown(let fallback) where !fallback.isEmpty: fallback
+    case .unknown, .memberAdded, .memberRemoved, .memberLeft, .lost: "(something that a newer version shows)"
+    }
+  }
+
+  /// What happened, of an entry that nobody wrote.
+  private func notice(for entry: HistoryEntry, author: String) async throws -> String? {
+    switch entry.kind {
+    case .text, .unknown: nil
+    case .memberAdded(let person): "\(try await sotto.displayName(of: person)) was added"
+    case .memberRemoved(let person): "\(try await sotto.displayName(of: person)) was removed"
+    case .memberLeft(let person): "\(try await sotto.displayName(of: person)) leaves"
+    case .lost(let count): "\(count == 1 ? "one message" : "\(count) messages") of \(author) cannot be had any more"
     }
   }
 

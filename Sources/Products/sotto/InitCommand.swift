@@ -31,11 +31,15 @@ struct InitCommand: AsyncParsableCommand {
       try await sotto.waitUntilRegistered(timeout: options.patience)
       try await sotto.settle(options)
     } catch {
-      await sotto.close()
-      guard error as? SottoError == .registrationRefused else { throw error }
+      guard error as? SottoError == .registrationRefused else {
+        await sotto.close()
+        throw error
+      }
+      // Nobody has met this person yet: without a mailbox there is nothing to keep.
+      try await sotto.erase()
       throw CommandFailure(
         text: SottoError.registrationRefused.text,
-        hint: "remove the directory of this profile and begin again with a new link; the recovery key above is void",
+        hint: "begin again with a new link; the recovery key above is void, and nothing was kept",
         exitCode: Exit.notPermitted)
     }
     await sotto.close()

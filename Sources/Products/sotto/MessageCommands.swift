@@ -178,7 +178,14 @@ struct SyncCommand: AsyncParsableCommand {
   func run() async throws {
     try await options.withProfile { sotto in
       let events = await sotto.events()
-      let listener = Task { for await event in events { await SyncCommand.note(event, sotto) } }
+      let listener = Task {
+        var messageCount = 0
+        for await event in events {
+          if case .message(_, let entry) = event, entry.isMessage { messageCount += 1 }
+          SyncCommand.note(event)
+        }
+        if messageCount > 0 { Terminal.note("New messages: \(messageCount). sotto read shows them.") }
+      }
       do { try await sotto.synchronize(timeout: options.patience) } catch {
         listener.cancel()
         throw error
@@ -190,13 +197,12 @@ struct SyncCommand: AsyncParsableCommand {
   }
 
   /// Says what happened that wants an answer.
-  private static func note(_ event: Event, _ sotto: Sotto) async {
+  private static func note(_ event: Event) {
     switch event {
     case .contactAppeared:
       Terminal.note("Somebody has accepted an invitation of yours: sotto contacts")
     case .groupInvitation(_, _, let title):
       Terminal.note("You are asked into the group \(DisplayText.line(title)): sotto accept or sotto refuse")
-    case .message: Terminal.note("There is a new message: sotto read")
     case .gap: Terminal.note("A message has not arrived; its author was asked to send it again.")
     default: break
     }

@@ -154,6 +154,17 @@ import Testing
     #expect(throws: ProfileError.missing) { try KeyFile.read(at: directory.file("none")) }
   }
 
+  @Test func `an erased profile is gone, and its directory can be used again`() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("p")
+    let store = try EncryptedDeviceStore.create(directory: path, key: passphrase, cost: cheap)
+    try store.commit(.writing([RecordKey(.contact): [1]]))
+    try store.erase()
+    #expect(try FileManager.default.contentsOfDirectory(atPath: path).isEmpty)
+    #expect(throws: ProfileError.missing) { try EncryptedDeviceStore.open(directory: path, key: passphrase) }
+    try EncryptedDeviceStore.create(directory: path, key: passphrase, cost: cheap).close()
+  }
+
   @Test func `a value that stands in another's row is not believed`() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("p")
