@@ -94,7 +94,7 @@ import Testing
       "envelopes": ["mailbox", "sequence", "expires", "sealed"],
       "receipts": ["name", "expires"],
       "tokens": ["name", "expires"],
-      "blobs": ["capability", "name", "publisher", "expires", "bytes"],
+      "blobs": ["capability", "name", "publisher", "expires", "claimer", "bytes"],
       "logs": ["name", "write_key", "administrators", "creation", "next_slot", "rotations"],
       "group_infos": ["log", "frame"],
       "log_entries": ["log", "slot", "expires", "frame"],
