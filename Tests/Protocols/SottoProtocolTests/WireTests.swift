@@ -92,6 +92,23 @@ import WireFormat
     #expect((try? Content(decoding: content(0, .resendRequest([1])))) != nil)
   }
 
+  @Test func `text that is not UTF-8 is refused, and a known type has no fallback`() throws {
+    func content(_ type: UInt8, critical: UInt8 = 0, fallback: [UInt8] = [], _ payload: [UInt8]) -> [UInt8] {
+      var bytes = Content(
+        id: .random(using: random), sequence: 1, sentAt: 0, heads: [], epochAuthenticator: [], body: .leave
+      ).encoded
+      bytes.removeLast(5)
+      return bytes + [0, type, critical, UInt8(fallback.count)] + fallback + [UInt8(payload.count)] + payload
+    }
+    #expect((try? Content(decoding: content(1, [0x61])))?.body == .text("a"))
+    #expect((try? Content(decoding: content(1, [0xFF]))) == nil)
+    #expect((try? Content(decoding: content(16, [1, 0xC0]))) == nil)
+    #expect((try? Content(decoding: content(1, critical: 1, [0x61]))) == nil)
+    #expect((try? Content(decoding: content(1, fallback: [0x61], [0x61]))) == nil)
+    #expect((try? Content(decoding: content(99, fallback: [0xFF], []))) == nil)
+    #expect((try? MemberName(decoding: [1, 0xFF])) == nil)
+  }
+
   @Test func `a conversation's context names nobody twice`() throws {
     let server = try #require(ServerAddress(host: "example.org", port: 443, serverKey: .random(using: random)))
     let ada = IdentityID.random(using: random)

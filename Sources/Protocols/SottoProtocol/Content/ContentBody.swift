@@ -20,7 +20,7 @@ public enum ContentBody: Hashable, Sendable {
     switch type {
     case 1:
       guard payload.count <= Limits.textByteCount else { throw .lengthOverLimit(length: payload.count, limit: Limits.textByteCount) }
-      self = .text(String(decoding: reader.readRemaining(), as: UTF8.self))
+      self = .text(try WireText.read(reader.readRemaining()))
     case 16: self = .profile(name: try reader.readText(limit: Limits.nameByteCount))
     case 17: self = .groupInvitation(try reader.read())
     case 18: self = .consent(try reader.read())
@@ -29,9 +29,12 @@ public enum ContentBody: Hashable, Sendable {
     case 32: self = .resendRequest(try reader.readList(maxCount: Limits.resendCount))
     case 33: self = .resend(reader.readRemaining())
     default:
-      self = .unknown(type: type, critical: critical, fallback: String(decoding: fallback, as: UTF8.self), payload: reader.readRemaining())
+      self = .unknown(type: type, critical: critical, fallback: try WireText.read(fallback), payload: reader.readRemaining())
+      return
     }
     try reader.finish()
+    // Every receiver knows these types, so they have one encoding: nothing to fall back to.
+    guard !critical, fallback.isEmpty else { throw .invalidValue(UInt64(fallback.count)) }
   }
 
   var type: UInt16 {
@@ -138,10 +141,16 @@ public struct Consent: Hashable, Sendable, WireCodable {
   }
 }
 
-extension ByteReader {
-  /// A vector of UTF-8; what is not UTF-8 is repaired, never trusted.
-  @_lifetime(self: copy self)
-  mutating func readText(limit: Int) throws(WireError) -> String {
-    String(decoding: try readVector(limit: limit), as: UTF8.self)
+/// Reads UTF-8. What is not UTF-8 is refused, not repaired: repaired text would be longer than what was signed or limited.
+enum WireText {
+  static func read(_ bytes: [UInt8]) throws(WireError) -> String {
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalidValue(UInt64(bytes.count)) }
+    return text
   }
+}
+
+extension ByteReader {
+  /// A vector of UTF-8.
+  @_lifetime(self: copy self)
+  mutating func readText(limit: Int) throws(WireError) -> String { try WireText.read(try readVector(limit: limit)) }
 }
