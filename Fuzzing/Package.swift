@@ -12,7 +12,6 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-let targets = Target.Dependency.product(name: "FuzzTargets", package: "sotto")
 let fuzzers = ["byte-reader", "mls-structures", "mls-tree", "mls-group", "sotto-structures", "mailbox-engine"]
 
 let package = Package(
@@ -21,11 +20,16 @@ let package = Package(
   dependencies: [.package(name: "sotto", path: "..")],
   targets: [
     .systemLibrary(name: "LibFuzzer", path: "Sources/LibFuzzer"),
-    .target(name: "FuzzShell", dependencies: ["LibFuzzer", targets], path: "Sources/FuzzShell", swiftSettings: settings),
-    .executableTarget(name: "corpus", dependencies: [targets], path: "Sources/corpus", swiftSettings: settings),
+    // A link into the tests: `swift test` runs the same targets over the corpus.
+    .target(
+      name: "FuzzTargets",
+      dependencies: [.product(name: "MLS", package: "sotto"), .product(name: "MailboxEngine", package: "sotto")],
+      path: "Sources/FuzzTargets", swiftSettings: settings + [.enableExperimentalFeature("Lifetimes")]),
+    .target(name: "FuzzShell", dependencies: ["LibFuzzer", "FuzzTargets"], path: "Sources/FuzzShell", swiftSettings: settings),
+    .executableTarget(name: "corpus", dependencies: ["FuzzTargets"], path: "Sources/corpus", swiftSettings: settings),
   ]
     + fuzzers.map { name in
-      .executableTarget(name: name, dependencies: ["FuzzShell", targets], path: "Sources/\(name)", swiftSettings: settings)
+      .executableTarget(name: name, dependencies: ["FuzzShell", "FuzzTargets"], path: "Sources/\(name)", swiftSettings: settings)
     },
   swiftLanguageModes: [.v6]
 )

@@ -2,11 +2,15 @@ import Foundation
 
 /// The inputs in `Fuzzing/Corpus`, which are committed: seeds, and what once broke a target.
 public enum Corpus {
-  /// `Fuzzing/Corpus`, found from this file.
+  /// `Fuzzing/Corpus`, found from this file, which is compiled from two places.
   static let folder: URL = {
-    var folder = URL(filePath: #filePath)
-    for _ in 0..<4 { folder.deleteLastPathComponent() }
-    return folder.appending(path: "Fuzzing/Corpus")
+    var folder = URL(filePath: #filePath).absoluteURL
+    while folder.pathComponents.count > 1 {
+      folder.deleteLastPathComponent()
+      let candidate = folder.appending(path: "Fuzzing")
+      if FileManager.default.fileExists(atPath: candidate.path) { return candidate.appending(path: "Corpus") }
+    }
+    preconditionFailure("this file is compiled where it lies")
   }()
 
   /// All inputs of a target, by name.

@@ -1,0 +1,28 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that nobody who builds Sotto pays for it. `make bench` builds and runs it.
+
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+  name: "benchmarks",
+  platforms: [.macOS(.v26)],
+  dependencies: [
+    .package(name: "sotto", path: ".."), .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+  ],
+  targets: [
+    .executableTarget(
+      name: "benchmarks",
+      dependencies: [
+        .product(name: "MLS", package: "sotto"), .product(name: "MailboxEngine", package: "sotto"),
+        .product(name: "ServerStorage", package: "sotto"),
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      path: "Sources", swiftSettings: settings)
+  ],
+  swiftLanguageModes: [.v6]
+)
