@@ -31,7 +31,7 @@ import Testing
       ].map { ($0, 0) })
     for seed in seeds {
       do {
-        let world = try await RandomLife.live(seed: seed).world
+        let world = try await RandomLife.live(seed: seed, badCommit: commitWithBadPath).world
         eventCount += world.eventCount
         textCount += world.ledger.texts.count
         for line in world.trace {

@@ -113,7 +113,7 @@ extension DeviceState {
       recipients = conversation.roster.filter { $0.device == target }.map(\.delivery.recipient)
     }
     guard !recipients.isEmpty else { return nil }
-    content.heads = conversation.heads
+    content.heads = conversation.heads(of: PublicKey32(profile.deviceKey.publicKey))
     content.epochAuthenticator = group.epochAuthenticator
     let sealed: OutgoingMessage.Sealed
     do {
@@ -122,11 +122,12 @@ extension DeviceState {
       conversation.group = next
       sealed = OutgoingMessage.Sealed(sendID: SendID.random(using: random), epoch: group.epoch, frame: frame.bytes, recipients: recipients)
     } catch { throw .cryptography }
-    setConversation(conversation, messageKeysOnly: true)
     if content.body.isCounted {
       let readers = conversation.roster.filter { sealed.recipients.contains($0.delivery.recipient) }.map(\.device)
+      conversation.sealedSequence = max(conversation.sealedSequence, content.sequence)
       keepSentContent(SentContent(content: message.content, recipients: readers), in: conversation.id)
     }
+    setConversation(conversation, messageKeysOnly: true)
     var message = message
     message.sealed = sealed
     var task = task
@@ -280,10 +281,11 @@ extension HistoryEntry.Kind {
 }
 
 extension Conversation {
-  /// What this device has seen of the others, the busiest first.
-  var heads: [Head] {
+  /// What this device has seen of the others, the busiest first, after its own base.
+  func heads(of own: PublicKey32?) -> [Head] {
     let known = trackers.filter { $0.value.head > 0 }.sorted { ($0.value.head, $1.key.bytes.hex) > ($1.value.head, $0.key.bytes.hex) }
-    return known.prefix(SottoProtocol.Limits.headCount).map { Head(device: $0.key, sequence: $0.value.head) }
+    let base = own.map { [Head(device: $0, sequence: baseSequence)] } ?? []
+    return base + known.prefix(SottoProtocol.Limits.headCount - 1).map { Head(device: $0.key, sequence: $0.value.head) }
   }
 }
 

@@ -1,6 +1,7 @@
 package import CryptoSuite
 package import MLS
 package import SottoProtocol
+import WireFormat
 
 /// What a simulation or a test looks at from inside, and what a thief of a device's memory would hold. Not part of the interface.
 extension ConversationEngine {
@@ -52,18 +53,17 @@ extension ConversationEngine {
     package var group: Group
     package var deviceKey: SigningKey
     package var roster: [(leaf: LeafIndex, identity: IdentityID)]
+    /// What a GroupInfo carries for who comes back.
+    package var keysExtension: Extension
   }
 
   package func steal(from id: ConversationID) -> Stolen? {
     guard let conversation = state.conversations[id], let group = conversation.group, let wrapKey = conversation.wrapKeys.first else { return nil }
+    let keys = ConversationKeys(
+      generation: conversation.generation, nextSlot: conversation.nextSlot + 1, wrapKey: wrapKey.secret, writeKey: conversation.writeKey)
     return Stolen(
       handle: conversation.context.handle, nextSlot: conversation.nextSlot, writeKey: conversation.writeKey, wrapKey: wrapKey,
       recipients: conversation.recipients, group: group, deviceKey: state.profile.deviceKey,
-      roster: conversation.roster.map { ($0.leaf, $0.identity) })
+      roster: conversation.roster.map { ($0.leaf, $0.identity) }, keysExtension: Extension(type: SottoLeaf.keysType, data: keys.encoded))
   }
-}
-
-extension SottoCredentials {
-  /// For who plays a member that breaks the rules.
-  package static var validator: any CredentialValidator { SottoCredentials() }
 }

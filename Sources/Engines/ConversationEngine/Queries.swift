@@ -82,9 +82,7 @@ extension DeviceState {
   func displayName(of identity: IdentityID) -> String {
     if identity == profile.log.identity { return profile.name.text }
     if let contact = contacts[identity] { return contact.displayName }
-    for conversation in conversations.values {
-      if let device = conversation.devices(of: identity).first { return device.name.text }
-    }
+    if let name = conversations.values.compactMap({ $0.names[identity]?.text }).min() { return name }
     return "unknown-\(identity.bytes.hex.prefix(8))"
   }
 }

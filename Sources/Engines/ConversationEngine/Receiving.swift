@@ -16,8 +16,9 @@ extension DeviceState {
       let envelope = try? Envelope(opening: sealed, with: record.sealKey, mailbox: record.mailbox)
     else { return }
     if try !process(envelope, from: record.address, store: store, now: now) {
-      // Its wrap key may begin with a commit that did not reach this mailbox: the logs know, and they hold every entry.
-      readLogs(at: record.address)
+      // A commit may not have reached this mailbox: the logs hold every entry. They are read when a frame comes, not each time it is tried again,
+      // or a frame that never opens would keep this device reading.
+      readLogs(at: record.address, for: envelope)
       if case .send = envelope.source { hold(envelope, from: record.address, now: now) }
     }
     try retryHeldFrames(store: store, now: now)
@@ -56,8 +57,12 @@ extension DeviceState {
     setHeldFrame(held, name: held.name)
   }
 
-  private mutating func readLogs(at server: ServerAddress) {
-    let here = conversations.values.filter { $0.context.server == server && $0.group != nil }.map(\.id)
+  /// Reads the log of the conversation whose frame it is, or all of them when that cannot be told.
+  private mutating func readLogs(at server: ServerAddress, for envelope: Envelope) {
+    guard let frame = try? Frame(envelope.frame) else { return }
+    let candidates = conversations.values.filter { $0.context.server == server && $0.group != nil }
+    let located = candidates.filter { $0.wrapKeys.contains { $0.locates(frame) } }
+    let here = (located.isEmpty ? candidates : located).map(\.id)
     for id in here.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) { scheduleReadLog(id) }
   }
 
@@ -83,8 +88,8 @@ extension DeviceState {
     let received: Received
     do {
       received = try group.process(message, psks: NoPSK(), validator: SottoCredentials())
-    } catch .futureEpoch(let epoch) {
-      noteFutureEpoch(epoch, in: id, now: now)
+    } catch .futureEpoch {
+      // Its commit is still on its way, or was one that this device could not read.
       return false
     } catch { return true }
     // Commits count only in the log, and nobody proposes: the roles say who may change what.
@@ -93,7 +98,7 @@ extension DeviceState {
     setConversation(conversation, messageKeysOnly: true)
     let member = Member(leafIndex: application.sender, leafNode: application.senderLeafNode)
     guard let author = RosterDevice(member), let content = try? Content(decoding: application.plaintext) else { return true }
-    for head in content.heads where head.device.bytes != profile.deviceKey.publicKey { noteHead(head, in: id, now: now) }
+    for head in content.heads where head.device.bytes != profile.deviceKey.publicKey && head.device != author.device { noteHead(head, in: id, now: now) }
     try accept(content, of: application.epoch, from: author, in: id, store: store, now: now)
     return true
   }
@@ -117,6 +122,11 @@ extension DeviceState {
     var tracker = conversation.trackers[author.device] ?? SequenceTracker(author: author.identity, fromStart: false)
     // What comes late from a membership before the present one has other numbers; that it comes once, MLS has seen to.
     if content.body.isCounted, epoch >= tracker.since {
+      if tracker.isUnstarted {
+        // Its own head says from where on the author sends to us too.
+        let base = content.heads.first { $0.device == author.device }?.sequence ?? UInt64.max
+        tracker.begin(after: min(base, content.sequence - 1))
+      }
       guard tracker.insert(content.sequence) else { return }
       if tracker.missing(limit: 1).isEmpty { tracker.requestCount = 0 }
       conversation.trackers[author.device] = tracker

@@ -12,7 +12,8 @@ struct EventQueue<Event> {
   private var items: [Item] = []
   private var lastNumber: UInt64 = 0
 
-  var isEmpty: Bool { items.isEmpty }
+  /// When the next event is; nil when there is none.
+  var nextTime: UInt64? { items.first?.time }
 
   mutating func add(_ event: Event, at time: UInt64) {
     lastNumber += 1

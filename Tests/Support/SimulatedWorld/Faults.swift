@@ -8,18 +8,21 @@ package struct Faults: Sendable {
   package var duplicate = 0.0
   /// A stream that is cut after a message.
   package var cut = 0.0
+  /// A mailbox that is full for one copy.
+  package var full = 0.0
   package var longestDelay: UInt64 = 20
 
   package static let none = Faults()
-  package static let bad = Faults(lossBefore: 0.08, lossAfter: 0.08, duplicate: 0.1, cut: 0.05, longestDelay: 400)
+  package static let bad = Faults(lossBefore: 0.08, lossAfter: 0.08, duplicate: 0.1, cut: 0.05, full: 0.02, longestDelay: 400)
 
   package init(
-    lossBefore: Double = 0, lossAfter: Double = 0, duplicate: Double = 0, cut: Double = 0, longestDelay: UInt64 = 20
+    lossBefore: Double = 0, lossAfter: Double = 0, duplicate: Double = 0, cut: Double = 0, full: Double = 0, longestDelay: UInt64 = 20
   ) {
     self.lossBefore = lossBefore
     self.lossAfter = lossAfter
     self.duplicate = duplicate
     self.cut = cut
+    self.full = full
     self.longestDelay = longestDelay
   }
 }

@@ -2,6 +2,7 @@ package import ConversationEngine
 import CryptoSuite
 import MLS
 package import SottoProtocol
+import WireFormat
 
 /// What members and former members do who follow no rules. They hold real keys.
 extension SimulatedWorld {
@@ -44,6 +45,18 @@ extension SimulatedWorld {
         LogAppend(
           handle: stolen.handle, slot: slot ?? stolen.nextSlot, writeKey: stolen.writeKey, entry: entry, rotation: nil,
           groupInfo: spoilsGroupInfo ? noise : [], recipients: stolen.recipients)))
+  }
+}
+
+extension SimulatedWorld {
+  /// Asks everybody for these messages of theirs, whether there is a gap or not.
+  package func ask(for sequences: [UInt64], with stolen: ConversationEngine.Stolen) async throws {
+    let random = SeededRandom(seed: generator.next())
+    let content = Content(
+      id: MessageID.random(using: random), sequence: 0, sentAt: now, heads: [], epochAuthenticator: [], body: .resendRequest(sequences))
+    let (message, _) = try stolen.group.protect(content.encoded, signer: stolen.deviceKey)
+    let frame = try stolen.wrapKey.seal(message, random: random).bytes
+    _ = try await callServer(.send(id: SendID.random(using: random), frame: frame, recipients: stolen.recipients))
   }
 }
 

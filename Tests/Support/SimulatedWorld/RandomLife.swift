@@ -1,8 +1,8 @@
-import ConversationEngine
+package import ConversationEngine
 import DeviceStoreTesting
 import MailboxEngine
 import MailboxEngineTesting
-import SottoProtocol
+package import SottoProtocol
 
 /// People who do things by chance while everything around them fails by chance.
 package final class RandomLife {
@@ -12,11 +12,14 @@ package final class RandomLife {
   private var textCount = 0
   private var stolen: [ConversationEngine.Stolen] = []
   private var pairs: [(inviter: Int, accepter: Int)] = []
+  /// Makes a commit that all but one member can read.
+  package typealias BadCommit = (ConversationEngine.Stolen) throws -> LogAppend?
+  private let badCommit: BadCommit?
 
   /// A world that has been lived in and has come to rest.
-  package static func live(seed: UInt64, deviceCount: Int = 3, actionCount: Int = 40) async throws -> RandomLife {
+  package static func live(seed: UInt64, deviceCount: Int = 3, actionCount: Int = 40, badCommit: BadCommit? = nil) async throws -> RandomLife {
     let world = try await SimulatedWorld(seed: seed, deviceCount: deviceCount, faults: .bad)
-    let life = RandomLife(world, actionCount: actionCount)
+    let life = RandomLife(world, actionCount: actionCount, badCommit: badCommit)
     do {
       try await life.live()
     } catch { throw LifeFailure(description: "seed \(seed): \(error)", trace: world.trace) }
@@ -28,7 +31,8 @@ package final class RandomLife {
     package let trace: [String]
   }
 
-  private init(_ world: SimulatedWorld, actionCount: Int) {
+  private init(_ world: SimulatedWorld, actionCount: Int, badCommit: BadCommit?) {
+    self.badCommit = badCommit
     self.world = world
     self.actionCount = actionCount
   }
@@ -200,6 +204,11 @@ package final class RandomLife {
       summary.kind == .group && !isOwner(world.devices[place.index], summary)
     } ?? false
     let kinds: [SimulatedWorld.Misuse] = isMember ? [.randomEntry, .garbageMessage, .forbiddenCommit, .garbageFrames] : [.randomEntry, .garbageMessage, .garbageFrames]
+    if let badCommit, world.chance(0.4), let append = try badCommit(keys) {
+      world.note("\(world.devices[place.index].name) makes a commit that one cannot read")
+      _ = try await world.callServer(.append(append))
+      return
+    }
     guard let kind = world.pick(kinds) else { return }
     world.note("\(world.devices[place.index].name) misuses: \(kind)")
     try await world.misuse(kind, with: keys, spoilsGroupInfo: world.chance(0.3))

@@ -19,6 +19,8 @@ package final class SimulatedDevice {
   var heldMessages: [(id: UInt64, message: OwnerMessage)] = []
   var unanswered: [UInt32: UInt64] = [:]
   var wakeTime: UInt64?
+  /// The numbers of the writes that ended a transaction.
+  package internal(set) var commitWrites: [Int] = []
   /// Everything that the engine has told since the beginning.
   package internal(set) var events: [Event] = []
   /// Links that are ready and were not handed over.

@@ -29,6 +29,8 @@ package final class SimulatedWorld {
   package var interceptCall: ((_ device: Int, Request) -> Bool)?
   /// Sees each answer; true loses it.
   package var interceptAnswer: ((_ device: Int, Request, Answer) -> Bool)?
+  /// Devices whose mailboxes take nothing.
+  package var fullMailboxes: Set<Int> = []
   private var queue = EventQueue<WorldEvent>()
   private var streams: [Int: SimulatedStream] = [:]
   private var lastStream = 0
@@ -93,20 +95,29 @@ package final class SimulatedWorld {
   /// - Throws: when it does not end within so many events.
   package func run(limit: Int = 60_000) async throws {
     var count = 0
-    while let (time, event) = queue.next() {
+    while queue.nextTime != nil {
       count += 1
-      eventCount += 1
       guard count <= limit else { throw WorldFailure("no end after \(limit) events") }
-      now = max(now + 1, time)
-      server.clock.set(now)
-      try await handle(event)
-      for stream in server.wakes.take() { queue.add(.serverWakes(stream), at: now + delay()) }
-      if server.isDown, !isServerRestarting { serverCrashed() }
+      try await step()
     }
   }
 
-  /// Lets time pass in which nothing is planned.
-  package func wait(_ milliseconds: UInt64) { now += milliseconds }
+  private func step() async throws {
+    guard let (time, event) = queue.next() else { return }
+    eventCount += 1
+    now = max(now + 1, time)
+    server.clock.set(now)
+    try await handle(event)
+    for stream in server.wakes.take() { queue.add(.serverWakes(stream), at: now + delay()) }
+    if server.isDown, !isServerRestarting { serverCrashed() }
+  }
+
+  /// Lets so much time pass, and what falls into it happen.
+  package func run(for milliseconds: UInt64) async throws {
+    let end = now + milliseconds
+    while let time = queue.nextTime, time <= end { try await step() }
+    now = max(now, end)
+  }
 
   // MARK: Doing
 
@@ -134,8 +145,10 @@ package final class SimulatedWorld {
     // The engine is owned by one place at a time, or every change would copy it.
     device.engine = nil
     do {
+      let before = device.store.writeCount
       let result = try body(&engine)
       device.engine = engine
+      if device.store.writeCount > before { device.commitWrites.append(device.store.writeCount) }
       collectEvents(device)
       return result
     } catch .store {
@@ -272,8 +285,11 @@ package final class SimulatedWorld {
       if !isCopy { queue.add(.callEnds(call, nil), at: now + pick(100...2_000)) }
       return
     }
-    guard case .reply(let reply) = await server.engine.call(bytes) else { throw WorldFailure("a device made a malformed call") }
-    let answer = try Answer(decoding: reply)
+    let (request, full) = fill(call.request)
+    guard case .reply(let reply) = await server.engine.call(full.isEmpty ? bytes : request.encoded) else {
+      throw WorldFailure("a device made a malformed call")
+    }
+    let answer = Self.answer(try Answer(decoding: reply), full: full)
     guard !isCopy else { return }
     // A server that has just crashed answers at most what it had no time to do.
     if server.isDown || chance(faults.lossAfter) || interceptAnswer?(call.device, call.request, answer) == true {
@@ -281,6 +297,37 @@ package final class SimulatedWorld {
       return queue.add(.callEnds(call, nil), at: now + pick(500...5_000))
     }
     queue.add(.callEnds(call, answer), at: now + delay())
+  }
+
+  /// Lets some mailboxes be full: the server is shown a wrong key for them.
+  private func fill(_ request: Request) -> (Request, full: Set<Int>) {
+    var full: Set<Int> = []
+    func change(_ recipients: [Recipient]) -> [Recipient] {
+      recipients.enumerated().map { index, recipient in
+        let isFull = devices.contains { fullMailboxes.contains($0.index) && $0.engine?.mailbox(at: server.address.serverKey) == recipient.mailbox }
+        guard isFull || chance(faults.full) else { return recipient }
+        full.insert(index)
+        return Recipient(mailbox: recipient.mailbox, deliveryKey: Permission(trusted: [UInt8](repeating: 1, count: Permission.byteCount)))
+      }
+    }
+    switch request {
+    case .send(let id, let frame, let recipients): return (.send(id: id, frame: frame, recipients: change(recipients)), full)
+    case .append(var append):
+      append.recipients = change(append.recipients)
+      return (.append(append), full)
+    default: return (request, full)
+    }
+  }
+
+  private static func answer(_ answer: Answer, full: Set<Int>) -> Answer {
+    func change(_ answers: [RecipientAnswer]) -> [RecipientAnswer] {
+      answers.enumerated().map { full.contains($0) && $1 == .refused ? .full : $1 }
+    }
+    return switch answer {
+    case .sent(let answers): .sent(change(answers))
+    case .appended(let answers): .appended(change(answers))
+    default: answer
+    }
   }
 
   private func end(_ call: Call, _ answer: Answer?) throws {

@@ -152,6 +152,7 @@ extension DeviceState {
     for device in conversation.roster where !devicesBefore.contains(device.device) {
       conversation.trackers[device.device] = SequenceTracker(author: device.identity, since: group.epoch, fromStart: true)
     }
+    if conversation.roster.contains(where: { !devicesBefore.contains($0.device) }) { conversation.baseSequence = conversation.sealedSequence }
     let peopleBefore = Set(before.map(\.identity))
     let people = Set(conversation.identities)
     let added = conversation.identities.filter { !peopleBefore.contains($0) }

@@ -120,11 +120,6 @@ extension DeviceState {
   /// Attempts of one return before it is given up.
   private static let rejoinAttemptCount: UInt32 = 8
 
-  /// A message of a later epoch: either its commit is still on its way, or it was one that we could not read.
-  mutating func noteFutureEpoch(_ epoch: UInt64, in id: ConversationID, now: UInt64) {
-    scheduleReadLog(id)
-  }
-
   /// Once the log was read: a message of a later epoch that is still held proves that others took an entry which this device did not.
   mutating func checkPlace(_ id: ConversationID, now: UInt64) {
     guard let conversation = conversations[id], conversation.group != nil,

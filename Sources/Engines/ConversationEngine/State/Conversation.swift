@@ -46,6 +46,10 @@ struct Conversation: Sendable {
   /// The first log slot that was not processed.
   var nextSlot: UInt64
   var ownSequence: UInt64 = 0
+  /// The highest of our numbers that was ever encrypted.
+  var sealedSequence: UInt64 = 0
+  /// The same when somebody was added last: what has a higher number, they are to have.
+  var baseSequence: UInt64 = 0
   var trackers: [PublicKey32: SequenceTracker] = [:]
   var historyCount: UInt64 = 0
   var intents: [Intent] = []
@@ -59,6 +63,10 @@ struct Conversation: Sendable {
 
   /// The devices in the tree, by leaf.
   private(set) var roster: [RosterDevice] = []
+  /// What everybody called themselves who was ever seen in it: the history names people who have gone.
+  private(set) var names: [IdentityID: MemberName] = [:]
+  /// Names kept: a group that everybody joined and left fifteen times over.
+  private static let nameCount = 1_024
 
   init(
     id: ConversationID, group: Group, context: ConversationContext, administratorKey: SigningKey, keys: ConversationKeys
@@ -82,6 +90,7 @@ struct Conversation: Sendable {
 
   private mutating func readRoster() {
     roster = group?.members.compactMap(RosterDevice.init) ?? []
+    for device in roster where names[device.identity] != nil || names.count < Self.nameCount { names[device.identity] = device.name }
   }
 
   var epoch: UInt64 { group?.epoch ?? 0 }
@@ -144,6 +153,8 @@ extension Conversation {
     writer.write(writeKey)
     writer.write(nextSlot)
     writer.write(ownSequence)
+    writer.write(sealedSequence)
+    writer.write(baseSequence)
     writer.writeList(trackers.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { TrackerEntry(device: $0.key, tracker: $0.value) })
     writer.write(historyCount)
     writer.writeList(intents)
@@ -152,6 +163,7 @@ extension Conversation {
     writer.writeBool(suspectedEpoch != nil)
     if let suspectedEpoch { writer.write(suspectedEpoch) }
     writer.write(lastRejoin)
+    writer.writeList(names.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { NameEntry(identity: $0.key, name: $0.value) })
     return writer.bytes
   }
 
@@ -171,6 +183,8 @@ extension Conversation {
       writeKey = try reader.read()
       nextSlot = try reader.readUInt64()
       ownSequence = try reader.readUInt64()
+      sealedSequence = try reader.readUInt64()
+      baseSequence = try reader.readUInt64()
       for entry in try reader.readList(of: TrackerEntry.self) { trackers[entry.device] = entry.tracker }
       historyCount = try reader.readUInt64()
       intents = try reader.readList()
@@ -178,6 +192,7 @@ extension Conversation {
       for entry in try reader.readList(of: InvitedEntry.self) { invited[entry.id] = entry.identity }
       if try reader.readBool() { suspectedEpoch = try reader.readUInt64() }
       lastRejoin = try reader.readUInt64()
+      for entry in try reader.readList(of: NameEntry.self, maxCount: Self.nameCount) { names[entry.identity] = entry.name }
       try reader.finish()
     } catch { throw .damagedState }
     readRoster()
@@ -281,6 +296,26 @@ private struct TrackerEntry: WireCodable {
   func encode(into writer: inout ByteWriter) {
     writer.write(device)
     writer.write(tracker)
+  }
+}
+
+private struct NameEntry: WireCodable {
+  var identity: IdentityID
+  var name: MemberName
+
+  init(identity: IdentityID, name: MemberName) {
+    self.identity = identity
+    self.name = name
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    identity = try reader.read()
+    name = try reader.read()
+  }
+
+  func encode(into writer: inout ByteWriter) {
+    writer.write(identity)
+    writer.write(name)
   }
 }
 

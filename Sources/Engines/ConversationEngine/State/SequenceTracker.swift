@@ -38,7 +38,7 @@ struct SequenceTracker: Hashable, Sendable, WireCodable {
   /// The highest number that others said they had seen.
   private var expected: UInt64 = 0
 
-  /// - Parameter fromStart: the device's first message is number 1 for us too; else whatever comes first is where we begin.
+  /// - Parameter fromStart: the device's first message is number 1 for us too; else the first that comes says where we begin.
   init(author: IdentityID, since: UInt64 = 0, fromStart: Bool) {
     self.author = author
     self.since = since
@@ -72,6 +72,14 @@ struct SequenceTracker: Hashable, Sendable, WireCodable {
       writer.write(expected)
       writer.writeList(spans)
     }
+  }
+
+  /// Nothing of this device was ever seen or expected.
+  var isUnstarted: Bool { spans.isEmpty }
+
+  /// What follows this number is for us.
+  mutating func begin(after sequence: UInt64) {
+    if spans.isEmpty { spans = [Span(first: 0, last: sequence)] }
   }
 
   func contains(_ sequence: UInt64) -> Bool {
