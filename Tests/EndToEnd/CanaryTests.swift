@@ -1,4 +1,5 @@
 import CryptoSuite
+import DeviceStorage
 import Foundation
 import MailboxClient
 import SottoProtocol

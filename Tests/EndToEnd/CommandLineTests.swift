@@ -17,6 +17,7 @@ extension EndToEndTests {
     try alice.run("contacts", "confirm", "Bob")
 
     try alice.run("send", "Bob", "hello", "Bob")
+    try bob.run("sync")
     try bob.run("send", "Alice", "-", input: "hello from standard input\n")
     #expect(try alice.texts("Bob") == ["Alice: hello Bob", "Bob: hello from standard input"])
     #expect(try bob.texts("Alice") == ["Alice: hello Bob", "Bob: hello from standard input"])

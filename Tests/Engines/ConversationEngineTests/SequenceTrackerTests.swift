@@ -9,26 +9,24 @@ import WireFormat
 @Suite struct SequenceTrackerTests {
   @Test func `numbers in order leave nothing missing`() {
     var tracker = SequenceTracker(fromStart: true)
-    for number: UInt64 in 1...5 { #expect(tracker.insert(number)) }
+    let results = tracker.inserting([1, 2, 3, 4, 5])
+    #expect(results.allSatisfy { $0 })
     #expect(tracker.head == 5)
     #expect(tracker.missing(limit: 10).isEmpty)
   }
 
   @Test func `a number counts once`() {
     var tracker = SequenceTracker(fromStart: true)
-    #expect(tracker.insert(2))
-    #expect(!tracker.insert(2))
-    #expect(!tracker.insert(0))
-    #expect(tracker.insert(1))
-    #expect(!tracker.insert(1))
+    let results = tracker.inserting([2, 2, 0, 1, 1])
+    #expect(results == [true, false, false, true, false])
   }
 
   @Test func `who came later misses nothing that was before, and may still get it`() {
     var tracker = SequenceTracker(fromStart: false)
-    #expect(tracker.insert(57))
+    _ = tracker.insert(57)
     #expect(tracker.missing(limit: 10).isEmpty)
-    #expect(tracker.insert(56))
-    #expect(tracker.insert(59))
+    let results = tracker.inserting([56, 59])
+    #expect(results == [true, true])
     #expect(tracker.missing(limit: 10) == [58])
   }
 
@@ -37,7 +35,8 @@ import WireFormat
     _ = tracker.insert(6)
     #expect(tracker.missing(limit: 3) == [1, 2, 3])
     #expect(tracker.head == 0)
-    for number: UInt64 in [3, 1, 5, 2, 4] { #expect(tracker.insert(number)) }
+    let results = tracker.inserting([3, 1, 5, 2, 4])
+    #expect(results.allSatisfy { $0 })
     #expect(tracker.missing(limit: 3).isEmpty)
     #expect(tracker.head == 6)
   }
@@ -49,7 +48,8 @@ import WireFormat
     #expect(tracker.missing(limit: 10) == [2, 3])
     tracker.expect(UInt64.max)
     #expect(tracker.missing(limit: 10) == [2, 3])
-    #expect(tracker.giveUpGaps() == 2)
+    let lost = tracker.giveUpGaps()
+    #expect(lost == 2)
     #expect(tracker.missing(limit: 10).isEmpty)
     #expect(tracker.head == 3)
   }
@@ -58,8 +58,8 @@ import WireFormat
     var tracker = SequenceTracker(fromStart: true)
     for number in stride(from: UInt64(2), through: 20_000, by: 2) { _ = tracker.insert(number) }
     #expect(tracker.encoded.count < 4_096)
-    #expect(tracker.insert(UInt64.max))
-    #expect(!tracker.insert(UInt64.max))
+    let results = tracker.inserting([UInt64.max, UInt64.max])
+    #expect(results == [true, false])
     #expect(tracker.missing(limit: 5).count == 5)
   }
 
@@ -70,7 +70,9 @@ import WireFormat
       var seen: Set<UInt64> = []
       for _ in 0..<400 {
         let number = UInt64.random(in: 1...120, using: &generator)
-        #expect(tracker.insert(number) == seen.insert(number).inserted)
+        let isNew = tracker.insert(number)
+        let wasNew = seen.insert(number).inserted
+        #expect(isNew == wasNew)
         let lowest = fromStart ? 1 : seen.min() ?? 1
         let expected = (lowest...(seen.max() ?? lowest)).filter { !seen.contains($0) }
         #expect(tracker.missing(limit: 1_000) == Array(expected))
@@ -85,4 +87,9 @@ extension SequenceTracker {
   init(fromStart: Bool) {
     self.init(author: IdentityID(trusted: [UInt8](repeating: 7, count: IdentityID.byteCount)), fromStart: fromStart)
   }
+}
+
+extension SequenceTracker {
+  /// What `insert` says of each.
+  fileprivate mutating func inserting(_ numbers: [UInt64]) -> [Bool] { numbers.map { insert($0) } }
 }
