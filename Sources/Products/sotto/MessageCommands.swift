@@ -6,8 +6,8 @@ struct SendCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "send", abstract: "Send a text to a contact or a group.",
     discussion: """
-      The words of the text are joined with spaces; a single - reads the text from standard input. Returns when the server \
-      has the message; if it cannot be reached, the message stays queued and the exit code says so.
+      The words of the text are joined with spaces; a single - reads the text from standard input. Fetches what waits, then \
+      sends, and returns when the server has the message; if it cannot be reached, the message stays queued and the exit code says so.
       """)
 
   @OptionGroup var options: GlobalOptions
@@ -23,6 +23,14 @@ struct SendCommand: AsyncParsableCommand {
       if message.hasSuffix("\n") { message.removeLast() }
     }
     try await options.withProfile { sotto in
+      // What waits comes first: who is in the conversation now, and what was said before. Without the server the message is
+      // queued all the same.
+      do throws(SottoError) { try await sotto.synchronize(timeout: min(options.patience, .seconds(10))) } catch {
+        switch error {
+        case .server, .timedOut: break
+        default: throw error
+        }
+      }
       let conversation = try await sotto.conversation(named: name)
       let missed = try await sotto.deliver(message, to: conversation.id, timeout: options.patience)
       if missed > 0 {
