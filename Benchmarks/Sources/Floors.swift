@@ -33,14 +33,14 @@ struct Floors {
     let seed = Secret(secret)
     makeKeyPair = try median { keep(try suite.hpke.deriveKeyPair(ikm: seed)) }
     let block = [UInt8](repeating: 1, count: 64)
-    hash = median(calls: 100) { keep(suite.hash.hash(block)) }
-    expand = median(calls: 100) { keep(suite.kdf.expand(seed, info: [1, 2, 3], count: suite.hash.byteCount)) }
+    hash = median { keep(suite.hash.hash(block)) }
+    expand = median { keep(suite.kdf.expand(seed, info: [1, 2, 3], count: suite.hash.byteCount)) }
     let kibibyte = [UInt8](repeating: 2, count: 1_024)
     let aeadKey = Secret([UInt8](repeating: 3, count: suite.aead.keyByteCount))
     let nonce = [UInt8](repeating: 4, count: suite.aead.nonceByteCount)
     let ciphertext = try suite.aead.seal(kibibyte, key: aeadKey, nonce: nonce, aad: [])
-    sealKibibyte = try median(calls: 20) { keep(try suite.aead.seal(kibibyte, key: aeadKey, nonce: nonce, aad: [])) }
-    openKibibyte = try median(calls: 20) { keep(try suite.aead.open(ciphertext, key: aeadKey, nonce: nonce, aad: [])) }
+    sealKibibyte = try median { keep(try suite.aead.seal(kibibyte, key: aeadKey, nonce: nonce, aad: [])) }
+    openKibibyte = try median { keep(try suite.aead.open(ciphertext, key: aeadKey, nonce: nonce, aad: [])) }
   }
 
   func report(to report: inout Report, area: String) {

@@ -13,13 +13,13 @@ enum FrameBenchmarks {
     let nonce = [UInt8](repeating: 3, count: 12)
     let padded = [UInt8](repeating: 0, count: frame.ciphertext.count - aead.tagByteCount)
     let ciphertext = try aead.seal(padded, key: key, nonce: nonce, aad: [])
-    let hmac = median(calls: 100) { keep(HashAlgorithm.sha256.hmac(key: key, nonce)) }
-    let seal = try median(calls: 20) { keep(try aead.seal(padded, key: key, nonce: nonce, aad: [])) } + hmac
-    let open = try median(calls: 20) { keep(try aead.open(ciphertext, key: key, nonce: nonce, aad: [])) } + hmac
-    let wrapTime = try median(calls: 20) { keep(try wrapKey.seal(message, random: random).bytes) }
+    let hmac = median { keep(HashAlgorithm.sha256.hmac(key: key, nonce)) }
+    let seal = try median { keep(try aead.seal(padded, key: key, nonce: nonce, aad: [])) } + hmac
+    let open = try median { keep(try aead.open(ciphertext, key: key, nonce: nonce, aad: [])) } + hmac
+    let wrapTime = try median { keep(try wrapKey.seal(message, random: random).bytes) }
     report.add("frame", "wrap 1 KiB", size: 1, wrapTime / 1e3, "us", floor: seal / 1e3, of: "1 AEAD of 2 KiB, 1 HMAC")
     let bytes = frame.bytes
-    let unwrapTime = try median(calls: 20) { keep(try wrapKey.open(Frame(bytes))) }
+    let unwrapTime = try median { keep(try wrapKey.open(Frame(bytes))) }
     report.add("frame", "unwrap 1 KiB", size: 1, unwrapTime / 1e3, "us", floor: open / 1e3, of: "1 AEAD of 2 KiB, 1 HMAC")
 
     let suite = FirstContact.suite

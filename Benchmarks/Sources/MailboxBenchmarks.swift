@@ -5,6 +5,7 @@ import MailboxEngine
 import MailboxEngineTesting
 import ServerStorage
 import SottoProtocol
+import WireFormat
 
 /// A server with many mailboxes that takes sends: what the engine costs, and what the disk allows.
 ///
@@ -32,14 +33,16 @@ struct MailboxBenchmarks {
       }
       let register = Request.register(token: token, mailbox: recipient.mailbox, ownerKey: ownerKey, sealKey: sealKey)
       guard await engine.call(register.encoded) == .reply(Answer.registered.encoded) else { throw BenchmarkError.refused }
-      try await attach(owner, recipient, serverKey: secrets.identity.publicKey)
+      try await Self.attach(owner, recipient, engine, serverKey: secrets.identity.publicKey)
       recipients.append(recipient)
     }
     self.recipients = recipients
   }
 
   /// Tells the server the mailbox's delivery key, as its owner does.
-  private func attach(_ owner: SigningKey, _ recipient: Recipient, serverKey: PublicKey32) async throws {
+  private static func attach(
+    _ owner: SigningKey, _ recipient: Recipient, _ engine: MailboxEngine, serverKey: PublicKey32
+  ) async throws {
     let session = engine.openSession()
     guard case .send(let hello)? = await session.start(wake: {}).first, case .hello(_, let nonce) = try ServerMessage(decoding: hello) else {
       throw BenchmarkError.refused

@@ -19,16 +19,23 @@ private func nanoseconds(_ clock: clockid_t) -> Double {
 /// The median of the time that one call takes, in nanoseconds.
 ///
 /// - Parameters:
-///   - samples: how often the clock is read; one sample more runs first and is not counted.
-///   - calls: calls between two readings, for what takes less than a reading is worth.
-func median(samples: Int = 15, calls: Int = 1, _ body: () throws -> Void) rethrows -> Double {
-  var times: [Double] = []
-  for sample in 0...samples {
+///   - samples: how often the clock is read, after a warm-up that is not counted.
+///   - calls: calls between two readings; nil for as many as fill a millisecond.
+func median(samples: Int = 15, calls: Int? = nil, _ body: () throws -> Void) rethrows -> Double {
+  func sample(_ count: Int) throws -> Double {
     let start = threadNanoseconds()
-    for _ in 0..<calls { try body() }
-    let time = (threadNanoseconds() - start) / Double(calls)
-    if sample > 0 { times.append(time) }
+    for _ in 0..<count { try body() }
+    return (threadNanoseconds() - start) / Double(count)
   }
+  // Caches, the branch predictor and the processor's clock take some milliseconds to settle.
+  let start = threadNanoseconds()
+  var warm = try sample(calls ?? 1)
+  if calls == nil {
+    while threadNanoseconds() - start < 5e6 { warm = try sample(1) }
+  }
+  let count = calls ?? max(1, Int(1e6 / warm))
+  var times: [Double] = []
+  for _ in 0..<samples { times.append(try sample(count)) }
   return times.sorted()[times.count / 2]
 }
 
