@@ -30,14 +30,17 @@ struct GroupBenchmarks {
     }
     let newcomers = Double(count - 1)
     let createFloor = newcomers * (2 * floors.verify + floors.seal) + 3 * floors.sign
-    report.add(area, "create by one commit", size: count, createTime / 1e6, "ms", floor: createFloor / 1e6, of: "2 verifications, 1 seal a member")
+    report.add(
+      area, "create by one commit", size: count, createTime / 1e6, "ms", floor: createFloor / 1e6, of: "2 verifications, 1 seal a member")
 
     guard let welcome = created.welcome, let firstBundle = bundles.first else { return }
     let joinTime = try median(samples: count > 500 ? 3 : 9) {
       keep(try Group.join(welcome: welcome, keyPackage: firstBundle, validator: Anyone()))
     }
     let joinFloor = Double(count + 1) * floors.verify + 2 * floors.open + Double(2 * count) * floors.hash
-    report.add(area, "join from Welcome and tree", size: count, joinTime / 1e6, "ms", floor: joinFloor / 1e6, of: "1 verification a member, 2 hashes")
+    report.add(
+      area, "join from Welcome and tree", size: count, joinTime / 1e6, "ms", floor: joinFloor / 1e6, of: "1 verification a member, 2 hashes"
+    )
     report.add(area, "Welcome with tree", size: count, Double(welcome.count), "bytes")
 
     let step = max(1, (count - 1) / (Self.liveCount - 1))
@@ -76,8 +79,9 @@ struct GroupBenchmarks {
     let receiver = live[1].group
     let commit = try sender.commit(CommitPlan(), signer: signers[0], validator: Anyone())
     // The path's ciphertexts are its seals: their number follows from the message.
-    guard case .publicMessage(let readable) = try MLSMessage(
-      decoding: sender.commit(CommitPlan(encrypt: false), signer: signers[0], validator: Anyone()).message),
+    guard
+      case .publicMessage(let readable) = try MLSMessage(
+        decoding: sender.commit(CommitPlan(encrypt: false), signer: signers[0], validator: Anyone()).message),
       case .commit(let body) = readable.content.body, let path = body.path
     else { throw MLSError.unexpectedMessage }
     let seals = path.nodes.reduce(0) { $0 + $1.encryptedPathSecrets.count }

@@ -44,7 +44,8 @@ struct MailboxBenchmarks {
     _ owner: SigningKey, _ recipient: Recipient, _ engine: MailboxEngine, serverKey: PublicKey32
   ) async throws {
     let session = engine.openSession()
-    guard case .send(let hello)? = await session.start(wake: {}).first, case .hello(_, let nonce) = try ServerMessage(decoding: hello) else {
+    guard case .send(let hello)? = await session.start(wake: {}).first, case .hello(_, let nonce) = try ServerMessage(decoding: hello)
+    else {
       throw BenchmarkError.refused
     }
     let content = OwnerMessage.attachContent(serverKey: serverKey, nonce: nonce, mailbox: recipient.mailbox)
@@ -110,9 +111,11 @@ struct MailboxBenchmarks {
         inserts.append(try raw.insert(count, batch: clients))
       }
       report.add(
-        "server", "send over SQLite, on the wall", size: clients, sends.map(\.wall).sorted()[1] / 1e3, "us", floor: inserts.sorted()[1] / 1e3,
+        "server", "send over SQLite, on the wall", size: clients, sends.map(\.wall).sorted()[1] / 1e3, "us",
+        floor: inserts.sorted()[1] / 1e3,
         of: "1 row, N to a flushed transaction")
-      report.add("server", "send over SQLite, CPU", size: clients, sends.map(\.cpu).sorted()[1] / 1e3, "us", floor: hpke / 1e3, of: "1 HPKE seal")
+      report.add(
+        "server", "send over SQLite, CPU", size: clients, sends.map(\.cpu).sorted()[1] / 1e3, "us", floor: hpke / 1e3, of: "1 HPKE seal")
     }
     try store.close()
     withExtendedLifetime(lock) {}
@@ -133,7 +136,9 @@ private struct RawInserts {
     try pool.writeWithoutTransaction { db in
       // Opening the pool has turned this down.
       try db.execute(sql: "PRAGMA synchronous = FULL")
-      try db.execute(sql: "CREATE TABLE rows (name BLOB NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID")
+      try db.execute(
+        sql:
+          "CREATE TABLE rows (name BLOB NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID")
     }
   }
 

@@ -39,7 +39,8 @@ struct Report {
     guard isJSON else { return }
     let lines = rows.map { row in
       let floor = row.floor.map { ", \"floor\": \($0), \"floorIs\": \"\(row.floorNote)\"" } ?? ""
-      return "  {\"area\": \"\(row.area)\", \"operation\": \"\(row.name)\", \"size\": \(row.size), \"value\": \(row.value), \"unit\": \"\(row.unit)\"\(floor)}"
+      return
+        "  {\"area\": \"\(row.area)\", \"operation\": \"\(row.name)\", \"size\": \(row.size), \"value\": \(row.value), \"unit\": \"\(row.unit)\"\(floor)}"
     }
     print("[\n\(lines.joined(separator: ",\n"))\n]")
   }

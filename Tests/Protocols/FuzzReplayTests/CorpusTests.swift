@@ -17,7 +17,9 @@ struct CorpusTests {
     guard target != .mlsGroup else { return }
     for seed in try target.makeSeeds() {
       try target.check(seed.bytes)
-      for count in stride(from: 0, to: seed.bytes.count, by: 1 + seed.bytes.count / 16) { try target.check(Array(seed.bytes.prefix(count))) }
+      for count in stride(from: 0, to: seed.bytes.count, by: 1 + seed.bytes.count / 16) {
+        try target.check(Array(seed.bytes.prefix(count)))
+      }
     }
   }
 

@@ -91,8 +91,9 @@ enum GroupTarget {
 
   private static func joinExternally(_ info: [UInt8]?, _ stranger: SigningKey) -> Group? {
     guard let info else { return nil }
-    return (try? Group.joinExternally(
-      groupInfo: info, leaf: SeedClient("stranger").leaf, signer: stranger, psks: OneSecret(), validator: Anyone()))?.group
+    return
+      (try? Group.joinExternally(
+        groupInfo: info, leaf: SeedClient("stranger").leaf, signer: stranger, psks: OneSecret(), validator: Anyone()))?.group
   }
 
   private static func commit(_ group: Group, _ members: [SigningKey]) -> Group? {
@@ -167,8 +168,9 @@ enum GroupTarget {
       ("forged-mixed", step(.publicBody, Forger.commit, try body(commit(mixed)))),
       ("forged-external", step(.publicBody, Forger.commit | Forger.newcomer | Forger.resign, try body(external))),
       ("forged-text", step(.privateBody, 0, text.bytes) + step(.privateContent, 0, text.bytes + [64] + [UInt8](repeating: 1, count: 64))),
-    ] + proposals.map { proposal in
-      ("proposal-\(proposal.type.rawValue)", step(.publicBody, Forger.proposal | Forger.resign, proposal.encoded) + step(.commit, 0, []))
-    }
+    ]
+      + proposals.map { proposal in
+        ("proposal-\(proposal.type.rawValue)", step(.publicBody, Forger.proposal | Forger.resign, proposal.encoded) + step(.commit, 0, []))
+      }
   }
 }

@@ -148,11 +148,19 @@ extension MailboxTarget {
       ("append-rotating", step(.call, append(0, rotation).encoded) + step(.call, append(1).encoded)),
       ("rotate", step(.rotate, rotate.bytes) + step(.call, append(0).encoded) + step(.call, append(5).encoded)),
       ("group-info", step(.call, append(0).encoded) + step(.call, Request.groupInfo(handle: keys.handle).encoded)),
-      ("publish", step(.attach) + step(.receive, publish.encoded) + step(.call, Request.claim(capability: keys.capability, id: ClaimID(trusted: Array(keys.capability.bytes.prefix(16)))).encoded)),
-      ("withdraw", step(.attach) + step(.receive, publish.encoded)
-        + step(.receive, OwnerMessage.withdraw(id: 2, capabilityHash: keys.capability.hash).encoded)),
+      (
+        "publish",
+        step(.attach) + step(.receive, publish.encoded)
+          + step(.call, Request.claim(capability: keys.capability, id: ClaimID(trusted: Array(keys.capability.bytes.prefix(16)))).encoded)
+      ),
+      (
+        "withdraw",
+        step(.attach) + step(.receive, publish.encoded)
+          + step(.receive, OwnerMessage.withdraw(id: 2, capabilityHash: keys.capability.hash).encoded)
+      ),
       ("delivery", step(.attach) + step(.receive, OwnerMessage.delivery(id: 1, keyHashes: hashes).encoded) + step(.call, send.encoded)),
-      ("expire", step(.call, send.encoded) + step(.expire, [40]) + step(.attach)), ("unproved", step(.open) + step(.receive, publish.encoded)),
+      ("expire", step(.call, send.encoded) + step(.expire, [40]) + step(.attach)),
+      ("unproved", step(.open) + step(.receive, publish.encoded)),
     ]
   }
 }
