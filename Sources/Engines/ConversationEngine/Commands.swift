@@ -116,6 +116,7 @@ extension ConversationEngine {
       let canRemoveUs = others.contains { conversation.context.role(of: $0) >= max(.administrator, conversation.context.role(of: own)) }
       guard canRemoveUs else { throw .lastOwner }
       _ = try state.queueMessage(.leave, in: id, entry: .memberLeft(own), now: now)
+      state.addTask(.leave(id), notBefore: now + DeviceState.leavePatience)
       guard let queued = state.conversations[id] else { return }
       conversation = queued
       conversation.state = .leaving
@@ -231,7 +232,16 @@ extension DeviceState {
   mutating func queueMessage(
     _ body: ContentBody, in id: ConversationID, entry: HistoryEntry.Kind?, after: UInt64? = nil, now: UInt64
   ) throws(EngineError) -> MessageID {
-    var conversation = try activeConversation(id)
+    _ = try activeConversation(id)
+    return queueUnchecked(body, in: id, entry: entry, after: after, now: now)
+  }
+
+  /// Queues a content, also while we are leaving.
+  @discardableResult
+  mutating func queueUnchecked(
+    _ body: ContentBody, in id: ConversationID, entry: HistoryEntry.Kind?, after: UInt64? = nil, now: UInt64
+  ) -> MessageID {
+    guard var conversation = conversations[id] else { preconditionFailure("the caller has looked the conversation up") }
     conversation.ownSequence += 1
     let content = Content(
       id: MessageID.random(using: random), sequence: conversation.ownSequence, sentAt: now, heads: [], epochAuthenticator: [], body: body)

@@ -75,6 +75,9 @@ extension DeviceState {
     case .readLog(let id):
       guard let conversation = conversations[id], conversation.group != nil else { return nil }
       return (conversation.context.server, .call(.readLog(handle: conversation.context.handle, from: conversation.nextSlot)))
+    case .leave(let id):
+      guard let conversation = conversations[id], conversation.state == .leaving, conversation.group != nil else { return nil }
+      return (conversation.context.server, .call(.readLog(handle: conversation.context.handle, from: conversation.nextSlot)))
     case .rejoin(let id):
       guard let conversation = conversations[id], conversation.group != nil else { return nil }
       if let pending = conversation.pending, pending.isRejoin { return (conversation.context.server, .call(.append(pending.append))) }
@@ -112,7 +115,12 @@ extension DeviceState {
       }
       recipients = conversation.roster.filter { $0.device == target }.map(\.delivery.recipient)
     }
-    guard !recipients.isEmpty else { return nil }
+    guard !recipients.isEmpty else {
+      // Who comes later is not to wait for what went to nobody.
+      conversation.sealedSequence = max(conversation.sealedSequence, content.sequence)
+      setConversation(conversation, messageKeysOnly: true)
+      return nil
+    }
     content.heads = conversation.heads(of: PublicKey32(profile.deviceKey.publicKey))
     content.epochAuthenticator = group.epochAuthenticator
     let sealed: OutgoingMessage.Sealed
@@ -202,7 +210,10 @@ extension DeviceState {
     case (.readLog(let id), .entries(let first, let next, let entries)):
       removeTask(task.id)
       try processLog(id, first: first, next: next, entries: entries, now: now)
-    case (.readLog, .refused): removeTask(task.id)
+    case (.readLog, .refused), (.leave, .refused): removeTask(task.id)
+    case (.leave(let id), .entries(let first, let next, let entries)):
+      try processLog(id, first: first, next: next, entries: entries, now: now)
+      askToLeaveAgain(task, in: id, now: now)
     case (.welcome(let id, _, _, let recipient), .sent(let answers)):
       switch answers.first {
       case .full: postpone(task, now: now)
@@ -249,6 +260,23 @@ extension DeviceState {
     }
   }
 
+  /// First time before a device that leaves looks whether it was let go, milliseconds; later times are longer.
+  static let leavePatience: UInt64 = 60_000
+  /// So often the others are asked, for a week: 1 minute and each time four times as long.
+  private static let leaveAttemptCount: UInt32 = 8
+
+  /// The wish to leave may be lost, or the answer to it: both come again.
+  private mutating func askToLeaveAgain(_ task: TaskRecord, in id: ConversationID, now: UInt64) {
+    guard let conversation = conversations[id], conversation.state == .leaving, task.attempts < Self.leaveAttemptCount else {
+      return removeTask(task.id)
+    }
+    queueUnchecked(.leave, in: id, entry: nil, now: now)
+    var task = task
+    task.attempts += 1
+    task.notBefore = now + Self.leavePatience << (2 * UInt64(task.attempts))
+    updateTask(task)
+  }
+
   /// A message has gone to everybody who could be reached.
   private mutating func settle(_ message: OutgoingMessage, missed: Int) {
     guard message.content.body.isCounted else { return }
@@ -281,6 +309,11 @@ extension HistoryEntry.Kind {
 }
 
 extension Conversation {
+  /// Whether the history says so already: the wish to leave is repeated until it is granted.
+  func repeats(_ kind: HistoryEntry.Kind) -> Bool {
+    if case .memberLeft(let identity) = kind { leavers.contains(identity) } else { false }
+  }
+
   /// What this device has seen of the others, the busiest first, after its own base.
   func heads(of own: PublicKey32?) -> [Head] {
     let known = trackers.filter { $0.value.head > 0 }.sorted { ($0.value.head, $1.key.bytes.hex) > ($1.value.head, $0.key.bytes.hex) }

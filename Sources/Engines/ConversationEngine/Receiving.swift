@@ -133,7 +133,8 @@ extension DeviceState {
       setConversation(conversation, messageKeysOnly: true)
       scheduleResendRequest(to: author.device, in: id, now: now)
     }
-    if let kind = HistoryEntry.Kind(content.body, author: author.identity) {
+    if let kind = HistoryEntry.Kind(content.body, author: author.identity), !conversation.repeats(kind) {
+      if case .memberLeft(let identity) = kind { conversation.leavers.append(identity) }
       let entry = HistoryEntry(
         position: conversation.historyCount, id: content.id, author: author.identity, sentAt: content.sentAt, kind: kind, delivery: .received)
       conversation.historyCount += 1
@@ -234,6 +235,7 @@ extension DeviceState {
 
   /// Whether a task only waits for somebody who was asked before and may be away for long.
   func isPatient(_ task: TaskRecord) -> Bool {
+    if case .leave = task.kind { return true }
     guard case .requests(let id, let device) = task.lane else { return false }
     return (conversations[id]?.trackers[device]?.requestCount ?? 0) > 0
   }

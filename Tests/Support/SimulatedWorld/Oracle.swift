@@ -172,7 +172,7 @@ extension SimulatedWorld {
       }
       if !isNamed, !found.isEmpty { problems.append("\(reader.name) has \(entry.kind), which was not sent there") }
       if isNamed, isActive(reader.index, in: conversation), found.isEmpty, isActive(author.index, in: conversation) {
-        if removalCount(of: reader, in: conversation) == 0 { problems.append("\(reader.name) lacks \(entry.kind) of \(author.name)") }
+        if removalCount(of: reader, in: conversation) == 0, removalCount(of: author, in: conversation) == 0 { problems.append("\(reader.name) lacks \(entry.kind) of \(author.name)") }
       }
       if found.count > 1 { problems.append("\(reader.name) has \(entry.kind) \(found.count) times") }
     }

@@ -157,6 +157,7 @@ extension DeviceState {
     let people = Set(conversation.identities)
     let added = conversation.identities.filter { !peopleBefore.contains($0) }
     let removed = before.map(\.identity).filter { !people.contains($0) }.reduce(into: [IdentityID]()) { if !$0.contains($1) { $0.append($1) } }
+    conversation.leavers.removeAll { !people.contains($0) }
     conversation.intents.removeAll { intent in
       switch intent {
       case .add(let identity, _): people.contains(identity)

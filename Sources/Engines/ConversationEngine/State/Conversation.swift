@@ -54,6 +54,8 @@ struct Conversation: Sendable {
   var historyCount: UInt64 = 0
   var intents: [Intent] = []
   var pending: PendingCommit?
+  /// Who has said that they leave and is still here.
+  var leavers: [IdentityID] = []
   /// Invitations that we sent into this group and that were not answered.
   var invited: [MessageID: IdentityID] = [:]
   /// An entry of this epoch could not be read here and may have been valid for others.
@@ -163,6 +165,7 @@ extension Conversation {
     writer.writeBool(suspectedEpoch != nil)
     if let suspectedEpoch { writer.write(suspectedEpoch) }
     writer.write(lastRejoin)
+    writer.writeList(leavers)
     writer.writeList(names.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { NameEntry(identity: $0.key, name: $0.value) })
     return writer.bytes
   }
@@ -192,6 +195,7 @@ extension Conversation {
       for entry in try reader.readList(of: InvitedEntry.self) { invited[entry.id] = entry.identity }
       if try reader.readBool() { suspectedEpoch = try reader.readUInt64() }
       lastRejoin = try reader.readUInt64()
+      leavers = try reader.readList()
       for entry in try reader.readList(of: NameEntry.self, maxCount: Self.nameCount) { names[entry.identity] = entry.name }
       try reader.finish()
     } catch { throw .damagedState }

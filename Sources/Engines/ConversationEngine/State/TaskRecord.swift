@@ -18,6 +18,7 @@ struct TaskRecord: Sendable, WireCodable {
     case messages(ConversationID)
     /// A Welcome waits for nobody but its reader, and nobody waits for it.
     case welcome(SendID)
+    case leave(ConversationID)
     /// What goes to one device of a conversation only, which may have to wait long.
     case requests(ConversationID, PublicKey32)
     case resends(ConversationID, PublicKey32)
@@ -33,6 +34,8 @@ struct TaskRecord: Sendable, WireCodable {
     case append(ConversationID)
     case readLog(ConversationID)
     case rejoin(ConversationID)
+    /// To see whether we were let go.
+    case leave(ConversationID)
     /// The Welcome of a new member.
     case welcome(ConversationID, id: SendID, frame: [UInt8], recipient: Recipient)
     case message(OutgoingMessage)
@@ -63,6 +66,7 @@ struct TaskRecord: Sendable, WireCodable {
     case .register(let server, _), .delivery(let server), .tokens(let server, _), .publish(let server, _): .server(server)
     case .claim(_, let seed, _): .link(InvitationSecrets(seed: seed).capabilityHash)
     case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id): .log(id)
+    case .leave(let id): .leave(id)
     case .welcome(_, let id, _, _): .welcome(id)
     case .message(let message):
       switch (message.target, message.content.body) {
@@ -88,7 +92,7 @@ struct TaskRecord: Sendable, WireCodable {
     switch kind {
     case .register, .delivery, .tokens(_, .offer), .publish, .claim: nil
     case .tokens(_, .groupInvitation(let id, _, _)): id
-    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id), .welcome(let id, _, _, _): id
+    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _): id
     case .message(let message): message.conversation
     }
   }
@@ -117,6 +121,7 @@ struct TaskRecord: Sendable, WireCodable {
     case 10: kind = .rejoin(try reader.read())
     case 11: kind = .welcome(try reader.read(), id: try reader.read(), frame: try reader.readVector(), recipient: try reader.read())
     case 12: kind = .message(try reader.read())
+    case 13: kind = .leave(try reader.read())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -176,6 +181,9 @@ struct TaskRecord: Sendable, WireCodable {
     case .message(let message):
       writer.write(UInt8(12))
       writer.write(message)
+    case .leave(let id):
+      writer.write(UInt8(13))
+      writer.write(id)
     }
   }
 }
