@@ -151,7 +151,7 @@ extension ServerStream {
         }
       })
     let headers = HTTPHeaders([("host", authority), ("sec-websocket-protocol", subprotocol)])
-    let configuration = NIOUpgradableHTTPClientPipelineConfiguration(
+    var configuration = NIOUpgradableHTTPClientPipelineConfiguration(
       upgradeConfiguration: NIOTypedHTTPClientUpgradeConfiguration<Negotiated>(
         upgradeRequestHead: HTTPRequestHead(version: .http1_1, method: .GET, uri: "/v1/stream", headers: headers),
         upgraders: [upgrader],
@@ -162,6 +162,8 @@ extension ServerStream {
             return .refused(status: status.futureResult)
           }
         }))
+    // The greeting may come in one read with the answer to the upgrade.
+    configuration.leftOverBytesStrategy = .forwardBytes
     return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(configuration: configuration)
   }
 }

@@ -9,6 +9,8 @@ enum ScriptedServer {
   enum Script: Sendable {
     /// Answers with these bytes and keeps the connection open.
     case answer([UInt8])
+    /// Accepts the upgrade to a stream, and sends a first message with the very same write.
+    case upgradeAndGreet([UInt8])
     /// Closes the connection once something has come.
     case closeAfterRequest
     /// Closes the connection before TLS.
@@ -66,6 +68,10 @@ enum ScriptedServer {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
       switch script {
       case .answer(let bytes): context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
+      case .upgradeAndGreet(let message):
+        let request = String(buffer: Self.unwrapInboundIn(data))
+        guard let answer = UpgradeAnswer.answer(to: request) else { return }
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(bytes: answer + UpgradeAnswer.frame(message))), promise: nil)
       case .closeAfterRequest: context.close(promise: nil)
       case .closeAtOnce, .silence: break
       }

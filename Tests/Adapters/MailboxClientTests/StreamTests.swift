@@ -24,6 +24,18 @@ struct StreamTests {
     }
   }
 
+  @Test func `a greeting that comes in one read with the answer to the upgrade is not lost`() async throws {
+    try await ScriptedServer.run(.upgradeAndGreet([7, 8, 9])) { port in
+      let connection = ServerConnection(endpoint: ServerEndpoint(host: "127.0.0.1", port: port, pinnedSPKI: { _ in true }))
+      let stream = try await connection.openStream()
+      for try await message in stream.incoming {
+        #expect(message == [7, 8, 9])
+        break
+      }
+      await stream.close()
+    }
+  }
+
   @Test func `a reader that comes late gets everything in order, and the server waits for it`() async throws {
     var limits = ClientLimits()
     limits.maximumWaitingByteCount = 150_000
