@@ -29,6 +29,8 @@ package struct Ledger {
   package static let canary = "canary"
   private static let canaryBytes = Array(canary.utf8)
 
+  /// Devices whose mailboxes did not take an entry: one that was removed by it may never hear of it.
+  package var lackEntries: Set<Int> = []
   /// What must not happen at any time.
   package var failures: [String] = []
 

@@ -97,12 +97,19 @@ extension SimulatedWorld {
         case .ended:
           if standing.holdsKeys { problems.append("\(label) has ended and holds keys") }
           continue
-        case .leaving: problems.append("\(label) has not been let go")
+        case .leaving:
+          if !ledger.lackEntries.contains(device.index) { problems.append("\(label) has not been let go") }
         case .active: break
         }
         members.append((label, engine.device, standing))
         if standing.missingCount > 0 { problems.append("\(label) misses \(standing.missingCount) messages") }
         if standing.intentCount > 0 { problems.append("\(label) has \(standing.intentCount) intents left") }
+      }
+      // In a full mailbox the news of one's removal has no place.
+      let newest = members.max { $0.standing.epoch < $1.standing.epoch }?.standing.devices ?? []
+      members.removeAll { member in
+        guard let device = member.device, let index = devices.firstIndex(where: { $0.engine?.device == device }) else { return false }
+        return ledger.lackEntries.contains(index) && !newest.contains(device)
       }
       guard let first = members.first else { continue }
       for member in members.dropFirst() {

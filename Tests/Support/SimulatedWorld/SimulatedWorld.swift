@@ -313,7 +313,12 @@ package final class SimulatedWorld {
     switch request {
     case .send(let id, let frame, let recipients): return (.send(id: id, frame: frame, recipients: change(recipients)), full)
     case .append(var append):
-      append.recipients = change(append.recipients)
+      let named = append.recipients
+      append.recipients = change(named)
+      for index in full {
+        let mailbox = named[index].mailbox
+        ledger.lackEntries.formUnion(devices.filter { $0.engine?.mailbox(at: server.address.serverKey) == mailbox }.map(\.index))
+      }
       return (.append(append), full)
     default: return (request, full)
     }

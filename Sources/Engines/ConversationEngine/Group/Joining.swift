@@ -11,7 +11,7 @@ extension DeviceState {
     guard
       let joined = try? Group.join(
         welcome: welcome, keyPackage: offer.keyPackage, psks: InvitationPSK(id: secrets.pskID, psk: secrets.psk), validator: SottoCredentials()),
-      let id = ConversationID(joined.group.groupID), conversations[id].map({ $0.state == .ended }) ?? true,
+      let id = ConversationID(joined.group.groupID), conversations[id].map({ $0.state == .ended || $0.epoch < joined.group.epoch }) ?? true,
       let data = joined.group.extensions.data(of: SottoLeaf.contextType), let context = try? ConversationContext(decoding: data),
       context.server == server, joined.group.extensions.contains(SottoLeaf.required), joined.group.cipherSuite == SottoLeaf.suite,
       let keysData = joined.groupInfoExtensions.data(of: SottoLeaf.keysType), let keys = try? ConversationKeys(decoding: keysData)
@@ -37,6 +37,8 @@ extension DeviceState {
         conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: false)
       }
     }
+    // Who is welcomed again was removed before, even if nothing was heard of it.
+    if conversations[id].map({ $0.state != .ended }) ?? false { endRemoved(id, now: now) }
     if let before = conversations[id] { conversation.historyCount = before.historyCount }
     setConversation(conversation)
     // The private keys of the offer have done what they were for.

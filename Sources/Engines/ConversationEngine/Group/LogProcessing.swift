@@ -61,17 +61,7 @@ extension DeviceState {
     case .adopt(let commit):
       guard let next = commit.group else {
         setConversation(conversation)
-        end(id)
-        let entry = HistoryEntry(
-          position: conversation.historyCount, id: MessageID.random(using: random), author: profile.log.identity, sentAt: now,
-          kind: .memberRemoved(profile.log.identity), delivery: .received)
-        if var ended = conversations[id] {
-          ended.historyCount += 1
-          setConversation(ended)
-        }
-        writeHistory(entry, in: id)
-        events.append(.removed(id))
-        return
+        return endRemoved(id, now: now)
       }
       let removesSomebody = !commit.changes.removed.isEmpty && !commit.changes.isExternal
       if removesSomebody {
@@ -88,6 +78,20 @@ extension DeviceState {
       finishEpochChange(id, before: before, now: now)
     }
     if conversations[id]?.intents.isEmpty == false { scheduleAppend(id) }
+  }
+
+  /// Ends a conversation that others have taken us out of.
+  mutating func endRemoved(_ id: ConversationID, now: UInt64) {
+    end(id)
+    guard var conversation = conversations[id] else { return }
+    let own = profile.log.identity
+    let entry = HistoryEntry(
+      position: conversation.historyCount, id: MessageID.random(using: random), author: own, sentAt: now, kind: .memberRemoved(own),
+      delivery: .received)
+    conversation.historyCount += 1
+    setConversation(conversation)
+    writeHistory(entry, in: id)
+    events.append(.removed(id))
   }
 
   private enum Judgement {
