@@ -59,6 +59,9 @@ let package = Package(
   products: [
     .library(name: "SottoKit", targets: ["SottoKit"]),
     .library(name: "MLS", targets: ["MLS", "CryptoSuite", "WireFormat"]),
+    // For `Fuzzing/` and `Benchmarks/`, which are packages of their own.
+    .library(name: "MailboxEngine", targets: ["MailboxEngine", "MailboxEngineTesting", "SottoProtocol", "CryptoSuite", "WireFormat"]),
+    .library(name: "ServerStorage", targets: ["ServerStorage"]),
     .executable(name: "sotto", targets: ["sotto"]),
     .executable(name: "sotto-server", targets: ["sotto-server"]),
   ],
@@ -108,6 +111,9 @@ let package = Package(
     tests("Foundations/CryptoSuiteTests", "CryptoSuiteTests", core + ["TestSupport"]),
     tests("Protocols/MLSTests", "MLSTests", core + ["MLS", "TestSupport"]),
     tests("Protocols/SottoProtocolTests", "SottoProtocolTests", core + ["SottoProtocol"]),
+    .testTarget(
+      name: "FuzzReplayTests", dependencies: dependencies(core + ["MLS", "SottoProtocol", "MailboxEngine", "MailboxEngineTesting"]),
+      path: "Tests/Protocols/FuzzReplayTests", swiftSettings: settings),
     tests("Engines/MailboxEngineTests", "MailboxEngineTests", core + ["SottoProtocol", "MailboxEngine", "MailboxEngineTesting", "MailboxStoreConformance", "TestSupport"]),
     tests("Engines/ConversationEngineTests", "ConversationEngineTests", core + ["SottoProtocol", "ConversationEngine", "TestSupport"]),
     tests("Adapters/ServerStorageTests", "ServerStorageTests", core + ["SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxEngineTesting", "MailboxStoreConformance", "GRDB"]),
@@ -115,6 +121,7 @@ let package = Package(
     tests("Adapters/MailboxServerTests", "MailboxServerTests", sockets + ["MailboxServer", "NIOEmbedded", "TestSupport"]),
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
+    tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
     tests("Simulation", "SimulationTests", core + ["MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "SimulatedWorld"]),
     tests("EndToEnd", "EndToEndTests", core + ["MLS", "SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient"]),
   ],
