@@ -85,13 +85,13 @@ struct MailboxBenchmarks {
   static func run(_ report: inout Report) async throws {
     let random = SystemRandom()
     let pair = FirstContact.suite.generateKeyPair()
-    let hpke = try median { keep(try FirstContact.suite.seal(frame, to: pair.publicKey, info: [1], aad: random.bytes(16))) }
+    let hpke = try best { keep(try FirstContact.suite.seal(frame, to: pair.publicKey, info: [1], aad: random.bytes(16))) }
     let memory = try await MailboxBenchmarks(InMemoryMailboxStore())
     for recipientCount in [1, 16, 64] {
       var times: [Double] = []
-      for _ in 0..<5 { times.append(try await memory.send(512 / recipientCount, recipientCount: recipientCount, clients: 1).cpu) }
+      for _ in 0..<9 { times.append(try await memory.send(512 / recipientCount, recipientCount: recipientCount, clients: 1).cpu) }
       report.add(
-        "server", "send over memory, CPU", size: recipientCount, times.sorted()[2] / 1e3, "us", floor: Double(recipientCount) * hpke / 1e3,
+        "server", "send over memory, CPU", size: recipientCount, (times.min() ?? 0) / 1e3, "us", floor: Double(recipientCount) * hpke / 1e3,
         of: "1 HPKE seal a recipient")
     }
 
@@ -106,16 +106,16 @@ struct MailboxBenchmarks {
       var sends: [(cpu: Double, wall: Double)] = []
       var inserts: [Double] = []
       let count = clients == 1 ? 100 : 2_000
-      for _ in 0..<3 {
+      for _ in 0..<5 {
         sends.append(try await disk.send(count, recipientCount: 1, clients: clients))
         inserts.append(try raw.insert(count, batch: clients))
       }
       report.add(
-        "server", "send over SQLite, on the wall", size: clients, sends.map(\.wall).sorted()[1] / 1e3, "us",
-        floor: inserts.sorted()[1] / 1e3,
+        "server", "send over SQLite, on the wall", size: clients, (sends.map(\.wall).min() ?? 0) / 1e3, "us",
+        floor: (inserts.min() ?? 0) / 1e3,
         of: "1 row, N to a flushed transaction")
       report.add(
-        "server", "send over SQLite, CPU", size: clients, sends.map(\.cpu).sorted()[1] / 1e3, "us", floor: hpke / 1e3, of: "1 HPKE seal")
+        "server", "send over SQLite, CPU", size: clients, (sends.map(\.cpu).min() ?? 0) / 1e3, "us", floor: hpke / 1e3, of: "1 HPKE seal")
     }
     try store.close()
     withExtendedLifetime(lock) {}

@@ -14,29 +14,36 @@ struct Row {
   var ratio: Double? { floor.map { value / $0 } }
 }
 
-/// Collects rows and prints them as a table or as JSON.
+/// Collects rows over several passes, keeps the least of each, and prints them as a table or as JSON.
+///
+/// Whatever shares the machine makes all that runs at that moment slower, for seconds at a time; the least of passes that lie
+/// apart is what the code costs.
 struct Report {
-  private(set) var rows: [Row] = []
-  private let isJSON: Bool
+  private var rows: [Row] = []
 
-  init(json: Bool) { isJSON = json }
-
-  /// Adds a row; a table grows line by line, for the large groups take their time.
+  /// Adds a row, or what another pass measured of it.
   mutating func add(
     _ area: String, _ name: String, size: Int, _ value: Double, _ unit: String, floor: Double? = nil, of floorNote: String = ""
   ) {
-    let row = Row(area: area, name: name, size: size, value: value, unit: unit, floor: floor, floorNote: floorNote)
-    if !isJSON {
-      if rows.isEmpty { print(Self.line("area", "operation", "N", "measured", "unit", "floor", "ratio", "the floor is")) }
-      print(
-        Self.line(
-          area, name, "\(size)", Self.text(value), unit, floor.map(Self.text) ?? "", row.ratio.map { Self.text($0) } ?? "", floorNote))
+    if let index = rows.firstIndex(where: { $0.area == area && $0.name == name && $0.size == size && $0.unit == unit }) {
+      rows[index].value = min(rows[index].value, value)
+      if let floor, let least = rows[index].floor { rows[index].floor = min(least, floor) }
+    } else {
+      rows.append(Row(area: area, name: name, size: size, value: value, unit: unit, floor: floor, floorNote: floorNote))
     }
-    rows.append(row)
   }
 
-  func finish() {
-    guard isJSON else { return }
+  func printTable() {
+    print(Self.line("area", "operation", "N", "measured", "unit", "floor", "ratio", "the floor is"))
+    for row in rows {
+      print(
+        Self.line(
+          row.area, row.name, "\(row.size)", Self.text(row.value), row.unit, row.floor.map(Self.text) ?? "",
+          row.ratio.map(Self.text) ?? "", row.floorNote))
+    }
+  }
+
+  func printJSON() {
     let lines = rows.map { row in
       let floor = row.floor.map { ", \"floor\": \($0), \"floorIs\": \"\(row.floorNote)\"" } ?? ""
       return
