@@ -11,6 +11,7 @@ extension ConversationEngine {
     package var epochAuthenticator: [UInt8]
     package var devices: [PublicKey32]
     package var nextSlot: UInt64
+    package var generation: UInt64
     /// Numbers of others' messages that are known to exist and have not come.
     package var missingCount: Int
     package var intentCount: Int
@@ -21,7 +22,7 @@ extension ConversationEngine {
     guard let conversation = state.conversations[id] else { return nil }
     return Standing(
       epoch: conversation.epoch, epochAuthenticator: conversation.group?.epochAuthenticator ?? [], devices: conversation.roster.map(\.device),
-      nextSlot: conversation.nextSlot,
+      nextSlot: conversation.nextSlot, generation: conversation.generation,
       missingCount: conversation.trackers.values.reduce(0) { $0 + $1.missing(limit: SottoProtocol.Limits.resendCount).count },
       intentCount: conversation.intents.count, holdsKeys: conversation.group != nil || !conversation.wrapKeys.isEmpty)
   }

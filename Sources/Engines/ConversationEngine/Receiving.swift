@@ -98,14 +98,17 @@ extension DeviceState {
     setConversation(conversation, messageKeysOnly: true)
     let member = Member(leafIndex: application.sender, leafNode: application.senderLeafNode)
     guard let author = RosterDevice(member), let content = try? Content(decoding: application.plaintext) else { return true }
-    for head in content.heads where head.device.bytes != profile.deviceKey.publicKey && head.device != author.device { noteHead(head, in: id, now: now) }
+    for head in content.heads where head.device.bytes != profile.deviceKey.publicKey && head.device != author.device {
+      noteHead(head, of: application.epoch, in: id, now: now)
+    }
     try accept(content, of: application.epoch, from: author, in: id, store: store, now: now)
     return true
   }
 
   /// Somebody has seen a message that we may have missed.
-  private mutating func noteHead(_ head: Head, in id: ConversationID, now: UInt64) {
-    guard var conversation = conversations[id], var tracker = conversation.trackers[head.device] else { return }
+  private mutating func noteHead(_ head: Head, of epoch: UInt64, in id: ConversationID, now: UInt64) {
+    // Numbers of a membership that has ended say nothing about the present one.
+    guard var conversation = conversations[id], var tracker = conversation.trackers[head.device], epoch >= tracker.since else { return }
     let missing = tracker.missing(limit: 1)
     tracker.expect(head.sequence)
     guard conversation.trackers[head.device] != tracker else { return }

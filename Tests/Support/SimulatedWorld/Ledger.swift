@@ -31,6 +31,8 @@ package struct Ledger {
 
   /// Devices whose mailboxes did not take an entry: one that was removed by it may never hear of it.
   package var lackEntries: Set<Int> = []
+  /// Conversations in which somebody made a commit that not all could read.
+  package var unreadable: Set<ConversationID> = []
   /// What must not happen at any time.
   package var failures: [String] = []
 

@@ -111,6 +111,7 @@ extension SimulatedWorld {
         guard let device = member.device, let index = devices.firstIndex(where: { $0.engine?.device == device }) else { return false }
         return ledger.lackEntries.contains(index) && !newest.contains(device)
       }
+      if isSplit(id) { continue }
       guard let first = members.first else { continue }
       for member in members.dropFirst() {
         if member.standing.epoch != first.standing.epoch {
@@ -127,9 +128,16 @@ extension SimulatedWorld {
     return problems
   }
 
+  /// Who could not read a commit and was away until a later one removed somebody has no key to come back by (docs/protocol.md §10).
+  private func isSplit(_ id: ConversationID) -> Bool {
+    guard ledger.unreadable.contains(id) else { return false }
+    let generations = devices.filter { isActive($0.index, in: id) }.compactMap { $0.engine?.standing(in: id)?.generation }
+    return Set(generations).count > 1
+  }
+
   private func textProblems(_ histories: [[ConversationID: [HistoryEntry]]]) -> [String] {
     var problems: [String] = []
-    for sent in ledger.texts {
+    for sent in ledger.texts where !isSplit(sent.conversation) {
       let own = histories[sent.author][sent.conversation]?.filter { $0.id == sent.id && $0.kind == .text(sent.text) } ?? []
       if own.count != 1 { problems.append("\"\(sent.text)\" stands \(own.count) times at its author") }
       // What waited when its author was removed does not go out.
@@ -143,22 +151,26 @@ extension SimulatedWorld {
       }
     }
     for author in devices {
-      for (conversation, history) in histories[author.index] {
+      for (conversation, history) in histories[author.index] where !isSplit(conversation) {
         let own = history.filter { entry in
           if case .text = entry.kind { entry.author == author.engine?.identity } else { false }
         }
         for entry in own { problems += deliveryProblems(of: entry, by: author, in: conversation, histories) }
         problems += orderProblems(own.map(\.id), by: author, in: conversation, histories)
-        for entry in history where !isExplained(entry, histories) { problems.append("\(author.name) has \(entry.kind) that nobody wrote") }
+        for entry in history where !isExplained(entry, in: conversation, histories) { problems.append("\(author.name) has \(entry.kind) that nobody wrote") }
       }
     }
     return problems
   }
 
-  private func isExplained(_ entry: HistoryEntry, _ histories: [[ConversationID: [HistoryEntry]]]) -> Bool {
+  private func isExplained(_ entry: HistoryEntry, in conversation: ConversationID, _ histories: [[ConversationID: [HistoryEntry]]]) -> Bool {
     switch entry.kind {
     case .memberAdded, .memberRemoved, .memberLeft: return true
-    case .lost, .unknown: return false
+    case .unknown: return false
+    case .lost:
+      // Of who is gone nobody can ask.
+      guard let author = ledger.identities[entry.author] else { return false }
+      return removalCount(of: devices[author], in: conversation) > 0 || !isActive(author, in: conversation)
     case .text:
       guard let author = ledger.identities[entry.author] else { return false }
       return histories[author].values.contains { $0.contains { $0.id == entry.id && $0.kind == entry.kind } }

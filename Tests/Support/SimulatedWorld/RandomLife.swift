@@ -206,6 +206,7 @@ package final class RandomLife {
     let kinds: [SimulatedWorld.Misuse] = isMember ? [.randomEntry, .garbageMessage, .forbiddenCommit, .garbageFrames] : [.randomEntry, .garbageMessage, .garbageFrames]
     if let badCommit, world.chance(0.4), let append = try badCommit(keys) {
       world.note("\(world.devices[place.index].name) makes a commit that one cannot read")
+      world.ledger.unreadable.insert(place.id)
       _ = try await world.callServer(.append(append))
       return
     }

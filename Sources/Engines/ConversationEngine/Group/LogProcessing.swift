@@ -166,8 +166,10 @@ extension DeviceState {
       info.groupContext.epoch > group.epoch, let keysData = info.extensions.data(of: SottoLeaf.keysType),
       let keys = try? ConversationKeys(decoding: keysData)
     else {
-      // Sealed under a later generation, or no newer than we are: nothing to come back by.
-      return forgetSuspicion(task, in: id)
+      // Sealed under a later generation, or no newer than we are: nothing to come back by. Who leaves need not.
+      let isBeyond = (try? Frame(bytes)).map { frame in !conversation.wrapKeys.contains { $0.locates(frame) } } ?? false
+      guard conversation.state == .leaving, isBeyond else { return forgetSuspicion(task, in: id) }
+      return endRemoved(id, now: now)
     }
     guard keys.nextSlot <= conversation.nextSlot else {
       scheduleReadLog(id)
