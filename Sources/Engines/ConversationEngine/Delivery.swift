@@ -7,6 +7,8 @@ import WireFormat
 extension DeviceState {
   /// Longest time between two attempts, milliseconds.
   private static let longestBackOff: UInt64 = 60_000
+  /// Refusals of a commit, after each of which the log was read, before they are believed.
+  private static let believedRefusalCount: UInt32 = 9
   /// A ciphertext this many epochs old is made anew, while the receivers still have keys for it (docs/protocol.md §11).
   private static let sealedEpochs: UInt64 = 3
 
@@ -196,10 +198,16 @@ extension DeviceState {
     case (.append(let id), .appended), (.append(let id), .duplicate), (.rejoin(let id), .appended), (.rejoin(let id), .duplicate):
       removeTask(task.id)
       adoptPending(id, now: now)
+    case (.append(let id), .refused) where task.refusalCount >= Self.believedRefusalCount:
+      // All of the log was read, and still the write key is wrong: this device has been left behind, and what it wants cannot be.
+      removeTask(task.id)
+      dropIntents(id)
     case (.append(let id), .conflict), (.append(let id), .refused):
       // Whoever was first decides; what we wanted is derived again from the intents once the log was read.
       dropPending(id)
       scheduleReadLog(id)
+      var task = task
+      task.refusalCount = answer == .refused ? task.refusalCount + 1 : 0
       postpone(task, now: now)
     case (.rejoin(let id), .groupInfo(let frame)): try completeRejoin(task, id, groupInfo: frame, now: now)
     case (.rejoin(let id), .conflict), (.rejoin(let id), .refused):

@@ -91,7 +91,7 @@ extension DeviceState {
   static func keyPackage(in bundle: ContactBundle, now: UInt64) -> KeyPackage? {
     guard let message = try? MLSMessage(decoding: bundle.keyPackage), case .keyPackage(let keyPackage) = message,
       keyPackage.cipherSuite == SottoLeaf.suite.rawValue, case .keyPackage(let lifetime) = keyPackage.leafNode.source,
-      lifetime.contains(now / 1_000), delivery(of: keyPackage.leafNode) != nil, name(of: keyPackage.leafNode) != nil
+      lifetime.contains(now / 1_000), Policy.fits(keyPackage.leafNode), delivery(of: keyPackage.leafNode) != nil, name(of: keyPackage.leafNode) != nil
     else { return nil }
     return keyPackage
   }

@@ -6,8 +6,12 @@ import WireFormat
 /// From an envelope to what it means here. Nothing in it is trusted before MLS has verified it; what cannot be used is dropped without a trace,
 /// and what cannot be used yet is held.
 extension DeviceState {
-  /// Frames held at once: a burst of some conversations' messages that overtook their commit.
+  /// Frames held at once that a wrap key names: a burst of some conversations' messages that overtook their commit.
   private static let heldFrameCount = 256
+  /// Frames held at once that nothing here names: whoever may write to this mailbox can send such, and the oldest give way.
+  private static let heldUnknownFrameCount = 64
+  /// Invitations of one person that wait for an answer.
+  private static let groupInvitationCount = 16
   /// How long a frame is held, milliseconds: as long as a server would keep it.
   private static let heldFrameTime = UInt64(SottoProtocol.Limits.expiryDays) * 86_400_000
 
@@ -35,7 +39,7 @@ extension DeviceState {
       try join(welcome, by: offer, id: id, from: server, now: now)
       return true
     case .conversation:
-      for conversation in conversations.values where conversation.context.server == server {
+      for conversation in conversations.values where conversation.context.server.serverKey == server.serverKey {
         guard let key = conversation.wrapKeys.first(where: { $0.locates(frame) }) else { continue }
         switch envelope.source {
         case .log(let slot):
@@ -53,14 +57,26 @@ extension DeviceState {
   private mutating func hold(_ envelope: Envelope, from server: ServerAddress, now: UInt64) {
     for (name, held) in heldFrames where held.heldSince + Self.heldFrameTime < now { setHeldFrame(nil, name: name) }
     let held = HeldFrame(server: server, envelope: envelope, heldSince: now)
-    guard heldFrames[held.name] == nil, heldFrames.count < Self.heldFrameCount else { return }
+    guard heldFrames[held.name] == nil else { return }
+    let isKnown = isLocated(held)
+    let alike = heldFrames.filter { isLocated($0.value) == isKnown }
+    if alike.count >= (isKnown ? Self.heldFrameCount : Self.heldUnknownFrameCount) {
+      guard !isKnown, let oldest = alike.min(by: { ($0.value.heldSince, $0.key.hex) < ($1.value.heldSince, $1.key.hex) }) else { return }
+      setHeldFrame(nil, name: oldest.key)
+    }
     setHeldFrame(held, name: held.name)
+  }
+
+  /// Whether a conversation's wrap key names the frame.
+  private func isLocated(_ held: HeldFrame) -> Bool {
+    guard let frame = try? Frame(held.envelope.frame) else { return false }
+    return conversations.values.contains { $0.wrapKeys.contains { $0.locates(frame) } }
   }
 
   /// Reads the log of the conversation whose frame it is, or all of them when that cannot be told.
   private mutating func readLogs(at server: ServerAddress, for envelope: Envelope) {
     guard let frame = try? Frame(envelope.frame) else { return }
-    let candidates = conversations.values.filter { $0.context.server == server && $0.group != nil }
+    let candidates = conversations.values.filter { $0.context.server.serverKey == server.serverKey && $0.group != nil }
     let located = candidates.filter { $0.wrapKeys.contains { $0.locates(frame) } }
     let here = (located.isEmpty ? candidates : located).map(\.id)
     for id in here.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) { scheduleReadLog(id) }
@@ -124,7 +140,8 @@ extension DeviceState {
     guard var conversation = conversations[id] else { return }
     var tracker = conversation.trackers[author.device] ?? SequenceTracker(author: author.identity, fromStart: false)
     // What comes late from a membership before the present one has other numbers; that it comes once, MLS has seen to.
-    if content.body.isCounted, epoch >= tracker.since {
+    let isPresent = epoch >= tracker.since
+    if content.body.isCounted, isPresent {
       if tracker.isUnstarted {
         // Its own head says from where on the author sends to us too.
         let base = content.heads.first { $0.device == author.device }?.sequence ?? UInt64.max
@@ -145,7 +162,8 @@ extension DeviceState {
       writeHistory(entry, in: id)
       events.append(.message(id, entry))
     }
-    try act(on: content, from: author, in: conversation, store: store, now: now)
+    // It is shown, but asks for nothing any more.
+    if isPresent { try act(on: content, from: author, in: conversation, store: store, now: now) }
   }
 
   private mutating func act(
@@ -161,7 +179,9 @@ extension DeviceState {
       setContact(contact, author.identity)
       events.append(.contactNamed(author.identity, name: name.text))
     case .groupInvitation(let invitation):
-      guard isDirect, author.identity != own, groupInvitations.count < 256, groupInvitations[invitation.id] == nil else { return }
+      guard isDirect, author.identity != own, groupInvitations[invitation.id] == nil,
+        groupInvitations.values.count(where: { $0.from == author.identity }) < Self.groupInvitationCount
+      else { return }
       setGroupInvitation(GroupInvitationRecord(from: author.identity, conversation: conversation.id, invitation: invitation), invitation.id)
       events.append(.groupInvitation(invitation.id, from: author.identity, title: invitation.title))
     case .consent(let consent):

@@ -45,7 +45,9 @@ extension SimulatedWorld {
     } catch EngineError.unconfirmed { return }
     guard let id else { return }
     note("\(devices[author].name) writes \"\(text)\"")
-    let readers = devices.filter { device in device.index != author && device.engine?.device.map { present.contains($0) } ?? false }
+    let readers = devices.filter { device in
+      device.index != author && isActive(device.index, in: conversation) && device.engine?.device.map { present.contains($0) } ?? false
+    }
     ledger.texts.append(
       Ledger.Text(
         author: author, authorRemovals: removals[author], conversation: conversation, id: id, text: text,

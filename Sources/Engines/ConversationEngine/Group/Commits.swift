@@ -54,7 +54,7 @@ extension DeviceState {
   private mutating func makeAdditions(in conversation: inout Conversation, now: UInt64) throws {
     guard let group = conversation.group, !conversation.intents.isEmpty, var keys = conversation.keys else { return }
     keys.nextSlot = conversation.nextSlot + 1
-    // A key package that MLS will not have must not keep the others out, so each is tried alone first.
+    // A key package that MLS will not have beside those before it must not keep them out, so each is tried first.
     var additions: [(identity: IdentityID, consent: Consent, keyPackage: KeyPackage)] = []
     for intent in conversation.intents {
       guard case .add(let identity, let consent) = intent else { continue }
@@ -62,7 +62,7 @@ extension DeviceState {
       let room = SottoProtocol.Limits.conversationDeviceCount - conversation.roster.count - additions.count
       guard room > 0, !isPlanned, let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
         SottoCredentials().log(of: keyPackage.leafNode.credential)?.identity == identity,
-        (try? group.commit(CommitPlan(adds: [keyPackage], includePending: false, forcePath: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())) != nil
+        (try? group.commit(CommitPlan(adds: additions.map(\.keyPackage) + [keyPackage], includePending: false, forcePath: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())) != nil
       else {
         conversation.intents.removeAll { $0 == intent }
         continue
@@ -132,6 +132,14 @@ extension DeviceState {
       addTask(.welcome(id, id: SendID.random(using: random), frame: welcome.frame, recipient: welcome.recipient))
     }
     finishEpochChange(id, before: before, now: now)
+  }
+
+  /// Gives up what was wanted.
+  mutating func dropIntents(_ id: ConversationID) {
+    guard var conversation = conversations[id] else { return }
+    conversation.pending = nil
+    conversation.intents = []
+    setConversation(conversation, messageKeysOnly: true)
   }
 
   /// Another entry has the slot; the intents stay.

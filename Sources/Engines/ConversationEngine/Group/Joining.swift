@@ -13,7 +13,7 @@ extension DeviceState {
         welcome: welcome, keyPackage: offer.keyPackage, psks: InvitationPSK(id: secrets.pskID, psk: secrets.psk), validator: SottoCredentials()),
       let id = ConversationID(joined.group.groupID), conversations[id].map({ $0.state == .ended || $0.epoch < joined.group.epoch }) ?? true,
       let data = joined.group.extensions.data(of: SottoLeaf.contextType), let context = try? ConversationContext(decoding: data),
-      context.server == server, joined.group.extensions.contains(SottoLeaf.required), joined.group.cipherSuite == SottoLeaf.suite,
+      context.server.serverKey == server.serverKey, joined.group.extensions.contains(SottoLeaf.required), joined.group.cipherSuite == SottoLeaf.suite,
       let keysData = joined.groupInfoExtensions.data(of: SottoLeaf.keysType), let keys = try? ConversationKeys(decoding: keysData)
     else { return }
     var conversation = Conversation(
@@ -23,6 +23,15 @@ extension DeviceState {
     guard conversation.roster.count == joined.group.memberCount, conversation.roster.count <= SottoProtocol.Limits.conversationDeviceCount,
       let sender = conversation.device(at: joined.signerLeaf)
     else { return }
+
+    // A wrap key says whose a frame is, so no two conversations have the same.
+    let isTaken = conversations.values.contains { $0.id != id && $0.wrapKeys.contains { $0.secret == keys.wrapKey } }
+    guard !isTaken, joined.group.members.allSatisfy({ Policy.fits($0.leafNode) }) else { return }
+    if let before = conversations[id] {
+      guard case .consent = offer.purpose else { return }
+      let policy = Policy(before)
+      guard before.state == .ended ? policy.continues(context) : policy.recognises(return: context, by: sender) else { return }
+    }
 
     switch offer.purpose {
     case .invitation(let petname):

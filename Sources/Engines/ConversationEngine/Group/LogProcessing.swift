@@ -104,9 +104,8 @@ extension DeviceState {
   }
 
   private func judge(_ entry: LogEntry, in conversation: Conversation, _ group: Group) -> Judgement {
-    guard let frame = try? Frame(entry.frame), let key = conversation.wrapKeys.first(where: { $0.locates(frame) }),
-      let message = try? key.open(frame)
-    else { return .skip }
+    // Only the present wrap key counts: who came later has no older one, and all must judge alike.
+    guard let frame = try? Frame(entry.frame), let message = try? conversation.wrapKeys.first?.open(frame) else { return .skip }
     do {
       guard case .commit(let commit) = try group.process(message, psks: NoPSK(), validator: SottoCredentials()) else { return .skip }
       return Policy(conversation).permits(commit) ? .adopt(commit) : .skip
@@ -161,10 +160,11 @@ extension DeviceState {
   /// could not: then an external commit takes our old leaf's place (docs/protocol.md §10).
   mutating func completeRejoin(_ task: TaskRecord, _ id: ConversationID, groupInfo bytes: [UInt8], now: UInt64) throws(EngineError) {
     guard var conversation = conversations[id], let group = conversation.group else { return removeTask(task.id) }
-    guard let frame = try? Frame(bytes), let key = conversation.wrapKeys.first(where: { $0.locates(frame) }), let message = try? key.open(frame),
+    guard let frame = try? Frame(bytes), let message = try? conversation.wrapKeys.first?.open(frame),
       let parsed = try? MLSMessage(decoding: message), case .groupInfo(let info) = parsed, info.groupContext.groupID == id.bytes,
       info.groupContext.epoch > group.epoch, let keysData = info.extensions.data(of: SottoLeaf.keysType),
-      let keys = try? ConversationKeys(decoding: keysData)
+      let keys = try? ConversationKeys(decoding: keysData), keys.generation == conversation.generation,
+      keys.wrapKey == conversation.wrapKeys.first?.secret, keys.writeKey == conversation.writeKey
     else {
       // Sealed under a later generation, or no newer than we are: nothing to come back by. Who leaves need not.
       let isBeyond = (try? Frame(bytes)).map { frame in !conversation.wrapKeys.contains { $0.locates(frame) } } ?? false
@@ -176,14 +176,15 @@ extension DeviceState {
       return retryRejoin(task, in: id, now: now)
     }
     do {
-      conversation.pending = try makeReturn(to: message, keys: keys, in: conversation, group)
+      conversation.pending = try makeReturn(to: message, by: info.signer, keys: keys, in: conversation, group)
     } catch { return forgetSuspicion(task, in: id) }
     conversation.lastRejoin = now
     setConversation(conversation, messageKeysOnly: true)
   }
 
+  /// - Throws: also when the GroupInfo leads to another group than the one that this device knows, for whoever may append can write one.
   private func makeReturn(
-    to groupInfo: [UInt8], keys: ConversationKeys, in conversation: Conversation, _ group: Group
+    to groupInfo: [UInt8], by signer: LeafIndex, keys: ConversationKeys, in conversation: Conversation, _ group: Group
   ) throws -> Conversation.PendingCommit {
     guard let own = conversation.device(at: group.ownLeafIndex) else { throw EngineError.damagedState }
     let leaf = SottoLeaf.parameters(log: profile.log, delivery: own.delivery, name: profile.name)
@@ -191,6 +192,7 @@ extension DeviceState {
       groupInfo: groupInfo, cipherSuite: SottoLeaf.suite, leaf: leaf, signer: profile.deviceKey, removing: group.ownLeafIndex, psks: NoPSK(),
       validator: SottoCredentials())
     let roster = commit.group.members.compactMap(RosterDevice.init)
+    guard Policy(conversation).recognises(commit.group, roster, signer: signer) else { throw EngineError.notPermitted }
     let wrapKey = WrapKey(keys.wrapKey)
     let entry = try wrapKey.seal(commit.message, random: random).bytes
     // Slots between the GroupInfo's and ours hold nothing that anybody took, or there were a newer GroupInfo.
@@ -205,7 +207,6 @@ extension DeviceState {
       groupInfo: try wrapKey.seal(info, random: random).bytes,
       recipients: roster.filter { $0.leaf != commit.group.ownLeafIndex }.map(\.delivery.recipient))
     return Conversation.PendingCommit(
-      slot: slot, append: append, group: commit.group, newKeys: keys.generation > conversation.generation ? keys : nil, added: [], removed: [],
-      welcomes: [], isRejoin: true)
+      slot: slot, append: append, group: commit.group, newKeys: nil, added: [], removed: [], welcomes: [], isRejoin: true)
   }
 }

@@ -51,6 +51,8 @@ struct TaskRecord: Sendable, WireCodable {
   /// The task that must be done before.
   var after: UInt64?
   var attempts: UInt32 = 0
+  /// How often the server refused it, one time after the other.
+  var refusalCount: UInt32 = 0
   /// Milliseconds since 1970.
   var notBefore: UInt64 = 0
 
@@ -106,6 +108,7 @@ struct TaskRecord: Sendable, WireCodable {
     id = try reader.readUInt64()
     after = try reader.readBool() ? try reader.readUInt64() : nil
     attempts = try reader.readUInt32()
+    refusalCount = try reader.readUInt32()
     notBefore = try reader.readUInt64()
     let type = try reader.readUInt8()
     switch type {
@@ -132,6 +135,7 @@ struct TaskRecord: Sendable, WireCodable {
     writer.writeBool(after != nil)
     if let after { writer.write(after) }
     writer.write(attempts)
+    writer.write(refusalCount)
     writer.write(notBefore)
     switch kind {
     case .register(let server, let token):
