@@ -48,6 +48,10 @@ public enum Limits {
   public static let resendCount = 256
   /// Wrap keys that a receiver keeps of one conversation.
   public static let wrapKeyCount = 4
+  /// Slots, sequences and generations are below this, so that whoever counts on from one never overflows.
+  public static let counterBound: UInt64 = 1 << 62
+  /// Bytes of one leaf: 64 of them, with the nodes above them, fit a frame. A person with four devices needs about this much.
+  public static let leafByteCount = 2_560
   /// Bytes of a host name (RFC 1035 §2.3.4).
   public static let hostByteCount = 253
 }
