@@ -44,11 +44,19 @@ enum PrivateFile {
   }
 
   /// Reads a whole file, refusing one larger than `limit` bytes.
-  static func read(_ path: String, limit: Int) throws(ProfileError) -> [UInt8] {
+  ///
+  /// - Parameter refusesExposed: whether a file that others may read or change is refused, with `.exposed`.
+  static func read(_ path: String, limit: Int, refusesExposed: Bool = false) throws(ProfileError) -> [UInt8] {
     // unsafe: see `exists`.
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw errno == ENOENT ? .missing : .system(errno: errno) }
     defer { _ = close(descriptor) }
+    if refusesExposed {
+      var status = stat()
+      // unsafe: the system fills the structure, which is held during the call.
+      guard unsafe fstat(descriptor, &status) == 0 else { throw .system(errno: errno) }
+      guard status.st_mode & 0o077 == 0 else { throw .exposed }
+    }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 4096)
     while true {

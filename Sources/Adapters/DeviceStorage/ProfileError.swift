@@ -12,6 +12,8 @@ public enum ProfileError: Error, Equatable, Sendable {
   case wrongKey
   /// The profile was made with the other kind of key.
   case wrongKindOfKey
+  /// Others than its owner may read or change the key file.
+  case exposed
   /// The profile was changed or cut, or a part of it is gone.
   case damaged
   /// The profile was made by a newer program, or asks for more memory than this one gives a passphrase.

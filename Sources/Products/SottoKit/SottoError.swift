@@ -15,6 +15,8 @@ public enum SottoError: Error, Equatable, Sendable {
   case wrongKindOfKey
   case noKeyFile
   case badKeyFile
+  /// Others than its owner may read or change the key file.
+  case exposedKeyFile
   case shortPassphrase
   case damagedProfile
   case unsupportedProfile
@@ -65,6 +67,7 @@ extension SottoError {
       case .inUse: .profileInUse
       case .wrongKey: .wrongKey
       case .wrongKindOfKey: .wrongKindOfKey
+      case .exposed: .exposedKeyFile
       case .damaged: .damagedProfile
       case .unsupported: .unsupportedProfile
       case .system(let errno): .fileSystem(errno: errno)

@@ -7,6 +7,7 @@ enum Exit {
   static let notFound: Int32 = 66
   static let unavailable: Int32 = 69
   static let cannotCreate: Int32 = 73
+  static let outputFailed: Int32 = 74
   static let tryAgain: Int32 = 75
   static let notPermitted: Int32 = 77
 }
@@ -29,7 +30,7 @@ extension SottoError {
     case .server: Exit.unavailable
     case .profileExists, .directoryNotEmpty, .fileSystem, .shortPassphrase: Exit.cannotCreate
     case .timedOut, .profileInUse, .cancelled, .storage, .notYetConnected, .invitationNotTaken: Exit.tryAgain
-    case .wrongKey, .wrongKindOfKey, .registrationRefused, .invitationRefused, .unconfirmed, .notActive, .notPermitted,
+    case .wrongKey, .wrongKindOfKey, .exposedKeyFile, .registrationRefused, .invitationRefused, .unconfirmed, .notActive, .notPermitted,
       .tooManyDevices, .lastOwner:
       Exit.notPermitted
     case .closed, .cryptography: Exit.unexpected
@@ -47,7 +48,7 @@ extension SottoError {
     case .noSuchContact: "sotto contacts lists those you have"
     case .noSuchConversation: "sotto contacts and sotto group list show whom you can write to"
     case .noSuchGroup, .noSuchInvitation: "sotto group list shows your groups and the invitations that wait"
-    case .ambiguousName: "use the exact name; sotto contacts confirm NAME --as OTHER gives a contact another one"
+    case .ambiguousName: "name a contact by the identity that sotto contacts --json shows: sotto contacts confirm IDENTITY --as OTHER"
     case .unconfirmed: "if it is who you mean: sotto contacts confirm NAME"
     case .notYetConnected: "sotto sync, then try again"
     case .timedOut: "it stays queued: sotto sync sends it, or any other command; --timeout waits longer"

@@ -150,8 +150,23 @@ import Testing
     #expect(throws: ProfileError.exists) { try KeyFile.create(at: directory.file("key")) }
     try EncryptedDeviceStore.open(directory: path, key: KeyFile.read(at: directory.file("key"))).close()
     try Data([1]).write(to: URL(fileURLWithPath: directory.file("key")))
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: directory.file("key"))
     #expect(throws: ProfileError.damaged) { try KeyFile.read(at: directory.file("key")) }
     #expect(throws: ProfileError.missing) { try KeyFile.read(at: directory.file("none")) }
+  }
+
+  @Test func `a key file that others may read or change is refused`() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("key")
+    _ = try KeyFile.create(at: path)
+    for mode in [0o640, 0o604, 0o620, 0o601] {
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+      #expect(throws: ProfileError.exposed, "\(String(mode, radix: 8))") { try KeyFile.read(at: path) }
+    }
+    for mode in [0o600, 0o400] {
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+      _ = try KeyFile.read(at: path)
+    }
   }
 
   @Test func `an erased profile is gone, and its directory can be used again`() throws {

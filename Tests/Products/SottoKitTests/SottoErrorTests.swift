@@ -7,6 +7,7 @@ import Testing
   private static let all: [SottoError] =
     [
       .noProfile, .profileExists, .directoryNotEmpty, .profileInUse, .wrongKey, .wrongKindOfKey, .noKeyFile, .badKeyFile,
+      .exposedKeyFile,
       .shortPassphrase, .damagedProfile, .unsupportedProfile, .fileSystem(errno: 13), .storage, .closed,
       .registrationRefused, .invitationRefused, .invitationNotTaken, .ownInvitation, .timedOut, .cancelled,
       .noSuchContact, .noSuchConversation, .noSuchGroup, .noSuchInvitation, .ambiguousName, .unconfirmed,
