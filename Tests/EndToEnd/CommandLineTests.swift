@@ -87,8 +87,58 @@ extension EndToEndTests {
     try fails(["frobnicate"], with: 64)
     let elsewhere = try Programs.run("sotto", ["--profile", scratch.url.appending(path: "none").path, "contacts"], in: scratch.url)
     #expect(elsewhere.status == 66)
+    // Another key, then one that others may read.
     try Data(repeating: 7, count: 32).write(to: alice.keyFile)
-    try fails(["contacts"], with: 77)
+    for mode in [0o600, 0o644] {
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: alice.keyFile.path)
+      try fails(["contacts"], with: 77)
+    }
+    #expect(try alice.attempt(["contacts"]).errors.contains("chmod 600"))
+  }
+
+  @Test func `a link is read from standard input, where no list of processes shows it`() throws {
+    let scratch = try Scratch()
+    let server = try ServerProcess(in: scratch)
+    let alice = try Person("Alice", at: server, in: scratch)
+    let bob = try Person("Bob", at: server, in: scratch, linkInArguments: false)
+    let link = try #require(try alice.run("invite", "--for", "Bob").lines.first { $0.hasPrefix("sotto://") })
+    #expect(try bob.attempt(["accept", "-"], input: "\n\(link)\n").status == 65)
+    #expect(try bob.attempt(["accept", "-"], input: "Choir\n").status == 65)
+    try bob.run("accept", "-", input: "  \(link) \r\nmore\n")
+    try alice.run("sync")
+    try alice.run("contacts", "confirm", "Bob")
+    try alice.run("send", "Bob", "hello")
+    #expect(try bob.texts("Alice") == ["Alice: hello"])
+  }
+
+  @Test func `no profile is kept whose recovery key nobody has seen`() throws {
+    let scratch = try Scratch()
+    let server = try ServerProcess(in: scratch)
+    let link = try server.registrationLink()
+    let (profile, key) = (scratch.url.appending(path: "profile").path, scratch.url.appending(path: "key").path)
+    let arguments = ["--profile", profile, "--key-file", key, "init", "--name", "Ada", "--server", link]
+    func initialize(redirection: String) throws -> Int32 {
+      let process = Process()
+      process.executableURL = URL(filePath: "/bin/sh")
+      // The shell ends with the program's exit code.
+      process.arguments = ["-c", "\"$0\" \"$@\" \(redirection)", try Programs.url("sotto").path] + arguments
+      process.standardInput = FileHandle.nullDevice
+      process.standardError = FileHandle.nullDevice
+      // Its reader is gone before the program begins.
+      let pipe = Pipe()
+      process.standardOutput = pipe
+      try pipe.fileHandleForReading.close()
+      try process.run()
+      process.waitUntilExit()
+      return process.terminationReason == .uncaughtSignal ? -process.terminationStatus : process.terminationStatus
+    }
+    // A full disk, a closed stream, and a pipe that nobody reads.
+    for redirection in [">/dev/full", ">&-", ""] {
+      #expect(try initialize(redirection: redirection) == 74, "\(redirection)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: profile) == [])
+    }
+    // The link still works.
+    #expect(try initialize(redirection: ">/dev/null") == 0)
   }
 
   @Test func `a server says clearly what keeps it from starting`() throws {

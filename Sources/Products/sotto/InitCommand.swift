@@ -6,21 +6,28 @@ struct InitCommand: AsyncParsableCommand {
     commandName: "init", abstract: "Make a profile on this device.",
     discussion: """
       Asks for a passphrase, twice; with --key-file a file of random bytes opens the profile instead, and is made if it is \
-      not there. Prints the recovery key, which is shown this once.
+      not there. Prints the recovery key, which is shown this once; if it cannot be, nothing is kept, and the exit code is 74.
       """)
 
   @OptionGroup var options: GlobalOptions
   @Option(help: "What your contacts see.")
   var name: String
-  @Option(help: ArgumentHelp("A registration link from whoever runs the server.", valueName: "link"))
+  @Option(help: ArgumentHelp("A registration link from whoever runs the server; - reads it from standard input.", valueName: "link"))
   var server: String
 
   func run() async throws {
+    let registration = try Terminal.link(server)
     let key = try options.keyForNewProfile()
     let (sotto, recoveryKey) = try await Sotto.create(
-      in: options.directory, key: key, name: name, registration: server)
+      in: options.directory, key: key, name: name, registration: registration)
     Terminal.note("Your recovery key, which is shown this once:\n")
-    Terminal.print("    \(recoveryKey)\n")
+    guard Terminal.print("    \(recoveryKey)\n") else {
+      // Nobody could ever use it; and the link has not been used yet.
+      try await sotto.erase()
+      throw CommandFailure(
+        text: "the recovery key could not be shown", hint: "look at where standard output goes, then begin again; nothing was kept",
+        exitCode: Exit.outputFailed)
+    }
     Terminal.note(
       """
       Write it down and keep it away from this device. It outranks your devices: whoever has it can speak for you, and

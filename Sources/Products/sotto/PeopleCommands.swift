@@ -23,15 +23,19 @@ struct InviteCommand: AsyncParsableCommand {
 
 struct AcceptCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "accept", abstract: "Accept an invitation from a person, or into a group.")
+    commandName: "accept", abstract: "Accept an invitation from a person, or into a group.",
+    discussion: "A link in the arguments shows in the system's list of processes; with - it is read from standard input.")
 
   @OptionGroup var options: GlobalOptions
-  @Argument(help: ArgumentHelp("An invitation link, or the title of a group you were asked into.", valueName: "link-or-group"))
+  @Argument(help: ArgumentHelp(
+      "An invitation link, - for one on standard input, or the title of a group you were asked into.", valueName: "link-or-group"))
   var invitation: String
 
   func run() async throws {
+    let isLink = invitation == "-" || invitation.hasPrefix("sotto:")
+    let invitation = isLink ? try Terminal.link(invitation) : invitation
     try await options.withProfile { sotto in
-      if invitation.hasPrefix("sotto:") {
+      if isLink {
         let accepted = try await sotto.accept(invitation, timeout: options.patience)
         try await sotto.settle(options)
         let name = try await sotto.displayName(of: accepted.contact)

@@ -10,7 +10,7 @@ struct SottoCommand: AsyncParsableCommand {
     abstract: "Talk through a server of your own that cannot listen.",
     discussion: """
       Begin with a registration link from whoever runs your server:
-        sotto init --name Ada --server 'sotto://…/r#…'
+        sotto init --name Ada --server -  and paste the link
         sotto invite --for Bob            a link for Bob, over a channel you trust
         sotto contacts confirm Bob        once Bob has accepted, if it is Bob
         sotto send Bob 'Tea at four?'
@@ -22,7 +22,7 @@ struct SottoCommand: AsyncParsableCommand {
       Completion for your shell: sotto --generate-completion-script bash (or zsh, fish).
 
       Exit codes: 0 done; 1 unexpected; 64 usage; 65 bad data (a damaged link, too long a text); 66 no such profile, \
-      contact or group; 69 the server cannot be used; 73 cannot create; 75 try again (not done in time, profile in use); \
+      contact or group; 69 the server cannot be used; 73 cannot create; 74 the recovery key could not be shown; 75 try again (not done in time, profile in use); \
       77 not permitted, or wrong passphrase.
       """,
     version: "0.1.0",
@@ -36,6 +36,7 @@ struct SottoCommand: AsyncParsableCommand {
   @OptionGroup var options: GlobalOptions
 
   static func main() async {
+    ProcessSettings.apply()
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {

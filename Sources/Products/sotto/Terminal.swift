@@ -13,13 +13,16 @@ enum Terminal {
   static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
   /// A line of the result.
-  static func print(_ line: String) {
+  ///
+  /// - Returns: false when the system did not take all of it.
+  @discardableResult
+  static func print(_ line: String) -> Bool {
     write(line + "\n", to: STDOUT_FILENO)
   }
 
   /// A line for a person, which a script does not want.
   static func note(_ line: String) {
-    write(line + "\n", to: STDERR_FILENO)
+    _ = write(line + "\n", to: STDERR_FILENO)
   }
 
   static func report(_ text: String, hint: String) {
@@ -28,7 +31,9 @@ enum Terminal {
 
   /// Writes at once, so that a pipe's reader sees each line when it is written. Whoever has closed the other end does not
   /// want it.
-  private static func write(_ text: String, to descriptor: Int32) {
+  ///
+  /// - Returns: false when the system did not take all of it.
+  private static func write(_ text: String, to descriptor: Int32) -> Bool {
     let bytes = Array(text.utf8)
     var written = 0
     while written < bytes.count {
@@ -36,9 +41,21 @@ enum Terminal {
       // The system reads `$0.count` bytes of the slice's storage, which is held during the call.
       let count = unsafe rest.withUnsafeBytes { unsafe Foundation.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { return }
+      guard count > 0 else { return false }
       written += count
     }
+    return true
+  }
+
+  /// A link as it was given; for `-` the first line of standard input, where no list of processes shows it.
+  static func link(_ argument: String) throws -> String {
+    guard argument == "-" else { return argument }
+    if isTerminal(STDIN_FILENO) { note("The link, on one line:") }
+    guard let line = readLine()?.trimmingCharacters(in: .whitespacesAndNewlines), !line.isEmpty else {
+      throw CommandFailure(
+        text: "standard input begins with no link", hint: "write the link to it, on one line", exitCode: Exit.badData)
+    }
+    return line
   }
 
   /// Lines of standard input as they come, from a thread of its own: reading it blocks.

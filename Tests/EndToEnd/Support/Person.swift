@@ -8,12 +8,13 @@ final class Person {
   private let scratch: URL
 
   /// Makes the profile and registers its mailbox.
-  init(_ name: String, at server: ServerProcess, in scratch: Scratch) throws {
+  init(_ name: String, at server: ServerProcess, in scratch: Scratch, linkInArguments: Bool = true) throws {
     self.name = name
     self.scratch = scratch.url
     profile = scratch.url.appending(path: "profile-\(UUID().uuidString)")
     keyFile = scratch.url.appending(path: "key-\(UUID().uuidString)")
-    try run("init", "--name", name, "--server", try server.registrationLink())
+    let link = try server.registrationLink()
+    try run("init", "--name", name, "--server", linkInArguments ? link : "-", input: linkInArguments ? "" : link + "\n")
   }
 
   /// Runs a command that has to succeed.

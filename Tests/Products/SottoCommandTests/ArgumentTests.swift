@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Testing
 
 @testable import sotto
@@ -27,6 +28,11 @@ import Testing
     #expect(try parse("send", "Bob", "-", as: SendCommand.self).text == ["-"])
   }
 
+  @Test func `a link can be left to standard input`() throws {
+    #expect(try parse("init", "--name", "Ada", "--server", "-", as: InitCommand.self).server == "-")
+    #expect(try parse("accept", "-", as: AcceptCommand.self).invitation == "-")
+  }
+
   @Test func `contacts and group list when nothing else is said`() throws {
     _ = try parse("contacts", as: ListContacts.self)
     _ = try parse("contacts", "list", as: ListContacts.self)
@@ -47,6 +53,14 @@ import Testing
         Issue.record("\(arguments) was taken")
       } catch { #expect(SottoCommand.exitCode(for: error).rawValue == 64, "\(arguments)") }
     }
+  }
+
+  @Test func `nothing that the program holds goes into a core dump`() {
+    ProcessSettings.apply()
+    var limit = rlimit(rlim_cur: 1, rlim_max: 1)
+    // `unsafe`: the system fills the value during the call.
+    #expect(unsafe getrlimit(ProcessSettings.coreDumps, &limit) == 0)
+    #expect(limit.rlim_cur == 0 && limit.rlim_max == 0)
   }
 
   @Test func `a time by anybody's clock can be shown`() {
