@@ -41,11 +41,13 @@ public enum HashAlgorithm: Sendable, Hashable {
   }
 }
 
+@inline(never)
 private func bytes(of digest: some Digest) -> [UInt8] {
-  // The pointer is valid in the closure and only copied from.
+  // Never inlined, for the reason given at `ByteReader.copy`. The pointer is valid in the closure and only copied from.
   unsafe digest.withUnsafeBytes { unsafe [UInt8]($0) }
 }
 
+@inline(never)
 private func bytes(of code: some MessageAuthenticationCode) -> [UInt8] {
   // As above.
   unsafe code.withUnsafeBytes { unsafe [UInt8]($0) }
