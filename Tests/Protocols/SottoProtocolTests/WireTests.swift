@@ -131,6 +131,24 @@ import WireFormat
     #expect((try? Request(decoding: none.encoded)) == nil)
   }
 
+  @Test func `a slot, sequence or generation near the end of its type is refused before anybody counts on from it`() {
+    for value: UInt64 in [Limits.counterBound, .max - 1, .max] {
+      #expect((try? Answer(decoding: Answer.conflict(nextSlot: value).encoded)) == nil)
+      #expect((try? Answer(decoding: Answer.entries(firstSlot: value, nextSlot: 1, []).encoded)) == nil)
+      #expect((try? Answer(decoding: Answer.entries(firstSlot: 0, nextSlot: 1, [LogEntry(slot: value, frame: frame)]).encoded)) == nil)
+      #expect((try? Request(decoding: Request.readLog(handle: .random(using: random), from: value).encoded)) == nil)
+      #expect((try? Envelope(decoding: Envelope(source: .log(slot: value), frame: frame).encoded)) == nil)
+      #expect((try? Head(decoding: Head(device: .random(using: random), sequence: value).encoded)) == nil)
+      let content = Content(id: .random(using: random), sequence: value, sentAt: 0, heads: [], epochAuthenticator: [], body: .text("x"))
+      #expect((try? Content(decoding: content.encoded)) == nil)
+      for (generation, slot) in [(value, UInt64(0)), (0, value)] {
+        let keys = ConversationKeys(
+          generation: generation, nextSlot: slot, wrapKey: Secret(random.bytes(32)), writeKey: .random(using: random))
+        #expect((try? ConversationKeys(decoding: keys.encoded)) == nil)
+      }
+    }
+  }
+
   @Test func `a rotation counts only from an administrator, for its handle, slot and entry`() throws {
     let signer = SignatureAlgorithm.ed25519.generateKey(using: random)
     let administrators = [try #require(PublicKey32(signer.publicKey))]

@@ -28,7 +28,7 @@ public struct Content: Hashable, Sendable, WireCodable {
     let version = try reader.readUInt8()
     guard version == Content.version else { throw .invalidValue(UInt64(version)) }
     id = try reader.read()
-    sequence = try reader.readUInt64()
+    sequence = try reader.readCounter()
     sentAt = try reader.readUInt64()
     heads = try reader.readList(maxCount: Limits.headCount)
     epochAuthenticator = try reader.readVector(limit: 64)
@@ -68,7 +68,7 @@ public struct Head: Hashable, Sendable, WireCodable {
 
   public init(from reader: inout ByteReader) throws(WireError) {
     device = try reader.read()
-    sequence = try reader.readUInt64()
+    sequence = try reader.readCounter()
   }
 
   public func encode(into writer: inout ByteWriter) {

@@ -76,10 +76,10 @@ public struct ConversationContext: Hashable, Sendable, WireCodable {
   public var roles: [Assignment]
   public var rules: [Rule]
 
-  /// Add and remove for administrators, context for owners, update and PSK for all (proposal numbers of RFC 9420 §17.4).
+  /// Add and remove for administrators, context for owners, update for all (proposal numbers of RFC 9420 §17.4).
   public static let defaultRules = [
     Rule(proposal: 1, role: .administrator), Rule(proposal: 2, role: .member), Rule(proposal: 3, role: .administrator),
-    Rule(proposal: 4, role: .member), Rule(proposal: 7, role: .owner),
+    Rule(proposal: 7, role: .owner),
   ]
 
   public init(kind: Kind, server: ServerAddress, handle: HandleID, title: String, roles: [Assignment], rules: [Rule] = defaultRules) {

@@ -24,8 +24,8 @@ public struct ConversationKeys: Sendable, WireCodable {
   public init(from reader: inout ByteReader) throws(WireError) {
     let version = try reader.readUInt8()
     guard version == ConversationKeys.version else { throw .invalidValue(UInt64(version)) }
-    generation = try reader.readUInt64()
-    nextSlot = try reader.readUInt64()
+    generation = try reader.readCounter()
+    nextSlot = try reader.readCounter()
     wrapKey = Secret(try reader.readBytes(32))
     writeKey = try reader.read()
   }

@@ -30,7 +30,7 @@ public struct Envelope: Hashable, Sendable, WireCodable {
     let version = try reader.readUInt8()
     guard version == Envelope.version else { throw .invalidValue(UInt64(version)) }
     let source = try reader.readUInt8()
-    let slot = try reader.readUInt64()
+    let slot = try reader.readCounter()
     switch (source, slot) {
     case (0, 0): self.source = .send
     case (1, _): self.source = .log(slot: slot)

@@ -29,7 +29,7 @@ public struct LogEntry: Hashable, Sendable, WireCodable {
   }
 
   public init(from reader: inout ByteReader) throws(WireError) {
-    slot = try reader.readUInt64()
+    slot = try reader.readCounter()
     frame = try FrameBytes.read(from: &reader)
   }
 
@@ -68,8 +68,8 @@ public enum Answer: Hashable, Sendable, WireCodable {
     case 4: self = .created
     case 5: self = .appended(try reader.readList(maxCount: Limits.recipientCount))
     case 6: self = .duplicate
-    case 7: self = .conflict(nextSlot: try reader.readUInt64())
-    case 8: self = .entries(firstSlot: try reader.readUInt64(), nextSlot: try reader.readUInt64(), try reader.readList(limit: Limits.callByteCount))
+    case 7: self = .conflict(nextSlot: try reader.readCounter())
+    case 8: self = .entries(firstSlot: try reader.readCounter(), nextSlot: try reader.readCounter(), try reader.readList(limit: Limits.callByteCount))
     case 9: self = .groupInfo(try FrameBytes.read(from: &reader))
     case 10: self = .claimed(try reader.readVector(limit: Limits.blobByteCount))
     case 11: self = .rotated

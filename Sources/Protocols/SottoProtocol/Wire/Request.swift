@@ -78,10 +78,10 @@ public enum Request: Hashable, Sendable, WireCodable {
       guard !keys.isEmpty else { throw .invalidValue(0) }
       self = .createLog(handle: handle, writeKeyHash: hash, administratorKeys: keys)
     case 4: self = .append(try reader.read())
-    case 5: self = .readLog(handle: try reader.read(), from: try reader.readUInt64())
+    case 5: self = .readLog(handle: try reader.read(), from: try reader.readCounter())
     case 6: self = .groupInfo(handle: try reader.read())
     case 7: self = .claim(capability: try reader.read(), id: try reader.read())
-    case 8: self = .rotate(handle: try reader.read(), slot: try reader.readUInt64(), rotation: try reader.read())
+    case 8: self = .rotate(handle: try reader.read(), slot: try reader.readCounter(), rotation: try reader.read())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -155,7 +155,7 @@ public struct LogAppend: Hashable, Sendable, WireCodable {
 
   public init(from reader: inout ByteReader) throws(WireError) {
     handle = try reader.read()
-    slot = try reader.readUInt64()
+    slot = try reader.readCounter()
     writeKey = try reader.read()
     entry = try FrameBytes.read(from: &reader)
     rotation = try reader.readOptional()
