@@ -207,7 +207,7 @@ extension DeviceState {
     let invitation = MessageID.random(using: random)
     group.invited[invitation] = identity
     setConversation(group, messageKeysOnly: true)
-    if conversation.context.server == group.context.server {
+    if conversation.context.server.serverKey == group.context.server.serverKey {
       // Both have mailboxes at that server: nothing to register.
       let token = Permission(trusted: [UInt8](repeating: 0, count: Permission.byteCount))
       try sendGroupInvitation(invitation, to: identity, group: id, token: token, now: now)

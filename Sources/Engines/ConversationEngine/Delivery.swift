@@ -68,32 +68,32 @@ extension DeviceState {
       guard let conversation = conversations[id], conversation.group != nil else { return nil }
       let keys = Conversation.administratorKeys(conversation.roster, conversation.context)
       return (
-        conversation.context.server,
+        address(of: conversation),
         .call(.createLog(handle: conversation.context.handle, writeKeyHash: conversation.writeKey.hash, administratorKeys: keys))
       )
     case .append(let id):
       guard let append = try prepareCommit(id, now: now), let conversation = conversations[id] else { return nil }
-      return (conversation.context.server, .call(.append(append)))
+      return (address(of: conversation), .call(.append(append)))
     case .readLog(let id):
       guard let conversation = conversations[id], conversation.group != nil else { return nil }
-      return (conversation.context.server, .call(.readLog(handle: conversation.context.handle, from: conversation.nextSlot)))
+      return (address(of: conversation), .call(.readLog(handle: conversation.context.handle, from: conversation.nextSlot)))
     case .leave(let id):
       guard let conversation = conversations[id], conversation.state == .leaving, conversation.group != nil else { return nil }
-      return (conversation.context.server, .call(.readLog(handle: conversation.context.handle, from: conversation.nextSlot)))
+      return (address(of: conversation), .call(.readLog(handle: conversation.context.handle, from: conversation.nextSlot)))
     case .rejoin(let id):
       guard let conversation = conversations[id], conversation.group != nil else { return nil }
-      if let pending = conversation.pending, pending.isRejoin { return (conversation.context.server, .call(.append(pending.append))) }
-      return (conversation.context.server, .call(.groupInfo(handle: conversation.context.handle)))
+      if let pending = conversation.pending, pending.isRejoin { return (address(of: conversation), .call(.append(pending.append))) }
+      return (address(of: conversation), .call(.groupInfo(handle: conversation.context.handle)))
     case .welcome(let id, let sendID, let frame, let recipient):
       guard let conversation = conversations[id], conversation.state != .ended else { return nil }
-      return (conversation.context.server, .call(.send(id: sendID, frame: frame, recipients: [recipient])))
+      return (address(of: conversation), .call(.send(id: sendID, frame: frame, recipients: [recipient])))
     case .message(let message):
       guard let conversation = conversations[message.conversation], conversation.group != nil else { return nil }
       guard let sealed = try seal(message, of: task, now: now) else {
         settle(message, missed: 0)
         return nil
       }
-      return (conversation.context.server, .call(.send(id: sealed.sendID, frame: sealed.frame, recipients: sealed.recipients)))
+      return (address(of: conversation), .call(.send(id: sealed.sendID, frame: sealed.frame, recipients: sealed.recipients)))
     }
   }
 
@@ -144,6 +144,11 @@ extension DeviceState {
     task.kind = .message(message)
     updateTask(task)
     return sealed
+  }
+
+  /// Where this device reaches a conversation's server: links may have named it differently, the key says that it is the same.
+  private func address(of conversation: Conversation) -> ServerAddress {
+    servers[conversation.context.server.serverKey]?.address ?? conversation.context.server
   }
 
   // MARK: Answers
@@ -243,7 +248,16 @@ extension DeviceState {
   private mutating func complete(_ task: TaskRecord, _ outcome: OwnerOutcome) {
     removeTask(task.id)
     guard case .publish(_, let id) = task.kind, let offer = offers[id] else {
-      if case .tokens(_, .offer(let id)) = task.kind { failOffer(id) }
+      switch task.kind {
+      case .tokens(_, .offer(let id)): failOffer(id)
+      case .tokens(_, .groupInvitation(let group, let invitee, let id)):
+        // Without a token for its server they cannot come; they are not waited for.
+        guard var conversation = conversations[group] else { return }
+        conversation.invited[id] = nil
+        setConversation(conversation, messageKeysOnly: true)
+        events.append(.groupRefused(id, by: invitee))
+      default: break
+      }
       return
     }
     guard outcome == .done else { return failOffer(id) }

@@ -49,6 +49,8 @@ public struct HistoryEntry: Hashable, Sendable {
     case memberAdded(IdentityID)
     case memberRemoved(IdentityID)
     case memberLeft(IdentityID)
+    /// A device of this person had lost its place and took it again by itself.
+    case deviceReturned(IdentityID)
     /// So many messages of this author cannot be had any more.
     case lost(count: UInt64)
   }

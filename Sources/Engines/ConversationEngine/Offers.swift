@@ -64,7 +64,8 @@ extension DeviceState {
   /// Turns a claimed bundle into a conversation of two (docs/protocol.md §6).
   mutating func acceptBundle(_ blob: [UInt8], server: ServerAddress, secrets: InvitationSecrets, now: UInt64) throws(EngineError) {
     guard let bundle = try? secrets.openBundle(blob), let keyPackage = Self.keyPackage(in: bundle, now: now),
-      let log = SottoCredentials().log(of: keyPackage.leafNode.credential), log.identity != profile.log.identity
+      let log = SottoCredentials().log(of: keyPackage.leafNode.credential), log.identity != profile.log.identity,
+      contacts[log.identity].map({ log.extends($0.log) }) ?? true
     else {
       events.append(.invitationRefused(secrets.capabilityHash))
       return

@@ -185,7 +185,11 @@ extension DeviceState {
       setGroupInvitation(GroupInvitationRecord(from: author.identity, conversation: conversation.id, invitation: invitation), invitation.id)
       events.append(.groupInvitation(invitation.id, from: author.identity, title: invitation.title))
     case .consent(let consent):
-      guard isDirect, var group = invitingGroup(consent.id, author.identity) else { return }
+      // A device that an older log still lists may have been revoked since.
+      guard isDirect, var group = invitingGroup(consent.id, author.identity), let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
+        let log = SottoCredentials().log(of: keyPackage.leafNode.credential), log.identity == author.identity,
+        contacts[author.identity].map({ log.extends($0.log) }) ?? true
+      else { return }
       group.invited[consent.id] = nil
       // Who says yes again, with other keys, means the newer ones.
       group.intents.removeAll { if case .add(author.identity, _) = $0 { true } else { false } }

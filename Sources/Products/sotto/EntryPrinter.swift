@@ -49,7 +49,7 @@ struct EntryPrinter {
     switch entry.kind {
     case .text(let text): text
     case .unknown(let fallback) where !fallback.isEmpty: fallback
-    case .unknown, .memberAdded, .memberRemoved, .memberLeft, .lost: "(something that a newer version shows)"
+    case .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: "(something that a newer version shows)"
     }
   }
 
@@ -59,6 +59,7 @@ struct EntryPrinter {
     case .text, .unknown: nil
     case .memberAdded(let person): "\(try await sotto.displayName(of: person)) was added"
     case .memberRemoved(let person): "\(try await sotto.displayName(of: person)) was removed"
+    case .deviceReturned(let person): "a device of \(try await sotto.displayName(of: person)) came back by itself"
     case .memberLeft(let person): "\(try await sotto.displayName(of: person)) leaves"
     case .lost(let count): "\(count == 1 ? "one message" : "\(count) messages") of \(author) cannot be had any more"
     }
@@ -75,6 +76,7 @@ struct EntryPrinter {
     case .unknown(let fallback): (line.kind, line.text) = ("unknown", fallback)
     case .memberAdded(let person): (line.kind, line.person) = ("added", try await sotto.displayName(of: person))
     case .memberRemoved(let person): (line.kind, line.person) = ("removed", try await sotto.displayName(of: person))
+    case .deviceReturned(let person): (line.kind, line.person) = ("returned", try await sotto.displayName(of: person))
     case .memberLeft(let person): (line.kind, line.person) = ("left", try await sotto.displayName(of: person))
     case .lost(let count): (line.kind, line.count) = ("lost", count)
     }

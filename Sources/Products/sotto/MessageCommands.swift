@@ -222,7 +222,7 @@ extension HistoryEntry {
   var isMessage: Bool {
     switch kind {
     case .text, .unknown: true
-    case .memberAdded, .memberRemoved, .memberLeft, .lost: false
+    case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: false
     }
   }
 }

@@ -167,7 +167,7 @@ extension SimulatedWorld {
 
   private func isExplained(_ entry: HistoryEntry, in conversation: ConversationID, _ histories: [[ConversationID: [HistoryEntry]]]) -> Bool {
     switch entry.kind {
-    case .memberAdded, .memberRemoved, .memberLeft: return true
+    case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned: return true
     case .unknown: return false
     case .lost:
       // Of who is gone nobody can ask.

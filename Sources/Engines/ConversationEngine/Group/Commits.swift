@@ -149,6 +149,9 @@ extension DeviceState {
     setConversation(conversation, messageKeysOnly: true)
   }
 
+  /// Devices whose numbers are remembered: four times as many as a conversation has.
+  private static let trackerCount = 4 * SottoProtocol.Limits.conversationDeviceCount
+
   /// What every change of epoch brings, our own or another's: context, history, intents that are fulfilled, frames that waited.
   mutating func finishEpochChange(_ id: ConversationID, before: [RosterDevice], now: UInt64) {
     guard var conversation = conversations[id], let group = conversation.group else { return }
@@ -159,6 +162,11 @@ extension DeviceState {
     // Somebody who was here before begins anew.
     for device in conversation.roster where !devicesBefore.contains(device.device) {
       conversation.trackers[device.device] = SequenceTracker(author: device.identity, since: group.epoch, fromStart: true)
+    }
+    // What is known of devices that have gone is kept for what may still come of them, within reason.
+    if conversation.trackers.count > Self.trackerCount {
+      let present = Set(conversation.roster.map(\.device))
+      conversation.trackers = conversation.trackers.filter { present.contains($0.key) }
     }
     if conversation.roster.contains(where: { !devicesBefore.contains($0.device) }) { conversation.baseSequence = conversation.sealedSequence }
     let peopleBefore = Set(before.map(\.identity))

@@ -62,7 +62,7 @@ extension DeviceState {
   /// The person behind an invitation that was used: known by what they call themselves, until a human confirms them.
   private mutating func noteContact(_ device: RosterDevice, in conversation: Conversation, petname: String) {
     guard let member = conversation.group?.member(at: device.leaf), case .other(_, let content) = member.leafNode.credential,
-      let log = try? DeviceLog(verifying: content)
+      let log = try? DeviceLog(verifying: content), contacts[device.identity].map({ log.extends($0.log) }) ?? true
     else { return }
     var contact =
       contacts[device.identity]

@@ -75,9 +75,22 @@ extension DeviceState {
       conversation.suspectedEpoch = nil
       conversation.adopt(next)
       setConversation(conversation)
+      if let leaf = commit.changes.externalJoiner, let device = conversation.device(at: leaf) { announceReturn(of: device, in: id, now: now) }
       finishEpochChange(id, before: before, now: now)
     }
     if conversations[id]?.intents.isEmpty == false { scheduleAppend(id) }
+  }
+
+  /// Tells everybody of a device that came back by itself: it may be a stolen one.
+  private mutating func announceReturn(of device: RosterDevice, in id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id] else { return }
+    let entry = HistoryEntry(
+      position: conversation.historyCount, id: MessageID.random(using: random), author: device.identity, sentAt: now,
+      kind: .deviceReturned(device.identity), delivery: .received)
+    conversation.historyCount += 1
+    setConversation(conversation)
+    writeHistory(entry, in: id)
+    events.append(.message(id, entry))
   }
 
   /// Ends a conversation that others have taken us out of.

@@ -293,6 +293,7 @@ extension HistoryEntry: WireCodable {
     case 4: kind = .memberRemoved(try reader.read())
     case 5: kind = .memberLeft(try reader.read())
     case 6: kind = .lost(count: try reader.readUInt64())
+    case 7: kind = .deviceReturned(try reader.read())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -322,6 +323,9 @@ extension HistoryEntry: WireCodable {
     case .lost(let count):
       writer.write(UInt8(6))
       writer.write(count)
+    case .deviceReturned(let identity):
+      writer.write(UInt8(7))
+      writer.write(identity)
     }
   }
 }
