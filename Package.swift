@@ -4,7 +4,8 @@ import PackageDescription
 // Strict everywhere: what the compiler can rule out, no reader has to look for.
 let settings: [SwiftSetting] = [
   .strictMemorySafety(), .treatAllWarnings(as: .error), .enableExperimentalFeature("Lifetimes"),
-  .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
 /// What targets need from outside, by the name that the source imports.
@@ -93,7 +94,9 @@ let package = Package(
     // Adapters: touch the world, never each other.
     target("Adapters", "ServerStorage", core + ["SottoProtocol", "MailboxEngine", "GRDB"]),
     target("Adapters", "DeviceStorage", core + ["SottoProtocol", "ConversationEngine", "GRDB"]),
-    target("Adapters", "MailboxServer", sockets + ["CryptoSuite", "HummingbirdCore", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals"]),
+    target(
+      "Adapters", "MailboxServer",
+      sockets + ["CryptoSuite", "HummingbirdCore", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals"]),
     target("Adapters", "MailboxClient", sockets + ["CryptoSuite"]),
 
     // Products.
@@ -106,7 +109,9 @@ let package = Package(
     support("MailboxEngineTesting", core + ["SottoProtocol", "MailboxEngine"]),
     support("MailboxStoreConformance", core + ["SottoProtocol", "MailboxEngine", "MailboxEngineTesting"]),
     support("DeviceStoreTesting", ["SottoProtocol", "ConversationEngine"]),
-    support("SimulatedWorld", core + ["MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "TestSupport"]),
+    support(
+      "SimulatedWorld",
+      core + ["MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "TestSupport"]),
     tests("Foundations/WireFormatTests", "WireFormatTests", ["WireFormat", "TestSupport"]),
     tests("Foundations/CryptoSuiteTests", "CryptoSuiteTests", core + ["TestSupport"]),
     tests("Protocols/MLSTests", "MLSTests", core + ["MLS", "TestSupport"]),
@@ -114,15 +119,25 @@ let package = Package(
     .testTarget(
       name: "FuzzReplayTests", dependencies: dependencies(core + ["MLS", "SottoProtocol", "MailboxEngine", "MailboxEngineTesting"]),
       path: "Tests/Protocols/FuzzReplayTests", swiftSettings: settings),
-    tests("Engines/MailboxEngineTests", "MailboxEngineTests", core + ["SottoProtocol", "MailboxEngine", "MailboxEngineTesting", "MailboxStoreConformance", "TestSupport"]),
+    tests(
+      "Engines/MailboxEngineTests", "MailboxEngineTests",
+      core + ["SottoProtocol", "MailboxEngine", "MailboxEngineTesting", "MailboxStoreConformance", "TestSupport"]),
     tests("Engines/ConversationEngineTests", "ConversationEngineTests", core + ["SottoProtocol", "ConversationEngine", "TestSupport"]),
-    tests("Adapters/ServerStorageTests", "ServerStorageTests", core + ["SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxEngineTesting", "MailboxStoreConformance", "GRDB"]),
-    tests("Adapters/DeviceStorageTests", "DeviceStorageTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "DeviceStorage", "DeviceStoreTesting", "GRDB"]),
+    tests(
+      "Adapters/ServerStorageTests", "ServerStorageTests",
+      core + ["SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxEngineTesting", "MailboxStoreConformance", "GRDB"]),
+    tests(
+      "Adapters/DeviceStorageTests", "DeviceStorageTests",
+      ["CryptoSuite", "SottoProtocol", "ConversationEngine", "DeviceStorage", "DeviceStoreTesting", "GRDB"]),
     tests("Adapters/MailboxServerTests", "MailboxServerTests", sockets + ["MailboxServer", "NIOEmbedded", "TestSupport"]),
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
     tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
-    tests("Simulation", "SimulationTests", core + ["MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "SimulatedWorld"]),
+    tests(
+      "Simulation", "SimulationTests",
+      core + [
+        "MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "SimulatedWorld",
+      ]),
     tests("EndToEnd", "EndToEndTests", core + ["MLS", "SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient"]),
   ],
   swiftLanguageModes: [.v6]

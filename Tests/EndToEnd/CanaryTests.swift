@@ -84,7 +84,8 @@ extension EndToEndTests {
     search.add("canary", bytes: canary)
     let base64 = Array(Data([9] + canary + [9]).base64EncodedString().utf8)
     let forms: [[UInt8]] = [
-      canary, canary.flatMap { [$0, 0] }, canary.flatMap { [0, $0] }, Array(canary.map { String(format: "%02X", $0) }.joined().utf8), base64,
+      canary, canary.flatMap { [$0, 0] }, canary.flatMap { [0, $0] }, Array(canary.map { String(format: "%02X", $0) }.joined().utf8),
+      base64,
     ]
     for form in forms { #expect(!search.hits(in: [1, 2] + form + [3]).isEmpty) }
     #expect(search.hits(in: Array("find-me-if-you-ca".utf8)).isEmpty)

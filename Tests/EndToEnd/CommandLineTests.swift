@@ -145,7 +145,8 @@ extension EndToEndTests {
     let scratch = try Scratch()
     let server = try ServerProcess(in: scratch)
     let busy = try Programs.run(
-      "sotto-server", ["serve", "--data", scratch.url.appending(path: "other").path, "--listen", "127.0.0.1:\(server.port)"], in: scratch.url)
+      "sotto-server", ["serve", "--data", scratch.url.appending(path: "other").path, "--listen", "127.0.0.1:\(server.port)"],
+      in: scratch.url)
     #expect(busy.status == 69)
     #expect(busy.errors.contains("\(server.port)"))
     let locked = try Programs.run("sotto-server", ["serve", "--data", server.data.path, "--listen", "127.0.0.1:0"], in: scratch.url)

@@ -26,7 +26,8 @@ import Testing
     // What the worlds lived through, so that a change that makes them dull is seen.
     var kinds = Dictionary(
       uniqueKeysWithValues: [
-        "crashes", "event joined", "event removed", "event rejoined", "event gap", "conflict", "duplicate", "lost", "loses its stream", "misuses",
+        "crashes", "event joined", "event removed", "event rejoined", "event gap", "conflict", "duplicate", "lost", "loses its stream",
+        "misuses",
         "is offline", "event groupRefused", "leaves",
       ].map { ($0, 0) })
     for seed in seeds {
@@ -48,7 +49,8 @@ import Testing
         if seeds.count == 1 { for line in failure.trace.suffix(400) { print(line) } }
       }
     }
-    print("simulation: \(seeds.count) worlds from seed \(seeds.first ?? 0), \(eventCount) events, \(textCount) texts, \(failed.count) failed")
+    print(
+      "simulation: \(seeds.count) worlds from seed \(seeds.first ?? 0), \(eventCount) events, \(textCount) texts, \(failed.count) failed")
     print("simulation:", kinds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
     #expect(failed.isEmpty, "failed seeds: \(failed); replay with SOTTO_SEED=n")
   }

@@ -60,7 +60,9 @@ extension ConversationEngine {
   public mutating func send(text: String, to id: ConversationID, now: UInt64) throws(EngineError) -> MessageID {
     try transact { (state) throws(EngineError) in
       let count = text.utf8.count
-      guard (1...SottoProtocol.Limits.textByteCount).contains(count) else { throw .badLength(byteCount: count, limit: SottoProtocol.Limits.textByteCount) }
+      guard (1...SottoProtocol.Limits.textByteCount).contains(count) else {
+        throw .badLength(byteCount: count, limit: SottoProtocol.Limits.textByteCount)
+      }
       let conversation = try state.activeConversation(id)
       try state.requireConfirmed(conversation)
       return try state.queueMessage(.text(text), in: id, entry: .text(text), now: now)
@@ -196,7 +198,9 @@ extension DeviceState {
       throw .notPermitted
     }
     guard let contact = contacts[identity] else { throw .noSuchContact }
-    guard let direct = contact.conversation, let conversation = conversations[direct], conversation.state == .active else { throw .notActive }
+    guard let direct = contact.conversation, let conversation = conversations[direct], conversation.state == .active else {
+      throw .notActive
+    }
     guard contact.isConfirmed else { throw .unconfirmed }
     guard group.devices(of: identity).isEmpty else { throw .alreadyMember }
     guard group.roster.count < SottoProtocol.Limits.conversationDeviceCount else {
@@ -216,7 +220,9 @@ extension DeviceState {
     }
   }
 
-  mutating func sendGroupInvitation(_ invitation: MessageID, to identity: IdentityID, group id: ConversationID, token: Permission, now: UInt64)
+  mutating func sendGroupInvitation(
+    _ invitation: MessageID, to identity: IdentityID, group id: ConversationID, token: Permission, now: UInt64
+  )
     throws(EngineError)
   {
     guard let group = conversations[id], group.state == .active, group.invited[invitation] == identity,

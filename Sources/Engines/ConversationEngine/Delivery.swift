@@ -47,7 +47,8 @@ extension DeviceState {
     let ownerID = UInt32(truncatingIfNeeded: task.id)
     switch task.kind {
     case .register(let server, let token):
-      guard let record = servers[server], let owner = PublicKey32(record.ownerKey.publicKey), let seal = PublicKey32(record.sealKey.publicKey)
+      guard let record = servers[server], let owner = PublicKey32(record.ownerKey.publicKey),
+        let seal = PublicKey32(record.sealKey.publicKey)
       else { return nil }
       return (record.address, .call(.register(token: token, mailbox: record.mailbox, ownerKey: owner, sealKey: seal)))
     case .delivery(let server):
@@ -101,7 +102,8 @@ extension DeviceState {
   ///
   /// - Returns: nil when nobody is to get it.
   private mutating func seal(_ message: OutgoingMessage, of task: TaskRecord, now: UInt64) throws(EngineError) -> OutgoingMessage.Sealed? {
-    guard var conversation = conversations[message.conversation], let group = conversation.group, let wrapKey = conversation.wrapKeys.first else {
+    guard var conversation = conversations[message.conversation], let group = conversation.group, let wrapKey = conversation.wrapKeys.first
+    else {
       return nil
     }
     var recipients = conversation.recipients
@@ -238,7 +240,9 @@ extension DeviceState {
       removeTask(task.id)
       settle(message, missed: answers.filter { $0 != .accepted }.count)
       // The request or its answer may be lost: it is asked again after a while.
-      if let target = message.target, case .resendRequest = message.content.body { scheduleResendRequest(to: target, in: message.conversation, now: now) }
+      if let target = message.target, case .resendRequest = message.content.body {
+        scheduleResendRequest(to: target, in: message.conversation, now: now)
+      }
     default:
       // An answer that does not belong to the question: as if there had been none.
       postpone(task, now: now)
@@ -305,7 +309,8 @@ extension DeviceState {
     if let position = message.position, let kind = HistoryEntry.Kind(message.content.body, author: profile.log.identity) {
       writeHistory(
         HistoryEntry(
-          position: position, id: message.content.id, author: profile.log.identity, sentAt: message.content.sentAt, kind: kind, delivery: .sent),
+          position: position, id: message.content.id, author: profile.log.identity, sentAt: message.content.sentAt, kind: kind,
+          delivery: .sent),
         in: message.conversation)
       events.append(.sent(message.conversation, message.content.id, missed: missed))
     }
@@ -313,7 +318,9 @@ extension DeviceState {
 
   private mutating func noteUnreachable(_ recipient: Recipient, in id: ConversationID) {
     // Their mailbox is gone or has revoked the key: they are in the tree and will not come. An administrator sees them and can remove them.
-    guard let conversation = conversations[id], let device = conversation.roster.first(where: { $0.delivery.recipient == recipient }) else { return }
+    guard let conversation = conversations[id], let device = conversation.roster.first(where: { $0.delivery.recipient == recipient }) else {
+      return
+    }
     events.append(.gap(id, author: device.identity, count: 0))
   }
 }

@@ -21,7 +21,8 @@ extension ConversationEngine {
   package func standing(in id: ConversationID) -> Standing? {
     guard let conversation = state.conversations[id] else { return nil }
     return Standing(
-      epoch: conversation.epoch, epochAuthenticator: conversation.group?.epochAuthenticator ?? [], devices: conversation.roster.map(\.device),
+      epoch: conversation.epoch, epochAuthenticator: conversation.group?.epochAuthenticator ?? [],
+      devices: conversation.roster.map(\.device),
       nextSlot: conversation.nextSlot, generation: conversation.generation,
       missingCount: conversation.trackers.values.reduce(0) { $0 + $1.missing(limit: SottoProtocol.Limits.resendCount).count },
       intentCount: conversation.intents.count, holdsKeys: conversation.group != nil || !conversation.wrapKeys.isEmpty)
@@ -40,7 +41,9 @@ extension ConversationEngine {
 
   /// The message that a piece of work sends to all, if it does.
   package func messageID(ofWork id: UInt64) -> MessageID? {
-    guard let task = state.tasks.first(where: { $0.id == id }), case .message(let message) = task.kind, message.target == nil else { return nil }
+    guard let task = state.tasks.first(where: { $0.id == id }), case .message(let message) = task.kind, message.target == nil else {
+      return nil
+    }
     return message.content.id
   }
 
@@ -59,7 +62,9 @@ extension ConversationEngine {
   }
 
   package func steal(from id: ConversationID) -> Stolen? {
-    guard let conversation = state.conversations[id], let group = conversation.group, let wrapKey = conversation.wrapKeys.first else { return nil }
+    guard let conversation = state.conversations[id], let group = conversation.group, let wrapKey = conversation.wrapKeys.first else {
+      return nil
+    }
     let keys = ConversationKeys(
       generation: conversation.generation, nextSlot: conversation.nextSlot + 1, wrapKey: wrapKey.secret, writeKey: conversation.writeKey)
     return Stolen(

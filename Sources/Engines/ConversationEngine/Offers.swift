@@ -43,7 +43,8 @@ extension DeviceState {
     let seconds = now / 1_000
     let day: UInt64 = 86_400
     // A day of slack for clocks that are behind; the offer itself lives as long as the server keeps the bundle.
-    let lifetime = Lifetime(notBefore: seconds < day ? 0 : seconds - day, notAfter: seconds + UInt64(SottoProtocol.Limits.expiryDays + 1) * day)
+    let lifetime = Lifetime(
+      notBefore: seconds < day ? 0 : seconds - day, notAfter: seconds + UInt64(SottoProtocol.Limits.expiryDays + 1) * day)
     let bundle: KeyPackageBundle
     do {
       bundle = try KeyPackageBundle.generate(
@@ -92,7 +93,8 @@ extension DeviceState {
   static func keyPackage(in bundle: ContactBundle, now: UInt64) -> KeyPackage? {
     guard let message = try? MLSMessage(decoding: bundle.keyPackage), case .keyPackage(let keyPackage) = message,
       keyPackage.cipherSuite == SottoLeaf.suite.rawValue, case .keyPackage(let lifetime) = keyPackage.leafNode.source,
-      lifetime.contains(now / 1_000), Policy.fits(keyPackage.leafNode), delivery(of: keyPackage.leafNode) != nil, name(of: keyPackage.leafNode) != nil
+      lifetime.contains(now / 1_000), Policy.fits(keyPackage.leafNode), delivery(of: keyPackage.leafNode) != nil,
+      name(of: keyPackage.leafNode) != nil
     else { return nil }
     return keyPackage
   }
@@ -126,7 +128,8 @@ extension DeviceState {
     do {
       let group = try Group.create(
         groupID: id.bytes, cipherSuite: SottoLeaf.suite,
-        extensions: [SottoLeaf.required, Extension(type: SottoLeaf.contextType, data: context.encoded)], leaf: leaf, signer: profile.deviceKey,
+        extensions: [SottoLeaf.required, Extension(type: SottoLeaf.contextType, data: context.encoded)], leaf: leaf,
+        signer: profile.deviceKey,
         validator: SottoCredentials(), random: random)
       let keys = try Conversation.keys(beginning: group, generation: 0, nextSlot: 0)
       conversation = Conversation(id: id, group: group, context: context, administratorKey: administratorKey, keys: keys)
@@ -136,19 +139,24 @@ extension DeviceState {
           psks: [PreSharedKeyID.external(id: other.secrets.pskID, cipherSuite: SottoLeaf.suite, random: random)],
           groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
         let commit = try group.commit(
-          plan, signer: profile.deviceKey, psks: InvitationPSK(id: other.secrets.pskID, psk: other.secrets.psk), validator: SottoCredentials())
+          plan, signer: profile.deviceKey, psks: InvitationPSK(id: other.secrets.pskID, psk: other.secrets.psk),
+          validator: SottoCredentials())
         conversation.adopt(commit.group)
         welcome = commit.welcome
       }
     } catch { throw .cryptography }
-    for device in conversation.roster where device.identity != own { conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: true) }
+    for device in conversation.roster where device.identity != own {
+      conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: true)
+    }
     setConversation(conversation)
     addTask(.createLog(id))
     if let welcome {
       for other in others {
         guard let recipient = Self.delivery(of: other.keyPackage.leafNode)?.recipient else { throw .cryptography }
         let frame: Frame
-        do { frame = try FirstContact.seal(welcome, to: other.contactKey, secrets: other.secrets, random: random) } catch { throw .cryptography }
+        do { frame = try FirstContact.seal(welcome, to: other.contactKey, secrets: other.secrets, random: random) } catch {
+          throw .cryptography
+        }
         addTask(.welcome(id, id: SendID.random(using: random), frame: frame.bytes, recipient: recipient), after: delivery)
       }
     }

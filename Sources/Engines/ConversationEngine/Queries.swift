@@ -63,11 +63,14 @@ extension ConversationEngine {
     let title: String =
       switch conversation.context.kind {
       case .group: conversation.context.title
-      case .direct: state.contacts.first { $0.value.conversation == conversation.id }.map { $0.value.displayName } ?? members.first { !$0.isSelf }?.name ?? ""
+      case .direct:
+        state.contacts.first { $0.value.conversation == conversation.id }.map { $0.value.displayName } ?? members.first { !$0.isSelf }?.name
+          ?? ""
       }
     return ConversationSummary(
       id: conversation.id, kind: conversation.context.kind, title: title, state: conversation.state, members: members,
-      epoch: conversation.epoch, isPostQuantum: conversation.group?.cipherSuite.hpke.kem == .xWing, invited: conversation.invited.values.sorted {
+      epoch: conversation.epoch, isPostQuantum: conversation.group?.cipherSuite.hpke.kem == .xWing,
+      invited: conversation.invited.values.sorted {
         $0.bytes.lexicographicallyPrecedes($1.bytes)
       },
       waitingCount: state.tasks.filter { $0.lane == .messages(conversation.id) }.count)

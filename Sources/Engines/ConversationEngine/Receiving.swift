@@ -29,7 +29,9 @@ extension DeviceState {
   }
 
   /// - Returns: false when it may become readable later.
-  private mutating func process(_ envelope: Envelope, from server: ServerAddress, store: any DeviceStore, now: UInt64) throws(EngineError) -> Bool {
+  private mutating func process(_ envelope: Envelope, from server: ServerAddress, store: any DeviceStore, now: UInt64) throws(EngineError)
+    -> Bool
+  {
     guard let frame = try? Frame(envelope.frame) else { return true }
     switch frame.kind {
     case .firstContact:
@@ -99,7 +101,9 @@ extension DeviceState {
   // MARK: Messages
 
   /// - Returns: false when the message is of an epoch to come.
-  private mutating func receiveMessage(_ message: [UInt8], in id: ConversationID, store: any DeviceStore, now: UInt64) throws(EngineError) -> Bool {
+  private mutating func receiveMessage(_ message: [UInt8], in id: ConversationID, store: any DeviceStore, now: UInt64) throws(EngineError)
+    -> Bool
+  {
     guard var conversation = conversations[id], let group = conversation.group else { return true }
     let received: Received
     do {
@@ -156,7 +160,8 @@ extension DeviceState {
     if let kind = HistoryEntry.Kind(content.body, author: author.identity), !conversation.repeats(kind) {
       if case .memberLeft(let identity) = kind { conversation.leavers.append(identity) }
       let entry = HistoryEntry(
-        position: conversation.historyCount, id: content.id, author: author.identity, sentAt: content.sentAt, kind: kind, delivery: .received)
+        position: conversation.historyCount, id: content.id, author: author.identity, sentAt: content.sentAt, kind: kind,
+        delivery: .received)
       conversation.historyCount += 1
       setConversation(conversation, messageKeysOnly: true)
       writeHistory(entry, in: id)
@@ -186,7 +191,8 @@ extension DeviceState {
       events.append(.groupInvitation(invitation.id, from: author.identity, title: invitation.title))
     case .consent(let consent):
       // A device that an older log still lists may have been revoked since.
-      guard isDirect, var group = invitingGroup(consent.id, author.identity), let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
+      guard isDirect, var group = invitingGroup(consent.id, author.identity),
+        let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
         let log = SottoCredentials().log(of: keyPackage.leafNode.credential), log.identity == author.identity,
         contacts[author.identity].map({ log.extends($0.log) }) ?? true
       else { return }
@@ -227,7 +233,8 @@ extension DeviceState {
 
   /// Asks a device for what is missing of it, after a while.
   mutating func scheduleResendRequest(to device: PublicKey32, in id: ConversationID, now: UInt64) {
-    guard let tracker = conversations[id]?.trackers[device], let missing = Optional(tracker.missing(limit: SottoProtocol.Limits.resendCount)),
+    guard let tracker = conversations[id]?.trackers[device],
+      let missing = Optional(tracker.missing(limit: SottoProtocol.Limits.resendCount)),
       !missing.isEmpty, !hasTask(.requests(id, device), where: { _ in true })
     else { return }
     if tracker.requestCount == 0 { events.append(.gap(id, author: tracker.author, count: missing.count)) }
@@ -247,7 +254,8 @@ extension DeviceState {
       tracker.requestCount = 0
       conversation.trackers[device] = tracker
       let entry = HistoryEntry(
-        position: conversation.historyCount, id: MessageID.random(using: random), author: tracker.author, sentAt: now, kind: .lost(count: lost),
+        position: conversation.historyCount, id: MessageID.random(using: random), author: tracker.author, sentAt: now,
+        kind: .lost(count: lost),
         delivery: .received)
       conversation.historyCount += 1
       setConversation(conversation, messageKeysOnly: true)
@@ -273,7 +281,8 @@ extension DeviceState {
   ) throws(EngineError) {
     // One answer at a time: who asks without end gets no more than this.
     guard !hasTask(.resends(conversation.id, device), where: { _ in true }) else { return }
-    for sequence in Set(sequences).sorted().prefix(SottoProtocol.Limits.resendCount) where sequence > 0 && sequence <= conversation.ownSequence {
+    for sequence in Set(sequences).sorted().prefix(SottoProtocol.Limits.resendCount)
+    where sequence > 0 && sequence <= conversation.ownSequence {
       let stored: [UInt8]?
       do { stored = try store.record(Self.sentContentKey(conversation.id, sequence)) } catch { throw .store(error) }
       // Who came later, or was not meant, does not get it by asking.

@@ -5,7 +5,9 @@ enum UpgradeAnswer {
   /// The whole answer to a request with this text.
   static func answer(to request: String) -> [UInt8]? {
     let lines = request.components(separatedBy: "\r\n")
-    guard let line = lines.first(where: { $0.lowercased().hasPrefix("sec-websocket-key:") }), let colon = line.firstIndex(of: ":") else { return nil }
+    guard let line = lines.first(where: { $0.lowercased().hasPrefix("sec-websocket-key:") }), let colon = line.firstIndex(of: ":") else {
+      return nil
+    }
     let key = line[colon...].dropFirst().trimmingCharacters(in: .whitespaces)
     let accept = Data(sha1(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))).base64EncodedString()
     return Array(

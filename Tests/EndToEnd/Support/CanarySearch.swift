@@ -25,7 +25,8 @@ struct CanarySearch {
       guard last > first else { continue }
       let core = Array(text[first..<last])
       forms.append(("base64", core))
-      forms.append(("base64url", core.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: "-") : $0 == UInt8(ascii: "/") ? UInt8(ascii: "_") : $0 }))
+      forms.append(
+        ("base64url", core.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: "-") : $0 == UInt8(ascii: "/") ? UInt8(ascii: "_") : $0 }))
     }
     return forms.map { (form: $0.0, bytes: $0.1) }
   }

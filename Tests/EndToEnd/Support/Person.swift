@@ -22,7 +22,8 @@ final class Person {
   func run(_ arguments: String..., input: String = "") throws -> Programs.Outcome {
     let outcome = try attempt(arguments, input: input)
     guard outcome.status == 0 else {
-      throw EndToEndError.failed(command: "\(name): sotto \(arguments.joined(separator: " "))", status: outcome.status, errors: outcome.errors)
+      throw EndToEndError.failed(
+        command: "\(name): sotto \(arguments.joined(separator: " "))", status: outcome.status, errors: outcome.errors)
     }
     return outcome
   }

@@ -13,14 +13,20 @@ enum Programs {
   /// Runs a program to its end.
   ///
   /// Its output goes to files, so that a full pipe never stops it.
-  static func run(_ name: String, _ arguments: [String], environment: [String: String] = [:], input: String = "", in folder: URL) throws -> Outcome {
+  static func run(_ name: String, _ arguments: [String], environment: [String: String] = [:], input: String = "", in folder: URL) throws
+    -> Outcome
+  {
     let running = try start(name, arguments, environment: environment, input: input, in: folder)
     return running.outcome()
   }
 
-  static func start(_ name: String, _ arguments: [String], environment: [String: String] = [:], input: String = "", in folder: URL) throws -> Running {
+  static func start(_ name: String, _ arguments: [String], environment: [String: String] = [:], input: String = "", in folder: URL) throws
+    -> Running
+  {
     let unique = UUID().uuidString
-    let (outputFile, errorFile, inputFile) = (folder.appending(path: "\(unique).out"), folder.appending(path: "\(unique).err"), folder.appending(path: "\(unique).in"))
+    let (outputFile, errorFile, inputFile) = (
+      folder.appending(path: "\(unique).out"), folder.appending(path: "\(unique).err"), folder.appending(path: "\(unique).in")
+    )
     for file in [outputFile, errorFile] { try Data().write(to: file) }
     try Data(input.utf8).write(to: inputFile)
     let process = Process()
@@ -42,7 +48,8 @@ enum Programs {
     func outcome() -> Outcome {
       process.waitUntilExit()
       return Outcome(
-        status: process.terminationReason == .uncaughtSignal ? -process.terminationStatus : process.terminationStatus, output: text(outputFile),
+        status: process.terminationReason == .uncaughtSignal ? -process.terminationStatus : process.terminationStatus,
+        output: text(outputFile),
         errors: text(errorFile))
     }
 

@@ -20,7 +20,8 @@ import WireFormat
       key = SignatureAlgorithm.ed25519.generateKey(using: random)
       log = try DeviceLog(recoveryKey: SignatureAlgorithm.ed25519.generateKey(using: random), device: key, random: random)
       let delivery = DeliveryCapability(
-        recipient: Recipient(mailbox: .random(using: random), deliveryKey: .random(using: random)), administratorKey: .random(using: random))
+        recipient: Recipient(mailbox: .random(using: random), deliveryKey: .random(using: random)), administratorKey: .random(using: random)
+      )
       var parameters = SottoLeaf.parameters(log: log, delivery: delivery, name: try #require(MemberName(name)))
       parameters.extensions += extra
       parameters.capabilities.extensions += extra.map(\.type)
@@ -48,7 +49,8 @@ import WireFormat
         roles: [.init(identity: owner.log.identity, role: .owner)])
       let alone = try Group.create(
         groupID: random.bytes(16), cipherSuite: SottoLeaf.suite,
-        extensions: [SottoLeaf.required, Extension(type: SottoLeaf.contextType, data: context.encoded)], leaf: owner.parameters, signer: owner.key,
+        extensions: [SottoLeaf.required, Extension(type: SottoLeaf.contextType, data: context.encoded)], leaf: owner.parameters,
+        signer: owner.key,
         validator: SottoCredentials(), random: random)
       let bundle = try member.bundle(random)
       let commit = try alone.commit(CommitPlan(adds: [bundle.keyPackage]), signer: owner.key, validator: SottoCredentials())
@@ -143,10 +145,12 @@ import WireFormat
     var usurped = world.context
     usurped.roles = [.init(identity: world.member.log.identity, role: .owner)]
     let extensions = [SottoLeaf.required, Extension(type: SottoLeaf.contextType, data: usurped.encoded)]
-    let coup = try world.membersGroup.commit(CommitPlan(extensions: extensions), signer: world.member.key, validator: SottoCredentials()).group
+    let coup = try world.membersGroup.commit(CommitPlan(extensions: extensions), signer: world.member.key, validator: SottoCredentials())
+      .group
     #expect(!isRecognised(coup, signer: world.membersGroup.ownLeafIndex))
     world.membersGroup = try Group.create(
-      groupID: world.ownersGroup.groupID, cipherSuite: SottoLeaf.suite, extensions: world.ownersGroup.extensions, leaf: world.member.parameters,
+      groupID: world.ownersGroup.groupID, cipherSuite: SottoLeaf.suite, extensions: world.ownersGroup.extensions,
+      leaf: world.member.parameters,
       signer: world.member.key, validator: SottoCredentials(), random: random)
     #expect(!isRecognised(world.membersGroup, signer: world.membersGroup.ownLeafIndex))
   }

@@ -32,9 +32,12 @@ import WireFormat
   }
 
   @Test func `requests`() throws {
-    try check(Request.register(token: .random(using: random), mailbox: .random(using: random), ownerKey: .random(using: random), sealKey: .random(using: random)))
+    try check(
+      Request.register(
+        token: .random(using: random), mailbox: .random(using: random), ownerKey: .random(using: random), sealKey: .random(using: random)))
     try check(Request.send(id: .random(using: random), frame: frame, recipients: recipients(3)))
-    try check(Request.createLog(handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [.random(using: random)]))
+    try check(
+      Request.createLog(handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [.random(using: random)]))
     let append = LogAppend(
       handle: .random(using: random), slot: 7, writeKey: .random(using: random), entry: frame, rotation: rotation, groupInfo: frame,
       recipients: recipients(2))
@@ -60,7 +63,8 @@ import WireFormat
       .withdraw(id: 3, capabilityHash: .random(using: random)), .tokens(id: 4, count: 2),
     ] { try check(message) }
     for message: ServerMessage in [
-      .hello(serverKey: .random(using: random), nonce: random.bytes(32)), .attached, .refused, .envelope(cursor: [1], sealed: [2, 3]), .drained,
+      .hello(serverKey: .random(using: random), nonce: random.bytes(32)), .attached, .refused, .envelope(cursor: [1], sealed: [2, 3]),
+      .drained,
       .done(id: 1, outcome: .done), .tokens(id: 2, [.random(using: random)]),
     ] { try check(message) }
   }
@@ -71,7 +75,8 @@ import WireFormat
     for body: ContentBody in [
       .text("hallo"), .profile(name: "Ada"),
       .groupInvitation(GroupInvitation(id: .random(using: random), title: "team", server: server, token: .random(using: random))),
-      .consent(Consent(id: .random(using: random), seed: random.bytes(32), bundle: bundle)), .refusal(group: .random(using: random)), .leave,
+      .consent(Consent(id: .random(using: random), seed: random.bytes(32), bundle: bundle)), .refusal(group: .random(using: random)),
+      .leave,
       .unknown(type: 900, critical: true, fallback: "a poll", payload: [1]),
     ] {
       let content = Content(

@@ -73,7 +73,8 @@ extension SimulatedWorld {
       histories.append(history)
       if engine.taskCount > 0 { problems.append("\(device.name) has \(engine.taskCount) tasks left") }
       // To who was removed, things may still be under way that nobody can open any more.
-      let mayHold = ledger.isPoisoned.contains(device.index)
+      let mayHold =
+        ledger.isPoisoned.contains(device.index)
         || device.events.contains { if case .removed = $0 { true } else { false } }
       if engine.heldFrameCount > 0, !mayHold { problems.append("\(device.name) holds \(engine.heldFrameCount) frames") }
     }
@@ -92,7 +93,8 @@ extension SimulatedWorld {
     for (number, id) in ids.enumerated() {
       var members: [(name: String, device: PublicKey32?, standing: ConversationEngine.Standing)] = []
       for device in devices {
-        guard let engine = device.engine, let summary = engine.conversations.first(where: { $0.id == id }), let standing = engine.standing(in: id)
+        guard let engine = device.engine, let summary = engine.conversations.first(where: { $0.id == id }),
+          let standing = engine.standing(in: id)
         else { continue }
         let label = "\(device.name) in conversation \(number) (\(summary.title))"
         switch summary.state {
@@ -159,13 +161,16 @@ extension SimulatedWorld {
         }
         for entry in own { problems += deliveryProblems(of: entry, by: author, in: conversation, histories) }
         problems += orderProblems(own.map(\.id), by: author, in: conversation, histories)
-        for entry in history where !isExplained(entry, in: conversation, histories) { problems.append("\(author.name) has \(entry.kind) that nobody wrote") }
+        for entry in history where !isExplained(entry, in: conversation, histories) {
+          problems.append("\(author.name) has \(entry.kind) that nobody wrote")
+        }
       }
     }
     return problems
   }
 
-  private func isExplained(_ entry: HistoryEntry, in conversation: ConversationID, _ histories: [[ConversationID: [HistoryEntry]]]) -> Bool {
+  private func isExplained(_ entry: HistoryEntry, in conversation: ConversationID, _ histories: [[ConversationID: [HistoryEntry]]]) -> Bool
+  {
     switch entry.kind {
     case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned: return true
     case .unknown: return false
@@ -183,7 +188,9 @@ extension SimulatedWorld {
     of entry: HistoryEntry, by author: SimulatedDevice, in conversation: ConversationID, _ histories: [[ConversationID: [HistoryEntry]]]
   ) -> [String] {
     var problems: [String] = []
-    if entry.delivery != .sent, isActive(author.index, in: conversation), removalCount(of: author, in: conversation) == 0 { problems.append("\(author.name) still waits with \(entry.kind)") }
+    if entry.delivery != .sent, isActive(author.index, in: conversation), removalCount(of: author, in: conversation) == 0 {
+      problems.append("\(author.name) still waits with \(entry.kind)")
+    }
     let named = ledger.named[entry.id] ?? []
     for reader in devices where reader.index != author.index {
       let found = histories[reader.index][conversation]?.filter { $0.id == entry.id } ?? []
@@ -193,7 +200,9 @@ extension SimulatedWorld {
       }
       if !isNamed, !found.isEmpty { problems.append("\(reader.name) has \(entry.kind), which was not sent there") }
       if isNamed, isActive(reader.index, in: conversation), found.isEmpty, isActive(author.index, in: conversation) {
-        if removalCount(of: reader, in: conversation) == 0, removalCount(of: author, in: conversation) == 0 { problems.append("\(reader.name) lacks \(entry.kind) of \(author.name)") }
+        if removalCount(of: reader, in: conversation) == 0, removalCount(of: author, in: conversation) == 0 {
+          problems.append("\(reader.name) lacks \(entry.kind) of \(author.name)")
+        }
       }
       if found.count > 1 { problems.append("\(reader.name) has \(entry.kind) \(found.count) times") }
     }

@@ -17,7 +17,9 @@ package final class RandomLife {
   private let badCommit: BadCommit?
 
   /// A world that has been lived in and has come to rest.
-  package static func live(seed: UInt64, deviceCount: Int = 3, actionCount: Int = 40, badCommit: BadCommit? = nil) async throws -> RandomLife {
+  package static func live(seed: UInt64, deviceCount: Int = 3, actionCount: Int = 40, badCommit: BadCommit? = nil) async throws
+    -> RandomLife
+  {
     let world = try await SimulatedWorld(seed: seed, deviceCount: deviceCount, faults: .bad)
     let life = RandomLife(world, actionCount: actionCount, badCommit: badCommit)
     do {
@@ -54,7 +56,9 @@ package final class RandomLife {
   }
 
   private func act(_ number: Int) async throws {
-    if number < 0 { return try allowing { try world.act(-1 - number) { (engine, now) throws(EngineError) in try engine.invite(petname: nil, now: now) } } }
+    if number < 0 {
+      return try allowing { try world.act(-1 - number) { (engine, now) throws(EngineError) in try engine.invite(petname: nil, now: now) } }
+    }
     for device in world.devices where device.engine != nil && world.chance(0.7) { try attend(device.index) }
     switch world.pick(0...99) {
     case 0..<6: try invite()
@@ -153,9 +157,13 @@ package final class RandomLife {
       let engine = world.devices[place.index].engine,
       let member = world.pick(engine.conversations.first { $0.id == place.id }?.members.filter { !$0.isSelf } ?? [])
     else { return try text() }
-    if let index = world.ledger.identities[member.identity], let keys = world.devices[index].engine?.steal(from: place.id) { stolen.append(keys) }
+    if let index = world.ledger.identities[member.identity], let keys = world.devices[index].engine?.steal(from: place.id) {
+      stolen.append(keys)
+    }
     world.note("\(world.devices[place.index].name) removes \(member.name)")
-    try allowing { try world.act(place.index) { (engine, now) throws(EngineError) in try engine.remove(member.identity, from: place.id, now: now) } }
+    try allowing {
+      try world.act(place.index) { (engine, now) throws(EngineError) in try engine.remove(member.identity, from: place.id, now: now) }
+    }
   }
 
   private func leave() throws {
@@ -198,12 +206,16 @@ package final class RandomLife {
   }
 
   private func insider() async throws {
-    guard let place = place({ _, summary in summary.members.count > 1 }), let keys = world.devices[place.index].engine?.steal(from: place.id)
+    guard let place = place({ _, summary in summary.members.count > 1 }),
+      let keys = world.devices[place.index].engine?.steal(from: place.id)
     else { return }
-    let isMember = keys.roster.count > 2 && world.devices[place.index].engine?.conversations.first { $0.id == place.id }.map { summary in
-      summary.kind == .group && !isOwner(world.devices[place.index], summary)
-    } ?? false
-    let kinds: [SimulatedWorld.Misuse] = isMember ? [.randomEntry, .garbageMessage, .forbiddenCommit, .garbageFrames] : [.randomEntry, .garbageMessage, .garbageFrames]
+    let isMember =
+      keys.roster.count > 2
+      && world.devices[place.index].engine?.conversations.first { $0.id == place.id }.map { summary in
+        summary.kind == .group && !isOwner(world.devices[place.index], summary)
+      } ?? false
+    let kinds: [SimulatedWorld.Misuse] =
+      isMember ? [.randomEntry, .garbageMessage, .forbiddenCommit, .garbageFrames] : [.randomEntry, .garbageMessage, .garbageFrames]
     if let badCommit, world.chance(0.4), let append = try badCommit(keys) {
       world.note("\(world.devices[place.index].name) makes a commit that one cannot read")
       world.ledger.unreadable.insert(place.id)

@@ -304,7 +304,9 @@ package final class SimulatedWorld {
     var full: Set<Int> = []
     func change(_ recipients: [Recipient]) -> [Recipient] {
       recipients.enumerated().map { index, recipient in
-        let isFull = devices.contains { fullMailboxes.contains($0.index) && $0.engine?.mailbox(at: server.address.serverKey) == recipient.mailbox }
+        let isFull = devices.contains {
+          fullMailboxes.contains($0.index) && $0.engine?.mailbox(at: server.address.serverKey) == recipient.mailbox
+        }
         guard isFull || chance(faults.full) else { return recipient }
         full.insert(index)
         return Recipient(mailbox: recipient.mailbox, deliveryKey: Permission(trusted: [UInt8](repeating: 1, count: Permission.byteCount)))
@@ -409,9 +411,12 @@ package final class SimulatedWorld {
     switch (stream.phase, message) {
     case (.greeting, .hello(let key, let nonce)):
       stream.phase = .attaching
-      if let attach = try operate(device, { (engine) throws(EngineError) in
-        try engine.attachMessage(server: address, serverKey: key, nonce: nonce)
-      }) {
+      if let attach = try operate(
+        device,
+        { (engine) throws(EngineError) in
+          try engine.attachMessage(server: address, serverKey: key, nonce: nonce)
+        })
+      {
         send(attach, on: stream)
       }
     case (.attaching, .attached):
@@ -505,7 +510,9 @@ package final class SimulatedWorld {
     guard device.engine == nil else { return }
     device.store.reopen()
     device.store.plan(nil)
-    guard let engine = try ConversationEngine.open(store: device.store, random: device.random) else { throw WorldFailure("the profile is gone") }
+    guard let engine = try ConversationEngine.open(store: device.store, random: device.random) else {
+      throw WorldFailure("the profile is gone")
+    }
     device.engine = engine
     note("\(device.name) is back")
     pump(device)

@@ -46,7 +46,8 @@ extension DeviceState {
     let leaves = conversation.roster.filter { identities.contains($0.identity) }
     guard let group = conversation.group else { return }
     let commit = try group.commit(
-      CommitPlan(removes: leaves.map(\.leaf), includePending: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
+      CommitPlan(removes: leaves.map(\.leaf), includePending: false), signer: profile.deviceKey, psks: NoPSK(),
+      validator: SottoCredentials())
     let keys = try Conversation.keys(beginning: commit.group, generation: conversation.generation + 1, nextSlot: conversation.nextSlot + 1)
     try setPending(commit, keys: keys, removed: identities, in: &conversation)
   }
@@ -62,7 +63,9 @@ extension DeviceState {
       let room = SottoProtocol.Limits.conversationDeviceCount - conversation.roster.count - additions.count
       guard room > 0, !isPlanned, let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
         SottoCredentials().log(of: keyPackage.leafNode.credential)?.identity == identity,
-        (try? group.commit(CommitPlan(adds: additions.map(\.keyPackage) + [keyPackage], includePending: false, forcePath: false), signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())) != nil
+        (try? group.commit(
+          CommitPlan(adds: additions.map(\.keyPackage) + [keyPackage], includePending: false, forcePath: false), signer: profile.deviceKey,
+          psks: NoPSK(), validator: SottoCredentials())) != nil
       else {
         conversation.intents.removeAll { $0 == intent }
         continue
@@ -103,7 +106,8 @@ extension DeviceState {
       let roster = commit.group.members.compactMap(RosterDevice.init)
       rotation = try Rotation(
         handle: conversation.context.handle, slot: conversation.nextSlot, writeKeyHash: keys.writeKey.hash,
-        administratorKeys: Conversation.administratorKeys(roster, conversation.context), entry: entry, signer: conversation.administratorKey)
+        administratorKeys: Conversation.administratorKeys(roster, conversation.context), entry: entry, signer: conversation.administratorKey
+      )
     }
     let append = LogAppend(
       handle: conversation.context.handle, slot: conversation.nextSlot, writeKey: conversation.writeKey, entry: entry, rotation: rotation,
@@ -168,11 +172,15 @@ extension DeviceState {
       let present = Set(conversation.roster.map(\.device))
       conversation.trackers = conversation.trackers.filter { present.contains($0.key) }
     }
-    if conversation.roster.contains(where: { !devicesBefore.contains($0.device) }) { conversation.baseSequence = conversation.sealedSequence }
+    if conversation.roster.contains(where: { !devicesBefore.contains($0.device) }) {
+      conversation.baseSequence = conversation.sealedSequence
+    }
     let peopleBefore = Set(before.map(\.identity))
     let people = Set(conversation.identities)
     let added = conversation.identities.filter { !peopleBefore.contains($0) }
-    let removed = before.map(\.identity).filter { !people.contains($0) }.reduce(into: [IdentityID]()) { if !$0.contains($1) { $0.append($1) } }
+    let removed = before.map(\.identity).filter { !people.contains($0) }.reduce(into: [IdentityID]()) {
+      if !$0.contains($1) { $0.append($1) }
+    }
     conversation.leavers.removeAll { !people.contains($0) }
     conversation.intents.removeAll { intent in
       switch intent {
@@ -199,7 +207,8 @@ extension DeviceState {
   /// Keeps the longest device log of each contact that a conversation shows.
   private mutating func noteLogs(of conversation: Conversation) {
     for member in conversation.group?.members ?? [] {
-      guard let device = RosterDevice(member), var contact = contacts[device.identity], case .other(_, let content) = member.leafNode.credential,
+      guard let device = RosterDevice(member), var contact = contacts[device.identity],
+        case .other(_, let content) = member.leafNode.credential,
         contact.log.encoded != content, let log = try? DeviceLog(verifying: content), log.extends(contact.log)
       else { continue }
       contact.log = log

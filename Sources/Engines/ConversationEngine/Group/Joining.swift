@@ -6,14 +6,18 @@ import WireFormat
 /// Welcomes: the other side of an offer.
 extension DeviceState {
   /// Joins by a Welcome that opened under an offer of ours, if it leads to what the offer was for.
-  mutating func join(_ welcome: [UInt8], by offer: OfferRecord, id offerID: OfferID, from server: ServerAddress, now: UInt64) throws(EngineError) {
+  mutating func join(_ welcome: [UInt8], by offer: OfferRecord, id offerID: OfferID, from server: ServerAddress, now: UInt64)
+    throws(EngineError)
+  {
     let secrets = offer.secrets
     guard
       let joined = try? Group.join(
-        welcome: welcome, keyPackage: offer.keyPackage, psks: InvitationPSK(id: secrets.pskID, psk: secrets.psk), validator: SottoCredentials()),
+        welcome: welcome, keyPackage: offer.keyPackage, psks: InvitationPSK(id: secrets.pskID, psk: secrets.psk),
+        validator: SottoCredentials()),
       let id = ConversationID(joined.group.groupID), conversations[id].map({ $0.state == .ended || $0.epoch < joined.group.epoch }) ?? true,
       let data = joined.group.extensions.data(of: SottoLeaf.contextType), let context = try? ConversationContext(decoding: data),
-      context.server.serverKey == server.serverKey, joined.group.extensions.contains(SottoLeaf.required), joined.group.cipherSuite == SottoLeaf.suite,
+      context.server.serverKey == server.serverKey, joined.group.extensions.contains(SottoLeaf.required),
+      joined.group.cipherSuite == SottoLeaf.suite,
       let keysData = joined.groupInfoExtensions.data(of: SottoLeaf.keysType), let keys = try? ConversationKeys(decoding: keysData)
     else { return }
     var conversation = Conversation(
@@ -38,7 +42,9 @@ extension DeviceState {
       // The key that only the link holds must be in the group's secrets.
       let usesSecret = joined.preSharedKeys.contains { if case .external(secrets.pskID) = $0.key { true } else { false } }
       guard context.kind == .direct, others == [sender.identity], usesSecret, context.role(of: own) == .owner else { return }
-      for device in conversation.roster where device.identity != own { conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: true) }
+      for device in conversation.roster where device.identity != own {
+        conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: true)
+      }
       noteContact(sender, in: conversation, petname: petname)
     case .consent(let inviter):
       guard context.kind == .group, others.contains(inviter) else { return }

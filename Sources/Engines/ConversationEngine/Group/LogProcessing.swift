@@ -27,7 +27,9 @@ extension DeviceState {
       guard let conversation = conversations[id], conversation.group != nil else { return }
       if entry.slot == conversation.nextSlot { processEntry(entry, in: id, now: now) }
     }
-    if let conversation = conversations[id], conversation.group != nil, conversation.nextSlot < next, !entries.isEmpty { scheduleReadLog(id) }
+    if let conversation = conversations[id], conversation.group != nil, conversation.nextSlot < next, !entries.isEmpty {
+      scheduleReadLog(id)
+    }
   }
 
   /// Takes one slot: adopts what it holds, or skips it.
@@ -75,7 +77,9 @@ extension DeviceState {
       conversation.suspectedEpoch = nil
       conversation.adopt(next)
       setConversation(conversation)
-      if let leaf = commit.changes.externalJoiner, let device = conversation.device(at: leaf) { announceReturn(of: device, in: id, now: now) }
+      if let leaf = commit.changes.externalJoiner, let device = conversation.device(at: leaf) {
+        announceReturn(of: device, in: id, now: now)
+      }
       finishEpochChange(id, before: before, now: now)
     }
     if conversations[id]?.intents.isEmpty == false { scheduleAppend(id) }
@@ -202,7 +206,8 @@ extension DeviceState {
     guard let own = conversation.device(at: group.ownLeafIndex) else { throw EngineError.damagedState }
     let leaf = SottoLeaf.parameters(log: profile.log, delivery: own.delivery, name: profile.name)
     let commit = try Group.joinExternally(
-      groupInfo: groupInfo, cipherSuite: SottoLeaf.suite, leaf: leaf, signer: profile.deviceKey, removing: group.ownLeafIndex, psks: NoPSK(),
+      groupInfo: groupInfo, cipherSuite: SottoLeaf.suite, leaf: leaf, signer: profile.deviceKey, removing: group.ownLeafIndex,
+      psks: NoPSK(),
       validator: SottoCredentials())
     let roster = commit.group.members.compactMap(RosterDevice.init)
     guard Policy(conversation).recognises(commit.group, roster, signer: signer) else { throw EngineError.notPermitted }

@@ -57,7 +57,8 @@ struct Policy {
     }
     for update in changes.updated {
       guard let old = roster.first(where: { $0.leaf == update.leafIndex }), update.leafIndex == committer.leaf,
-        let new = RosterDevice(Member(leafIndex: update.leafIndex, leafNode: update.new)), new.identity == old.identity, new.device == old.device
+        let new = RosterDevice(Member(leafIndex: update.leafIndex, leafNode: update.new)), new.identity == old.identity,
+        new.device == old.device
       else { return false }
     }
     if let extensions = changes.newExtensions {
@@ -77,7 +78,8 @@ struct Policy {
   func recognises(_ group: Group, _ newRoster: [RosterDevice], signer: LeafIndex) -> Bool {
     guard newRoster.count == group.memberCount, group.memberCount <= SottoProtocol.Limits.conversationDeviceCount,
       group.members.allSatisfy({ Self.fits($0.leafNode) }), group.extensions.count == 2, group.extensions.contains(SottoLeaf.required),
-      let data = group.extensions.data(of: SottoLeaf.contextType), let new = try? ConversationContext(decoding: data), new.kind == context.kind,
+      let data = group.extensions.data(of: SottoLeaf.contextType), let new = try? ConversationContext(decoding: data),
+      new.kind == context.kind,
       new.handle == context.handle, new.server == context.server, new.rules == context.rules,
       let signature = newRoster.first(where: { $0.leaf == signer }), let known = roster.first(where: { $0.device == signature.device }),
       known.identity == signature.identity

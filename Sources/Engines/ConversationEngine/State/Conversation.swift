@@ -157,16 +157,19 @@ extension Conversation {
     writer.write(ownSequence)
     writer.write(sealedSequence)
     writer.write(baseSequence)
-    writer.writeList(trackers.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { TrackerEntry(device: $0.key, tracker: $0.value) })
+    writer.writeList(
+      trackers.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { TrackerEntry(device: $0.key, tracker: $0.value) })
     writer.write(historyCount)
     writer.writeList(intents)
     writer.writeOptional(pending.map(PendingRecord.init))
-    writer.writeList(invited.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { InvitedEntry(id: $0.key, identity: $0.value) })
+    writer.writeList(
+      invited.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { InvitedEntry(id: $0.key, identity: $0.value) })
     writer.writeBool(suspectedEpoch != nil)
     if let suspectedEpoch { writer.write(suspectedEpoch) }
     writer.write(lastRejoin)
     writer.writeList(leavers)
-    writer.writeList(names.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { NameEntry(identity: $0.key, name: $0.value) })
+    writer.writeList(
+      names.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { NameEntry(identity: $0.key, name: $0.value) })
     return writer.bytes
   }
 

@@ -150,7 +150,8 @@ struct OfferRecord: Sendable, WireCodable {
   var secrets: InvitationSecrets { InvitationSecrets(seed: seed) }
 
   init(
-    purpose: Purpose, server: ServerAddress, seed: Secret, keyPackage: KeyPackageBundle, contactKey: HPKEKeyPair, administratorKey: SigningKey
+    purpose: Purpose, server: ServerAddress, seed: Secret, keyPackage: KeyPackageBundle, contactKey: HPKEKeyPair,
+    administratorKey: SigningKey
   ) {
     self.purpose = purpose
     self.server = server

@@ -115,7 +115,8 @@ struct TaskRecord: Sendable, WireCodable {
     case 1: kind = .register(server: try reader.read(), token: try reader.read())
     case 2: kind = .delivery(server: try reader.read())
     case 3: kind = .tokens(server: try reader.read(), for: .offer(try reader.read()))
-    case 4: kind = .tokens(server: try reader.read(), for: .groupInvitation(try reader.read(), invitee: try reader.read(), id: try reader.read()))
+    case 4:
+      kind = .tokens(server: try reader.read(), for: .groupInvitation(try reader.read(), invitee: try reader.read(), id: try reader.read()))
     case 5: kind = .publish(server: try reader.read(), offer: try reader.read())
     case 6: kind = .claim(server: try reader.read(), seed: Secret(try reader.readBytes(32)), id: try reader.read())
     case 7: kind = .createLog(try reader.read())

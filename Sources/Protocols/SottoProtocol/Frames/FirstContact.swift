@@ -36,7 +36,8 @@ public enum FirstContact {
     guard locates(frame, secrets: secrets), frame.ciphertext.count > encapsulatedByteCount else { throw .notAuthentic }
     let header = WrapKey.header(kind: frame.kind, locator: frame.locator, nonce: frame.nonce)
     let sealed = HPKECiphertext(
-      kemOutput: Array(frame.ciphertext.prefix(encapsulatedByteCount)), ciphertext: Array(frame.ciphertext.dropFirst(encapsulatedByteCount)))
+      kemOutput: Array(frame.ciphertext.prefix(encapsulatedByteCount)), ciphertext: Array(frame.ciphertext.dropFirst(encapsulatedByteCount))
+    )
     let padded: [UInt8]
     do {
       padded = try suite.openWithPSK(sealed, with: contactKey, info: info, aad: header, psk: secrets.psk, pskID: secrets.pskID)

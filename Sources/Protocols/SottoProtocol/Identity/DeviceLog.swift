@@ -56,7 +56,8 @@ public struct DeviceLog: Hashable, Sendable {
   /// The identity of a chain that was verified before, without verifying it again.
   public static func identity(ofVerified bytes: [UInt8]) -> IdentityID? {
     var reader = ByteReader(bytes.span)
-    guard let entries = try? reader.readList(of: DeviceLogEntry.self, maxCount: Limits.deviceLogEntryCount), let genesis = entries.first else {
+    guard let entries = try? reader.readList(of: DeviceLogEntry.self, maxCount: Limits.deviceLogEntryCount), let genesis = entries.first
+    else {
       return nil
     }
     return IdentityID(trusted: genesis.hash.bytes)

@@ -33,7 +33,8 @@ public struct DeviceLogEntry: Hashable, Sendable, WireCodable {
     previous = try reader.read()
     switch type {
     case 1:
-      body = .genesis(nonce: try reader.readBytes(DeviceLogEntry.nonceByteCount), recoveryKey: try reader.read(), deviceKey: try reader.read())
+      body = .genesis(
+        nonce: try reader.readBytes(DeviceLogEntry.nonceByteCount), recoveryKey: try reader.read(), deviceKey: try reader.read())
     case 2: body = .addDevice(try reader.read())
     case 3: body = .revokeDevice(try reader.read())
     case 4: body = .rotateRecovery(try reader.read())
@@ -85,7 +86,8 @@ public struct DeviceLogEntry: Hashable, Sendable, WireCodable {
     if let addedDevice {
       guard let deviceSignature else { return false }
       let content = DeviceLogEntry.deviceContent(sequence: sequence, previous: previous, body: body)
-      guard SignatureAlgorithm.ed25519.verify(deviceSignature.bytes, of: DeviceLogEntry.deviceContext + content, publicKey: addedDevice.bytes)
+      guard
+        SignatureAlgorithm.ed25519.verify(deviceSignature.bytes, of: DeviceLogEntry.deviceContext + content, publicKey: addedDevice.bytes)
       else { return false }
     }
     return SignatureAlgorithm.ed25519.verify(signature.bytes, of: DeviceLogEntry.context + signedContent, publicKey: signer.bytes)

@@ -93,7 +93,9 @@ private struct LinkText {
     }
     do {
       var reader = ByteReader(body.span)
-      guard try reader.readUInt8() == LinkText.version, try reader.readUInt8() == ServerAddress.trust else { throw LinkError.unsupportedVersion }
+      guard try reader.readUInt8() == LinkText.version, try reader.readUInt8() == ServerAddress.trust else {
+        throw LinkError.unsupportedVersion
+      }
       let key = try reader.readBytes(32)
       let fields = try reader.readBytes(byteCount)
       try reader.finish()

@@ -32,7 +32,8 @@ public struct ServerAddress: Hashable, Sendable, WireCodable {
     let port = try reader.readUInt16()
     let trust = try reader.readUInt8()
     let key = try reader.read(PublicKey32.self)
-    guard trust == ServerAddress.trust, let address = ServerAddress(host: String(decoding: hostBytes, as: UTF8.self), port: port, serverKey: key)
+    guard trust == ServerAddress.trust,
+      let address = ServerAddress(host: String(decoding: hostBytes, as: UTF8.self), port: port, serverKey: key)
     else { throw .invalidValue(UInt64(trust)) }
     self = address
   }

@@ -69,7 +69,9 @@ public enum Answer: Hashable, Sendable, WireCodable {
     case 5: self = .appended(try reader.readList(maxCount: Limits.recipientCount))
     case 6: self = .duplicate
     case 7: self = .conflict(nextSlot: try reader.readCounter())
-    case 8: self = .entries(firstSlot: try reader.readCounter(), nextSlot: try reader.readCounter(), try reader.readList(limit: Limits.callByteCount))
+    case 8:
+      self = .entries(
+        firstSlot: try reader.readCounter(), nextSlot: try reader.readCounter(), try reader.readList(limit: Limits.callByteCount))
     case 9: self = .groupInfo(try FrameBytes.read(from: &reader))
     case 10: self = .claimed(try reader.readVector(limit: Limits.blobByteCount))
     case 11: self = .rotated

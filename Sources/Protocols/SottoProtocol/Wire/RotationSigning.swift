@@ -3,7 +3,9 @@ import WireFormat
 
 extension Rotation {
   /// What an administrator signs (docs/protocol.md §8); `entry` is empty for a rotation without an append.
-  static func signedContent(handle: HandleID, slot: UInt64, writeKeyHash: KeyHash, administratorKeys: [PublicKey32], entry: [UInt8]) -> [UInt8] {
+  static func signedContent(handle: HandleID, slot: UInt64, writeKeyHash: KeyHash, administratorKeys: [PublicKey32], entry: [UInt8])
+    -> [UInt8]
+  {
     var keys = ByteWriter()
     keys.writeList(administratorKeys)
     var writer = ByteWriter()
