@@ -23,6 +23,8 @@ struct ProfileLock: ~Copyable {
   }
 
   deinit {
+    // Closing is not enough: a process that is just being started has the descriptor too, until it runs its program.
+    _ = flock(descriptor, LOCK_UN)
     _ = close(descriptor)
   }
 }
