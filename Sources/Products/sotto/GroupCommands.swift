@@ -146,7 +146,8 @@ struct RemoveFromGroup: AsyncParsableCommand {
   private func member(of group: ConversationSummary, _ sotto: Sotto) async throws -> IdentityID {
     let contacts = try await sotto.contacts()
     let inside = Set(group.members.map(\.identity) + group.invited)
-    do { return try NameLookup.contact(name, in: contacts.filter { inside.contains($0.identity) }).identity } catch SottoError.noSuchContact {
+    do { return try NameLookup.contact(name, in: contacts.filter { inside.contains($0.identity) }).identity } catch SottoError.noSuchContact
+    {
       let named = group.members.filter { $0.name == name && !$0.isSelf }
       if named.count > 1 { throw SottoError.ambiguousName }
       if let member = named.first { return member.identity }

@@ -27,7 +27,8 @@ struct AcceptCommand: AsyncParsableCommand {
     discussion: "A link in the arguments shows in the system's list of processes; with - it is read from standard input.")
 
   @OptionGroup var options: GlobalOptions
-  @Argument(help: ArgumentHelp(
+  @Argument(
+    help: ArgumentHelp(
       "An invitation link, - for one on standard input, or the title of a group you were asked into.", valueName: "link-or-group"))
   var invitation: String
 
