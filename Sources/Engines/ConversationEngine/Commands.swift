@@ -185,10 +185,10 @@ extension DeviceState {
     }
   }
 
-  /// The server at which this person began.
+  /// This device's mailbox at the server at which its person began.
   var homeServer: ServerRecord? {
-    let registered = servers.values.filter(\.isRegistered)
-    return registered.min { $0.address.serverKey.bytes.lexicographicallyPrecedes($1.address.serverKey.bytes) }
+    guard let record = profile.home.flatMap({ servers[$0] }), record.isRegistered else { return nil }
+    return record
   }
 
   mutating func inviteToGroup(_ identity: IdentityID, _ id: ConversationID, now: UInt64) throws(EngineError) {

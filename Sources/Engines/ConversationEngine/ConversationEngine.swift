@@ -61,7 +61,21 @@ public struct ConversationEngine {
   /// Whether anything is still to be sent or asked.
   ///
   /// What was asked of somebody who may be away for days, and is asked again then, does not count.
-  public var hasWork: Bool { state.tasks.contains { !state.isPatient($0) } }
+  public var hasWork: Bool { hasWork(beside: []) }
+
+  /// The same, apart from what only these servers can answer.
+  public func hasWork(beside servers: Set<PublicKey32>) -> Bool {
+    state.tasks.contains { !state.isPatient($0) && !(state.serverKey(of: $0).map(servers.contains) ?? false) }
+  }
+
+  /// The server at which this person began: where their invitations lead.
+  public var home: PublicKey32? { state.profile.home }
+
+  /// The server on which a conversation lives.
+  public func server(of conversation: ConversationID) throws(EngineError) -> PublicKey32 {
+    guard let found = state.conversations[conversation] else { throw .noSuchConversation }
+    return found.context.server.serverKey
+  }
 
   /// When `nextWork` has something again, because of back-off, as it was found by the last call of `nextWork`; nil when nothing waits for
   /// time alone.

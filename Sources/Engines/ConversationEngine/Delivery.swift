@@ -153,6 +153,17 @@ extension DeviceState {
     servers[conversation.context.server.serverKey]?.address ?? conversation.context.server
   }
 
+  /// The server that a task asks.
+  func serverKey(of task: TaskRecord) -> PublicKey32? {
+    switch task.kind {
+    case .register(let server, _), .delivery(let server), .tokens(let server, _), .publish(let server, _): server
+    case .claim(let server, _, _): server.serverKey
+    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _):
+      conversations[id]?.context.server.serverKey
+    case .message(let message): conversations[message.conversation]?.context.server.serverKey
+    }
+  }
+
   // MARK: Answers
 
   mutating func complete(_ id: UInt64, _ result: WorkResult, store: any DeviceStore, now: UInt64) throws(EngineError) {

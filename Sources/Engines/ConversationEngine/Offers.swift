@@ -17,6 +17,8 @@ extension DeviceState {
         address: address, mailbox: MailboxID.random(using: random), ownerKey: SignatureAlgorithm.ed25519.generateKey(using: random),
         sealKey: FirstContact.suite.generateKeyPair(using: random))
       setServer(record, key)
+      // The first server is home, and the next one if that would not have this person.
+      if profile.home.flatMap({ servers[$0] }) == nil { changeProfile { $0.home = key } }
     }
     return addTask(.register(server: key, token: token))
   }

@@ -20,7 +20,7 @@ extension Sotto {
         default: break
         }
       }
-      try sotto.requireReachable()
+      try sotto.requireReachable(sotto.query { $0.home })
       return nil
     }
   }
@@ -46,7 +46,7 @@ extension Sotto {
         default: break
         }
       }
-      try sotto.requireReachable()
+      try sotto.requireReachable(link.server.serverKey)
       return nil
     }
   }
@@ -93,9 +93,10 @@ extension Sotto {
   ) async throws(SottoError) -> Int {
     connect()
     let id = try send(text, to: conversation)
+    let server = try query { engine throws(EngineError) in try engine.server(of: conversation) }
     return try await wait(timeout) { (sotto, events) throws(SottoError) -> Int? in
       for case .sent(conversation, id, let missed) in events { return missed }
-      try sotto.requireReachable()
+      try sotto.requireReachable(server)
       return nil
     }
   }

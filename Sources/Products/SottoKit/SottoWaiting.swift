@@ -28,7 +28,9 @@ extension Sotto {
 
   /// Connects, and returns when everything that waited here is sent and everything that waited at the servers has arrived.
   ///
-  /// - Throws: `.server` as soon as a server was not reached twice; `.timedOut`.
+  /// A server that is not reached does not keep the others waiting: theirs is done first.
+  ///
+  /// - Throws: `.server` when one was not reached twice, and the others have nothing more; `.timedOut`.
   public func synchronize(timeout: Duration = .seconds(30)) async throws(SottoError) {
     connect()
     try await wait(timeout) { (sotto, _) throws(SottoError) -> Void? in try sotto.isSettled() ? () : nil }
@@ -48,17 +50,25 @@ extension Sotto {
   }
 
   private func isSettled() throws(SottoError) -> Bool {
+    let failed = Set(servers.keys.filter { problem(of: $0) != nil }.map(\.serverKey))
+    let (addresses, hasWork) = try query { ($0.servers, $0.hasWork(beside: failed)) }
+    let rest = addresses.filter { !failed.contains($0.serverKey) }
+    guard !hasWork, rest.allSatisfy({ servers[$0]?.session.isCaughtUp ?? false }) else { return false }
     try requireReachable()
-    let (addresses, hasWork) = try query { ($0.servers, $0.hasWork) }
-    return !hasWork && addresses.allSatisfy { servers[$0]?.session.isCaughtUp ?? false }
+    return true
   }
 
-  /// - Throws: `.server` when one of the servers has failed twice since it last answered.
-  func requireReachable() throws(SottoError) {
-    for server in servers.values {
-      guard let problem = server.session.problem, server.session.failureCount >= 2 else { continue }
-      throw .server(problem)
+  /// - Parameter key: the one server that matters; nil for all.
+  /// - Throws: `.server` when it has failed twice since it last answered.
+  func requireReachable(_ key: PublicKey32? = nil) throws(SottoError) {
+    for address in servers.keys where key == nil || address.serverKey == key {
+      if let problem = problem(of: address) { throw .server(problem) }
     }
+  }
+
+  private func problem(of address: ServerAddress) -> ServerProblem? {
+    guard let session = servers[address]?.session, session.failureCount >= 2 else { return nil }
+    return session.problem
   }
 
   /// Waits until `look` gives a value; it is asked at once, and after everything that happens.

@@ -13,6 +13,8 @@ struct ProfileRecord: Sendable, WireCodable {
   var deviceKey: SigningKey
   /// The next task's id.
   var nextTaskID: UInt64 = 1
+  /// The server at which this person began: where their invitations lead and their groups live.
+  var home: PublicKey32?
 
   init(name: MemberName, log: DeviceLog, deviceKey: SigningKey) {
     self.name = name
@@ -26,6 +28,7 @@ struct ProfileRecord: Sendable, WireCodable {
     do { log = try DeviceLog(verifying: try reader.readVector()) } catch { throw .invalidValue(0) }
     deviceKey = try reader.readSigningKey()
     nextTaskID = try reader.readUInt64()
+    home = try reader.readOptional()
   }
 
   func encode(into writer: inout ByteWriter) {
@@ -34,6 +37,7 @@ struct ProfileRecord: Sendable, WireCodable {
     writer.writeVector(log.encoded)
     writer.writeSigningKey(deviceKey)
     writer.write(nextTaskID)
+    writer.writeOptional(home)
   }
 }
 
