@@ -63,6 +63,7 @@ let package = Package(
     // For `Fuzzing/` and `Benchmarks/`, which are packages of their own.
     .library(name: "MailboxEngine", targets: ["MailboxEngine", "MailboxEngineTesting", "SottoProtocol", "CryptoSuite", "WireFormat"]),
     .library(name: "ServerStorage", targets: ["ServerStorage"]),
+    .library(name: "MLSTesting", targets: ["MLSTesting"]),
     .executable(name: "sotto", targets: ["sotto"]),
     .executable(name: "sotto-server", targets: ["sotto-server"]),
   ],
@@ -106,6 +107,7 @@ let package = Package(
 
     // Tests, in the same folders.
     support("TestSupport"),
+    support("MLSTesting", ["CryptoSuite", "MLS"]),
     support("MailboxEngineTesting", core + ["SottoProtocol", "MailboxEngine"]),
     support("MailboxStoreConformance", core + ["SottoProtocol", "MailboxEngine", "MailboxEngineTesting"]),
     support("DeviceStoreTesting", ["SottoProtocol", "ConversationEngine"]),

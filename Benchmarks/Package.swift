@@ -15,14 +15,16 @@ let package = Package(
     .package(name: "sotto", path: ".."), .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
   ],
   targets: [
+    .target(name: "AllocationCounter", path: "AllocationCounter"),
     .executableTarget(
       name: "benchmarks",
       dependencies: [
-        .product(name: "MLS", package: "sotto"), .product(name: "MailboxEngine", package: "sotto"),
-        .product(name: "ServerStorage", package: "sotto"),
+        "AllocationCounter",
+        .product(name: "MLS", package: "sotto"), .product(name: "MLSTesting", package: "sotto"),
+        .product(name: "MailboxEngine", package: "sotto"), .product(name: "ServerStorage", package: "sotto"),
         .product(name: "GRDB", package: "GRDB.swift"),
       ],
-      path: "Sources", swiftSettings: settings)
+      path: "Sources", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

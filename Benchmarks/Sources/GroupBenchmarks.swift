@@ -1,119 +1,143 @@
 import CryptoSuite
 import MLS
+import MLSTesting
 import WireFormat
 
-/// A group of N members: what it costs its creator, a newcomer, and everybody whenever somebody commits.
+/// A group of N members: what it costs its creator, a newcomer, and everybody whenever somebody commits or writes.
 struct GroupBenchmarks {
   private let area: String
-  private let floors: Floors
-  private let count: Int
-  /// Members that follow every commit; the others are in the tree only.
-  private static let liveCount = 16
+  private let world: GroupWorld
+  /// Who commits and who follows, in the churned group; the same in every pass.
+  private let pairs: [(committer: LeafIndex, follower: LeafIndex)]
+  private let bystander: LeafIndex
 
-  init(area: String, floors: Floors, count: Int) {
+  private var suite: CipherSuite { world.suite }
+  private var count: Int { world.count }
+
+  /// - Parameter milestones: after how many members' commits the size of a commit is measured, beside none and half.
+  init(area: String, suite: CipherSuite, count: Int, milestones: [Int] = []) throws {
     self.area = area
-    self.floors = floors
-    self.count = count
+    var world = try GroupWorld(suite: suite, count: count, milestones: milestones)
+    let chosen = world.pick(9)
+    bystander = chosen[0]
+    pairs = zip(chosen, chosen.dropFirst()).map { ($0, $1) }
+    self.world = world
   }
 
-  private var suite: CipherSuite { floors.suite }
+  // MARK: What has no duration
 
-  func run(_ report: inout Report) throws {
-    let signers = (0..<count).map { _ in suite.signature.generateKey() }
-    let bundles = try (1..<count).map { try bundle($0, signers[$0]) }
-    let founder = try Group.create(
-      groupID: [1], cipherSuite: suite, leaf: leaf(0), signer: signers[0], validator: Anyone())
-
-    // A newcomer costs the signatures of its leaf and its key package, and one seal in the Welcome.
-    let everybody = CommitPlan(adds: bundles.map(\.keyPackage))
-    let created = try founder.commit(everybody, signer: signers[0], validator: Anyone())
-    let createTime = try best(samples: count > 500 ? 3 : 9, calls: 1) {
-      keep(try founder.commit(everybody, signer: signers[0], validator: Anyone()))
+  /// Bytes, memory and allocations, which are the same in every pass.
+  func reportSizes(_ report: inout Report) throws {
+    func bytes(_ name: String, _ value: Int) { report.add(area, name, size: count, Double(value), "bytes") }
+    bytes("Welcome with tree", world.welcome.count)
+    for (committed, mean) in world.commitBytes {
+      report.add(
+        area, committed == count / 2 ? "commit, half have committed" : "commit, \(committed) have committed", size: count, mean, "bytes")
     }
-    let newcomers = Double(count - 1)
-    let createFloor = newcomers * (2 * floors.verify + floors.seal) + 3 * floors.sign
-    report.add(
-      area, "create by one commit", size: count, createTime / 1e6, "ms", floor: createFloor / 1e6, of: "2 verifications, 1 seal a member")
+    guard let member = world.churned.member(at: bystander), let bundle = world.bundles.first else { return }
+    let archive = member.archive()
+    bytes("saved state, public part", archive.publicPart.count)
+    bytes("saved state, secret part", archive.secretPart.count)
 
-    guard let welcome = created.welcome, let firstBundle = bundles.first else { return }
-    let joinTime = try best(samples: count > 500 ? 5 : 15) {
-      keep(try Group.join(welcome: welcome, keyPackage: firstBundle, validator: Anyone()))
-    }
-    let joinFloor = Double(count + 1) * floors.verify + 2 * floors.open + Double(2 * count) * floors.hash
-    report.add(
-      area, "join from Welcome and tree", size: count, joinTime / 1e6, "ms", floor: joinFloor / 1e6, of: "1 verification a member, 2 hashes"
-    )
-    report.add(area, "Welcome with tree", size: count, Double(welcome.count), "bytes")
+    let joined = try Heap.measure { try join(bundle) }
+    report.add(area, "memory of a state, joined", size: count, Double(joined.liveBytes) / 1_048_576, "MiB")
+    let restored = try Heap.measure { try Group(restoring: archive) }
+    report.add(area, "memory of a state, restored", size: count, Double(restored.liveBytes) / 1_048_576, "MiB")
 
-    let step = max(1, (count - 1) / (Self.liveCount - 1))
-    var live: [(index: Int, group: Group)] = [(0, created.group)]
-    for index in stride(from: 1, to: count, by: step).prefix(Self.liveCount - 1) {
-      live.append((index, try Group.join(welcome: welcome, keyPackage: bundles[index - 1], validator: Anyone()).group))
-    }
-    let first = try live[0].group.commit(CommitPlan(), signer: signers[0], validator: Anyone())
-    report.add(area, "empty commit, after a mass add", size: count, Double(first.message.count), "bytes")
-    try renewAll(&live, signers)
-    try commits(live, signers, &report)
-    try messages(live, signers, &report)
-    let archive = live[1].group.archive()
-    report.add(area, "saved state, public part", size: count, Double(archive.publicPart.count), "bytes")
-    report.add(area, "saved state, secret part", size: count, Double(archive.secretPart.count), "bytes")
-  }
-
-  /// Lets the live members commit in turn, so that the tree has parents again above them.
-  private func renewAll(_ live: inout [(index: Int, group: Group)], _ signers: [SigningKey]) throws {
-    for committer in live.indices {
-      let commit = try live[committer].group.commit(CommitPlan(), signer: signers[live[committer].index], validator: Anyone())
-      for other in live.indices where other != committer { live[other].group = try follow(live[other].group, commit.message) }
-      live[committer].group = commit.group
-    }
-  }
-
-  private func follow(_ group: Group, _ message: [UInt8]) throws -> Group {
-    guard case .commit(let received) = try group.process(message, validator: Anyone()), let next = received.group else {
-      throw MLSError.unexpectedMessage
-    }
-    return next
-  }
-
-  private func commits(_ live: [(index: Int, group: Group)], _ signers: [SigningKey], _ report: inout Report) throws {
-    let sender = live[0].group
-    let receiver = live[1].group
-    let commit = try sender.commit(CommitPlan(), signer: signers[0], validator: Anyone())
-    // The path's ciphertexts are its seals: their number follows from the message.
-    guard
-      case .publicMessage(let readable) = try MLSMessage(
-        decoding: sender.commit(CommitPlan(encrypt: false), signer: signers[0], validator: Anyone()).message),
-      case .commit(let body) = readable.content.body, let path = body.path
-    else { throw MLSError.unexpectedMessage }
-    let seals = path.nodes.reduce(0) { $0 + $1.encryptedPathSecrets.count }
-    let commitTime = try best(samples: 40, calls: 1) { keep(try sender.commit(CommitPlan(), signer: signers[0], validator: Anyone())) }
-    let commitFloor = Double(seals) * floors.seal + Double(path.nodes.count + 1) * floors.makeKeyPair + 2 * floors.sign
-    report.add(
-      area, "empty commit", size: count, commitTime / 1e6, "ms", floor: commitFloor / 1e6,
-      of: "\(seals) seals, \(path.nodes.count + 1) key pairs, 2 signatures")
-    report.add(area, "empty commit", size: count, Double(commit.message.count), "bytes")
-    let processTime = try best(samples: 40, calls: 1) { keep(try follow(receiver, commit.message)) }
-    // The receiver is the committer's neighbour, so it derives every key of the path.
-    let processFloor = 2 * floors.verify + floors.open + Double(path.nodes.count) * floors.makeKeyPair
-    report.add(
-      area, "process such a commit", size: count, processTime / 1e6, "ms", floor: processFloor / 1e6,
-      of: "2 verifications, 1 open, \(path.nodes.count) key pairs")
-  }
-
-  private func messages(_ live: [(index: Int, group: Group)], _ signers: [SigningKey], _ report: inout Report) throws {
+    func allocations(_ name: String, _ value: Int) { report.add(area, name, size: count, Double(value), "allocs") }
+    allocations("create by one commit", try Heap.measure { try create() }.allocations)
+    allocations("join from Welcome and tree", joined.allocations)
+    let (committer, follower) = pairs[0]
+    let commit = try Heap.measure { try world.commit(by: committer, in: world.churned) }
+    allocations("empty commit", commit.allocations)
+    guard let follows = world.churned.member(at: follower), let signer = world.churned.signer(of: committer),
+      let sender = world.churned.member(at: committer)
+    else { return }
+    allocations("process such a commit", try Heap.measure { try follow(follows, commit.value.message) }.allocations)
+    // The first message of a sender derives its branch of the secret tree.
+    let first = try sender.protect([1], signer: signer)
     let text = [UInt8](repeating: 7, count: 1_024)
-    var sender = live[0].group
+    let message = try Heap.measure { try first.group.protect(text, signer: signer) }
+    allocations("protect 1 KiB", message.allocations)
+    guard case .application(_, let reader) = try follows.process(first.message, validator: Anyone()) else { return }
+    allocations("unprotect 1 KiB", try Heap.measure { try reader.process(message.value.message, validator: Anyone()) }.allocations)
+  }
+
+  // MARK: What takes time
+
+  /// One pass over everything that takes time.
+  func reportTimes(_ floors: Floors, _ report: inout Report) throws {
+    let isBig = count > 500
+    let newcomers = Double(count - 1)
+    // A newcomer costs the signatures of its leaf and its key package, and one seal in the Welcome.
+    let createFloor = newcomers * (2 * floors.verify + floors.seal) + 3 * floors.sign
+    add(
+      "create by one commit", try best(samples: isBig ? 1 : 9, calls: 1) { keep(try create()) }, createFloor,
+      "2 verifications, 1 seal a member", &report)
+
+    guard let bundle = world.bundles.first else { return }
+    let joinFloor = Double(count + 1) * floors.verify + 2 * floors.open + Double(2 * count) * floors.hash
+    add(
+      "join from Welcome and tree", try best(samples: isBig ? 2 : 15, calls: 1) { keep(try join(bundle)) }, joinFloor,
+      "1 verification a member, 2 hashes", &report)
+    try commits(floors, &report)
+    try messages(floors, &report)
+  }
+
+  private func add(_ name: String, _ time: Double, _ floor: Double, _ note: String, _ report: inout Report) {
+    report.add(area, name, size: count, time / 1e6, "ms", floor: floor / 1e6, of: note)
+  }
+
+  private func commits(_ floors: Floors, _ report: inout Report) throws {
+    var (commitTime, commitFloor, processTime, processFloor) = (0.0, 0.0, 0.0, 0.0)
+    var (seals, nodes) = (0, 0)
+    for (committer, follower) in pairs {
+      guard let sender = world.churned.member(at: committer), let signer = world.churned.signer(of: committer),
+        let receiver = world.churned.member(at: follower)
+      else { throw MLSError.invalidSender }
+      // Readable, to count the ciphertexts of its path: its seals.
+      let readable = try sender.commit(CommitPlan(encrypt: false), signer: signer, validator: Anyone())
+      guard case .publicMessage(let message) = try MLSMessage(decoding: readable.message),
+        case .commit(let body) = message.content.body, let path = body.path
+      else { throw MLSError.unexpectedMessage }
+      let pathSeals = path.nodes.reduce(0) { $0 + $1.encryptedPathSecrets.count }
+      seals += pathSeals
+      nodes += path.nodes.count
+      commitTime += try best(samples: 5, calls: 1) { keep(try sender.commit(CommitPlan(), signer: signer, validator: Anyone())) }
+      commitFloor += Double(pathSeals) * floors.seal + Double(path.nodes.count + 1) * floors.makeKeyPair + 2 * floors.sign
+
+      let commit = try sender.commit(CommitPlan(), signer: signer, validator: Anyone())
+      let after = try follow(receiver, commit.message)
+      let derived = Crowd.newKeyCount(from: receiver, to: after)
+      processTime += try best(samples: 5, calls: 1) { keep(try follow(receiver, commit.message)) }
+      processFloor += 2 * floors.verify + floors.open + Double(derived) * floors.makeKeyPair
+    }
+    let number = Double(pairs.count)
+    add(
+      "empty commit", commitTime / number, commitFloor / number,
+      "\(Self.mean(seals, number)) seals, \(Self.mean(nodes, number)) key pairs and 1 more, 2 signatures", &report)
+    add(
+      "process such a commit", processTime / number, processFloor / number,
+      "2 verifications, 1 open, a key pair a node above both", &report)
+  }
+
+  private static func mean(_ sum: Int, _ number: Double) -> Double { (10 * Double(sum) / number).rounded() / 10 }
+
+  private func messages(_ floors: Floors, _ report: inout Report) throws {
+    let (from, to) = pairs[0]
+    guard var sender = world.churned.member(at: from), let signer = world.churned.signer(of: from),
+      var receiver = world.churned.member(at: to)
+    else { throw MLSError.invalidSender }
+    let text = [UInt8](repeating: 7, count: 1_024)
     var sent: [[UInt8]] = []
     let protectTime = try best(samples: 25, calls: 50) {
-      let (message, next) = try sender.protect(text, signer: signers[0])
+      let (message, next) = try sender.protect(text, signer: signer)
       sender = next
       sent.append(message)
     }
     let protectFloor = floors.sign + floors.sealKibibyte + 4 * floors.expand
     report.add(
       area, "protect 1 KiB", size: count, protectTime / 1e3, "us", floor: protectFloor / 1e3, of: "1 signature, 1 AEAD, 4 HKDF-Expand")
-    var receiver = live[1].group
     var waiting = sent.makeIterator()
     let unprotectTime = try best(samples: 25, calls: 50) {
       guard let message = waiting.next(), case .application(_, let next) = try receiver.process(message, validator: Anyone()) else {
@@ -127,20 +151,21 @@ struct GroupBenchmarks {
       of: "1 verification, 1 AEAD, 4 HKDF-Expand")
   }
 
-  private func leaf(_ index: Int) -> LeafParameters {
-    LeafParameters(
-      credential: .basic(identity: Array("member \(index)".utf8)),
-      capabilities: Capabilities(cipherSuites: [suite.rawValue], credentials: [.basic]))
+  // MARK: Operations
+
+  private func create() throws -> OutgoingCommit {
+    try world.founder.commit(
+      CommitPlan(adds: world.bundles.map(\.keyPackage)), signer: world.founderSigner, validator: Anyone())
   }
 
-  private func bundle(_ index: Int, _ signer: SigningKey) throws -> KeyPackageBundle {
-    try KeyPackageBundle.generate(
-      cipherSuite: suite, leaf: leaf(index), lifetime: Lifetime(notBefore: 0, notAfter: .max), signer: signer)
+  private func join(_ bundle: KeyPackageBundle) throws -> Group {
+    try Group.join(welcome: world.welcome, keyPackage: bundle, validator: Anyone()).group
   }
-}
 
-/// Takes every credential: what an application thinks of one is not measured.
-struct Anyone: CredentialValidator {
-  func validate(_ credential: Credential, signatureKey: [UInt8]) -> Bool { true }
-  func sameIdentity(old: Credential, new: Credential) -> Bool { true }
+  private func follow(_ group: Group, _ message: [UInt8]) throws -> Group {
+    guard case .commit(let received) = try group.process(message, validator: Anyone()), let next = received.group else {
+      throw MLSError.unexpectedMessage
+    }
+    return next
+  }
 }

@@ -52,6 +52,27 @@ struct Report {
     print("[\n\(lines.joined(separator: ",\n"))\n]")
   }
 
+  /// The tables of docs/performance.md: a row an operation and unit, a column a size.
+  func printMarkdown() {
+    var areas: [String] = []
+    for row in rows where !areas.contains(row.area) { areas.append(row.area) }
+    for area in areas {
+      let own = rows.filter { $0.area == area }
+      let sizes = Set(own.map(\.size)).sorted()
+      print("\n### \(area)\n| | \(sizes.map { "\($0)" }.joined(separator: " | ")) | the floor is |")
+      print("|---|" + String(repeating: "---|", count: sizes.count + 1))
+      var seen: Set<String> = []
+      for row in own where seen.insert(row.name + row.unit).inserted {
+        let alike = own.filter { $0.name == row.name && $0.unit == row.unit }
+        let cells = sizes.map { size in
+          guard let cell = alike.first(where: { $0.size == size }) else { return "" }
+          return Self.text(cell.value) + (cell.ratio.map { " (\(Self.text($0)))" } ?? "")
+        }
+        print("| \(row.name), \(row.unit) | \(cells.joined(separator: " | ")) | \(row.floorNote) |")
+      }
+    }
+  }
+
   private static func line(_ cells: String...) -> String {
     let widths = [9, 34, 6, 10, 6, 10, 6, 0]
     var text = ""
