@@ -23,6 +23,9 @@ public enum Limits {
   /// Entries in one list of capabilities; the registries hold a few dozen, GREASE adds some.
   public static let maxCapabilities = 1_024
 
+  /// Entries of one dictionary or list of an application's components; an application has a handful.
+  public static let maxComponents = 256
+
   /// Certificates in one X.509 credential; chains of the web are three or four long.
   public static let maxCertificates = 32
 

@@ -72,6 +72,8 @@ public enum MLSError: Error, Equatable, Sendable {
   case invalidPlan
   /// The message keys are used up: 2^32 - 1 messages in one epoch.
   case generationsExhausted
+  /// The component's secret of this epoch was handed out before, or the state was saved by a version without one.
+  case exportSecretSpent
   /// Saved state that this version does not read.
   case invalidArchive
 
@@ -90,7 +92,7 @@ public enum MLSError: Error, Equatable, Sendable {
     case updateByCommitter, removeOfCommitter, conflictingChanges, duplicateAdd, alreadyMember, duplicatePreSharedKey
     case preSharedKeyNonce, resumptionUsage, multipleGroupContextExtensions, reInitNotAlone, reInitVersion
     case externalInitInMemberCommit, externalCommit, removeOfBlankLeaf, unsupportedType, senderNotAllowed
-    case requiredCapabilities, pathMissing, updateBySenderOnly
+    case requiredCapabilities, pathMissing, updateBySenderOnly, selfRemoveByValue, selfRemoveEncrypted
   }
 
   public enum PathRule: Sendable, Equatable {

@@ -17,6 +17,7 @@ struct Client {
   let suite: CipherSuite
   let name: String
   var signer: SigningKey
+  var proposals = [ProposalType(rawValue: 0xF0A6), .selfRemove]
 
   init(_ name: String, _ suite: CipherSuite) {
     self.suite = suite
@@ -28,8 +29,8 @@ struct Client {
     LeafParameters(
       credential: .basic(identity: Array(name.utf8)),
       capabilities: Capabilities(
-        cipherSuites: [suite.rawValue, 0x0A0A], extensions: [ExtensionType(rawValue: 0xF0A5)],
-        proposals: [ProposalType(rawValue: 0xF0A6)], credentials: [.basic]))
+        cipherSuites: [suite.rawValue, 0x0A0A],
+        extensions: [ExtensionType(rawValue: 0xF0A5), .appDataDictionary], proposals: proposals, credentials: [.basic]))
   }
 
   func bundle(lastResort: Bool = false) throws -> KeyPackageBundle {

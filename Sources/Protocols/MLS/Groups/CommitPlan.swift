@@ -79,6 +79,14 @@ extension PreSharedKeyID {
     PreSharedKeyID(key: .external(id: id), nonce: random.bytes(cipherSuite.hash.byteCount))
   }
 
+  /// Names a component's key for one use, with a fresh nonce.
+  public static func application(
+    component: ComponentID, id: [UInt8], cipherSuite: CipherSuite, random: any RandomSource = SystemRandom()
+  ) -> PreSharedKeyID {
+    PreSharedKeyID(
+      key: .application(component: component, id: id), nonce: random.bytes(cipherSuite.hash.byteCount))
+  }
+
   /// Names the resumption key of an epoch for one use, with a fresh nonce.
   public static func resumption(
     groupID: [UInt8], epoch: UInt64, cipherSuite: CipherSuite, random: any RandomSource = SystemRandom()

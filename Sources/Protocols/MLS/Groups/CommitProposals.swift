@@ -7,15 +7,31 @@ extension Group {
       CommittedProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil)
     }
     guard plan.includePending, plan.reInit == nil else { return own }
-    return usablePending(beside: own, psks: psks, validator: validator) + own
+    let leaving = leavingMembers(validator)
+    let others = own.filter { item in item.proposal.removedLeaf.map { leaving[$0] == nil } ?? true }
+    return usablePending(beside: others, leaving: leaving, psks: psks, validator: validator) + others
+  }
+
+  /// The members whose SelfRemove waits, each with its place in the list. Beside it, a Remove of the same leaf is invalid
+  /// (draft-ietf-mls-extensions, "SelfRemove Proposal").
+  private func leavingMembers(_ validator: any CredentialValidator) -> [LeafIndex: Int] {
+    var leaving: [LeafIndex: Int] = [:]
+    for (index, item) in pending.enumerated() where item.proposal == .selfRemove {
+      guard case .member(let leaf) = item.sender, leaving[leaf] == nil,
+        isValidAlone(item, psks: NoPreSharedKeys(), validator: validator)
+      else { continue }
+      leaving[leaf] = index
+    }
+    return leaving
   }
 
   /// The pending proposals that make a valid list with `own` (RFC 9420 §12.2): each valid by itself, removals preferred,
   /// of several updates the last.
   private func usablePending(
-    beside own: [CommittedProposal], psks: any PSKProvider, validator: any CredentialValidator
+    beside own: [CommittedProposal], leaving: [LeafIndex: Int], psks: any PSKProvider,
+    validator: any CredentialValidator
   ) -> [CommittedProposal] {
-    var removed = Set(own.compactMap(\.proposal.removedLeaf))
+    var removed = Set(own.compactMap(\.proposal.removedLeaf)).union(leaving.keys)
     var updated: Set<LeafIndex> = []
     var addedKeys = Set(own.compactMap(\.proposal.addedSignatureKey))
     var preSharedKeys = Set(own.compactMap(\.proposal.preSharedKey))
@@ -27,6 +43,7 @@ extension Group {
       usable[index] = CommittedProposal(proposal: item.proposal, sender: item.sender, reference: item.reference)
     }
 
+    for index in leaving.values { use(index) }
     for (index, item) in pending.enumerated() where isValidAlone(item, psks: psks, validator: validator) {
       switch item.proposal {
       case .remove(let leaf):
@@ -39,7 +56,7 @@ extension Group {
         if !hasExtensions { use(index) }
         hasExtensions = true
       case .custom: use(index)
-      case .update, .reInit, .externalInit: break
+      case .update, .reInit, .externalInit, .selfRemove: break
       }
     }
     for (index, item) in pending.enumerated().reversed() {

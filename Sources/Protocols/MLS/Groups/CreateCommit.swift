@@ -22,6 +22,7 @@ extension Group {
   ) throws(MLSError) -> OutgoingCommit {
     guard reInit == nil else { throw .groupEnded }
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
+    try state.context.check(authenticatedData: plan.authenticatedData)
     let sender = Sender.member(ownLeafIndex)
     let proposals = proposals(for: plan, psks: psks, validator: validator)
     let list = try ProposalList(proposals, committer: sender, in: state, successorUsage: successorUsage)

@@ -9,28 +9,36 @@ extension Group {
   ///   - cipherSuite: needed for a suite without a fixed number.
   ///   - ratchetTree: needed when the group info does not carry the tree.
   ///   - ownOldLeaf: one's own former leaf, which the commit removes (a resync).
+  ///   - selfRemoves: ``MLSMessage``s with SelfRemove proposals of this epoch, which the commit covers by reference
+  ///     (draft-ietf-mls-extensions, "SelfRemove Proposal"). Whoever hands out the group info knows them.
   ///   - pskIDs: keys to mix in, each with a fresh nonce.
   /// - Returns: the commit, a PublicMessage, and the state to adopt when it has won its epoch.
   public static func joinExternally(
     groupInfo: [UInt8], cipherSuite: CipherSuite? = nil, ratchetTree: [UInt8]? = nil, leaf: LeafParameters,
-    signer: SigningKey, removing ownOldLeaf: LeafIndex? = nil, pskIDs: [PreSharedKeyID] = [],
-    authenticatedData: [UInt8] = [], psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+    signer: SigningKey, removing ownOldLeaf: LeafIndex? = nil, selfRemoves: [[UInt8]] = [],
+    pskIDs: [PreSharedKeyID] = [], authenticatedData: [UInt8] = [], psks: any PSKProvider = NoPreSharedKeys(),
+    validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
     guard case .groupInfo(let info) = try MLSMessage.decode(groupInfo) else { throw .unexpectedMessage }
     guard let suite = cipherSuite ?? CipherSuite(rawValue: info.groupContext.cipherSuite) else {
       throw .unsupportedCipherSuite(info.groupContext.cipherSuite)
     }
     let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator)
+    try state.context.check(authenticatedData: authenticatedData)
     let (kemOutput, initSecret) = try info.externalInit(suite)
 
+    let leaving = try state.selfRemoves(selfRemoves)
     var proposals: [Proposal] = [.externalInit(kemOutput: kemOutput)]
-    if let ownOldLeaf { proposals.append(.remove(ownOldLeaf)) }
-    proposals += pskIDs.map { .preSharedKey($0) }
-    let committed = proposals.map {
-      CommittedProposal(proposal: $0, sender: .newMemberCommit, reference: nil)
+    // Beside the leaf's own SelfRemove, a Remove of it would be invalid.
+    if let ownOldLeaf, !leaving.contains(where: { $0.sender == .member(ownOldLeaf) }) {
+      proposals.append(.remove(ownOldLeaf))
     }
+    proposals += pskIDs.map { .preSharedKey($0) }
+    let committed =
+      leaving + proposals.map { CommittedProposal(proposal: $0, sender: .newMemberCommit, reference: nil) }
     let list = try ProposalList(committed, committer: .newMemberCommit, in: state)
     var next = try ProvisionalState(applying: list, to: state, validator: validator)
+    next.noteProposers(committed)
     let ownLeaf = try next.tree.reserveLeaf()
     let path = try next.makePath(
       from: ownLeaf, parameters: leaf, signer: signer, isExternal: true, validator: validator)
@@ -39,7 +47,7 @@ extension Group {
     let content = FramedContent(
       groupID: state.context.groupID, epoch: state.context.epoch, sender: .newMemberCommit,
       authenticatedData: authenticatedData,
-      body: .commit(Commit(proposals: proposals.map { .proposal($0) }, path: path.sent)))
+      body: .commit(Commit(proposals: committed.map(\.named), path: path.sent)))
     var authenticated = try content.sign(
       format: .publicMessage, groupContext: state.contextBytes, signer: signer, suite: suite)
     let (newState, schedule) = try next.advance(
@@ -53,6 +61,31 @@ extension Group {
     return OutgoingCommit(
       message: MLSMessage.publicMessage(message).encoded, welcome: nil, group: group, groupIfLost: nil,
       changes: next.changes)
+  }
+}
+
+extension PublicState {
+  /// The SelfRemove proposals that an outsider was given, one for each member who asked. The outsider checks all but the
+  /// membership tag, for which it has no key (draft-ietf-mls-extensions, "SelfRemove Proposal").
+  func selfRemoves(_ messages: [[UInt8]]) throws(MLSError) -> [CommittedProposal] {
+    var leaving: [CommittedProposal] = []
+    for bytes in messages {
+      guard case .publicMessage(let message) = try MLSMessage.decode(bytes), case .member(let leaf) = message.content.sender,
+        message.content.body == .proposal(.selfRemove)
+      else { throw .unexpectedMessage }
+      guard message.content.groupID == context.groupID else { throw .wrongGroup }
+      guard message.content.epoch <= context.epoch else { throw .futureEpoch(message.content.epoch) }
+      guard message.content.epoch == context.epoch else { throw .pastEpoch(message.content.epoch) }
+      guard let stored = tree.storedLeaf(at: leaf) else { throw .invalidSender }
+      let authenticated = AuthenticatedContent(format: .publicMessage, content: message.content, auth: message.auth)
+      let verified = try authenticated.verified(
+        publicKey: stored.signatureKey, groupContext: contextBytes, suite: suite)
+      guard !leaving.contains(where: { $0.sender == .member(leaf) }) else { continue }
+      leaving.append(
+        CommittedProposal(
+          proposal: .selfRemove, sender: .member(leaf), reference: verified.authenticated.proposalRef(suite)))
+    }
+    return leaving
   }
 }
 

@@ -13,6 +13,7 @@ public struct Group: Sendable {
   var privateKeys: TreePrivateKeys
   var secrets: EpochSecrets
   var secretTree: SecretTree
+  var exporterTree: ExporterTree
   /// In the order received.
   var pending: [PendingProposal]
   /// Newest first.
@@ -29,6 +30,7 @@ public struct Group: Sendable {
     self.privateKeys = privateKeys
     secrets = schedule.secrets
     secretTree = SecretTree(encryptionSecret: schedule.encryptionSecret, leafCount: state.tree.leafCount)
+    exporterTree = ExporterTree(secret: schedule.applicationExportSecret)
     pending = []
     pastEpochs = []
     resumptionSecrets = []
@@ -37,7 +39,7 @@ public struct Group: Sendable {
 
   init(
     restoring state: PublicState, ownLeafIndex: LeafIndex, privateKeys: TreePrivateKeys, secrets: EpochSecrets,
-    secretTree: SecretTree, pending: [PendingProposal], pastEpochs: [PastEpoch],
+    secretTree: SecretTree, exporterTree: ExporterTree, pending: [PendingProposal], pastEpochs: [PastEpoch],
     resumptionSecrets: [ResumptionSecret], reInit: ReInit?
   ) {
     self.state = state
@@ -45,6 +47,7 @@ public struct Group: Sendable {
     self.privateKeys = privateKeys
     self.secrets = secrets
     self.secretTree = secretTree
+    self.exporterTree = exporterTree
     self.pending = pending
     self.pastEpochs = pastEpochs
     self.resumptionSecrets = resumptionSecrets
@@ -103,11 +106,23 @@ extension Group {
   /// Equal for all members that are in the same state (RFC 9420 §8.7). May be shown and compared; it reveals nothing.
   public var epochAuthenticator: [UInt8] { secrets.epochAuthenticator.exposedBytes }
 
-  /// A secret for use outside MLS, bound to this epoch (RFC 9420 §8.5).
+  /// A secret for use outside MLS, bound to this epoch (RFC 9420 §8.5). It can be derived again as long as the epoch lasts;
+  /// where whoever takes the device later must not get it, use ``safeExportSecret(for:)``.
   ///
   /// - Parameter count: bytes, at most 255 times the hash's length.
   public func export(label: String, context: [UInt8], count: Int) throws(MLSError) -> Secret {
     try secrets.export(label: label, context: context, count: count, suite)
+  }
+
+  /// The secret of a component of the application in this epoch, which can be taken once (draft-ietf-mls-extensions,
+  /// "Exported Secrets"). Equal for all members; nobody can derive it from a state that is saved afterwards.
+  ///
+  /// - Returns: as many bytes as the suite's hash, and the state without it. Persist the state before using the secret.
+  /// - Throws: `.exportSecretSpent` the second time.
+  public func safeExportSecret(for component: ComponentID) throws(MLSError) -> (secret: Secret, group: Group) {
+    var next = self
+    let secret = try next.exporterTree.take(component, suite)
+    return (secret, next)
   }
 
   /// The secret that proves membership in this epoch (RFC 9420 §8.6), for a ``PSKProvider`` of another group.
@@ -162,6 +177,7 @@ extension Group {
     next.privateKeys = privateKeys
     next.secrets = schedule.secrets
     next.secretTree = SecretTree(encryptionSecret: schedule.encryptionSecret, leafCount: state.tree.leafCount)
+    next.exporterTree = ExporterTree(secret: schedule.applicationExportSecret)
     next.pending = []
     let past = PastEpoch(
       epoch: epoch, groupContext: self.state.contextBytes, replacedLeaves: replacedLeaves,

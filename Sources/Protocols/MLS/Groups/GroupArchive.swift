@@ -15,8 +15,8 @@ public struct GroupArchive: Sendable, Equatable {
     self.secretPart = secretPart
   }
 
-  /// The layout that this version writes and reads.
-  static let version: UInt8 = 1
+  /// The layout that this version writes. It reads 1 too, which had no exporter tree.
+  static let version: UInt8 = 2
 }
 
 extension Group {
@@ -48,6 +48,7 @@ extension Group {
     secretPart.writeVector(state.confirmationTag)
     secrets.encode(into: &secretPart)
     secretTree.encode(into: &secretPart)
+    exporterTree.encode(into: &secretPart)
     privateKeys.encode(into: &secretPart)
     secretPart.writeList(pending)
     secretPart.writeList(resumptionSecrets)
@@ -66,13 +67,13 @@ extension Group {
       var secretReader = ByteReader(archive.secretPart.span)
       let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
       try secretReader.finish()
-      guard publicPart.confirmationTag == secretPart.confirmationTag,
+      guard publicPart.version == secretPart.version, publicPart.confirmationTag == secretPart.confirmationTag,
         secretPart.privateKeys.leaf == publicPart.ownLeafIndex
       else { throw MLSError.invalidArchive }
       self.init(
         restoring: try publicPart.state(), ownLeafIndex: publicPart.ownLeafIndex,
         privateKeys: secretPart.privateKeys, secrets: secretPart.secrets, secretTree: secretPart.secretTree,
-        pending: secretPart.pending, pastEpochs: secretPart.pastEpochs,
+        exporterTree: secretPart.exporterTree, pending: secretPart.pending, pastEpochs: secretPart.pastEpochs,
         resumptionSecrets: secretPart.resumptionSecrets, reInit: publicPart.reInit)
     } catch {
       throw .invalidArchive
@@ -88,6 +89,7 @@ private struct PublicPart: WireDecodable {
     var replacedLeaves: [ReplacedLeaf]
   }
 
+  var version: UInt8
   var suite: CipherSuite
   var context: GroupContext
   var confirmationTag: [UInt8]
@@ -97,7 +99,7 @@ private struct PublicPart: WireDecodable {
   var tree: [UInt8]
 
   init(from reader: inout ByteReader) throws(WireError) {
-    try reader.expectArchiveVersion()
+    version = try reader.readArchiveVersion()
     suite = try CipherSuite(from: &reader)
     context = try GroupContext(from: &reader)
     confirmationTag = try reader.readVector()
@@ -125,19 +127,22 @@ private struct PublicPart: WireDecodable {
 }
 
 private struct SecretPart {
+  var version: UInt8
   var confirmationTag: [UInt8]
   var secrets: EpochSecrets
   var secretTree: SecretTree
+  var exporterTree: ExporterTree
   var privateKeys: TreePrivateKeys
   var pending: [PendingProposal]
   var resumptionSecrets: [ResumptionSecret]
   var pastEpochs: [PastEpoch]
 
   init(from reader: inout ByteReader, past: [PublicPart.Past]) throws(WireError) {
-    try reader.expectArchiveVersion()
+    version = try reader.readArchiveVersion()
     confirmationTag = try reader.readVector()
     secrets = try EpochSecrets(from: &reader)
     secretTree = try SecretTree(from: &reader)
+    exporterTree = version > 1 ? try ExporterTree(from: &reader) : .empty
     privateKeys = try TreePrivateKeys(from: &reader)
     pending = try reader.readList(maxCount: Limits.maxPendingProposals)
     resumptionSecrets = try reader.readList(maxCount: Limits.resumptionEpochs)
@@ -177,8 +182,9 @@ extension EpochSecrets: WireCodable {
 
 extension ByteReader {
   @_lifetime(self: copy self)
-  fileprivate mutating func expectArchiveVersion() throws(WireError) {
+  fileprivate mutating func readArchiveVersion() throws(WireError) -> UInt8 {
     let version = try readUInt8()
-    guard version == GroupArchive.version else { throw .invalidValue(UInt64(version)) }
+    guard (1...GroupArchive.version).contains(version) else { throw .invalidValue(UInt64(version)) }
+    return version
   }
 }

@@ -24,6 +24,17 @@ public struct GroupContext: Sendable, Hashable {
   }
 }
 
+extension GroupContext {
+  /// Checks the form of a message's authenticated data, which a group may prescribe (draft-ietf-mls-extensions, "Safe
+  /// Additional Authenticated Data").
+  ///
+  /// - Throws: `.invalidFraming` for anything but a ``SafeAAD`` where the context's dictionary asks for it.
+  func check(authenticatedData: [UInt8]) throws(MLSError) {
+    guard try extensions.appData().entries[.safeAAD] != nil else { return }
+    guard (try? SafeAAD(decoding: authenticatedData)) != nil else { throw .invalidFraming }
+  }
+}
+
 extension GroupContext: WireCodable {
   public func encode(into writer: inout ByteWriter) {
     version.encode(into: &writer)

@@ -34,6 +34,7 @@ extension GroupInfo {
     guard groupContext.version == .mls10 else { throw .unsupportedVersion(groupContext.version.rawValue) }
     guard groupContext.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(groupContext.cipherSuite) }
     guard extensions.hasDistinctTypes else { throw .invalidExtensions }
+    _ = try extensions.appData()
     guard let encodedTree = extensions.data(of: .ratchetTree) ?? ratchetTree else { throw .missingRatchetTree }
     var tree = try RatchetTree(decoding: encodedTree, suite: suite)
 

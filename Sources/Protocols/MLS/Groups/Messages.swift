@@ -24,13 +24,13 @@ extension Group {
   /// Sends a proposal to the group for a later commit (RFC 9420 §12.1).
   ///
   /// - Throws: `.invalidPlan` for an Update, which ``proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)``
-  ///   makes, and for an ExternalInit.
+  ///   makes, for a SelfRemove, which ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit.
   public func propose(
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
   ) throws(MLSError) -> (message: [UInt8], group: Group) {
     switch proposal {
-    case .update, .externalInit: throw .invalidPlan
+    case .update, .selfRemove, .externalInit: throw .invalidPlan
     default: break
     }
     return try propose(
@@ -55,6 +55,21 @@ extension Group {
       padding: padding)
   }
 
+  /// Asks to be removed by whoever commits next, be it somebody who joins from outside (draft-ietf-mls-extensions,
+  /// "SelfRemove Proposal"). Sent as a PublicMessage, so that a joiner can name it in an external commit.
+  ///
+  /// - Throws: `.invalidProposals(.unsupportedType)` unless every member's capabilities list the proposal;
+  ///   `.invalidPlan` when this member asked before in this epoch.
+  public func proposeSelfRemove(
+    signer: SigningKey, authenticatedData: [UInt8] = []
+  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+    guard state.tally.allSupport(.selfRemove) else { throw .invalidProposals(.unsupportedType) }
+    let hasAsked = pending.contains { $0.proposal == .selfRemove && $0.sender == .member(ownLeafIndex) }
+    guard !hasAsked else { throw .invalidPlan }
+    return try propose(
+      .selfRemove, leafKey: nil, signer: signer, encrypt: false, authenticatedData: authenticatedData, padding: 0)
+  }
+
   private func propose(
     _ proposal: Proposal, leafKey: HPKEKeyPair?, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
     padding: Int
@@ -75,6 +90,7 @@ extension Group {
   ) throws(MLSError) -> (message: [UInt8], group: Group, authenticated: AuthenticatedContent) {
     guard reInit == nil else { throw .groupEnded }
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
+    try state.context.check(authenticatedData: authenticatedData)
     let content = FramedContent(
       groupID: groupID, epoch: epoch, sender: .member(ownLeafIndex), authenticatedData: authenticatedData, body: body)
     let authenticated = try content.sign(

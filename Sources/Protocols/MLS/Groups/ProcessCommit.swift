@@ -19,7 +19,7 @@ extension Group {
     let from = try next.takeCommitter(committer, commit.path?.leafNode, validator: validator)
 
     // The path's secrets are not encrypted to whom the commit removes, so there is nothing more to check.
-    if list.removes.contains(ownLeafIndex) {
+    if list.removedLeaves.contains(ownLeafIndex) {
       return ReceivedCommit(
         sender: committer, changes: next.changes, epoch: epoch + 1,
         authenticatedData: verified.content.authenticatedData, group: nil)

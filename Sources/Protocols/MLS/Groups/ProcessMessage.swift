@@ -83,6 +83,11 @@ extension Group {
       senderData.leafIndex, .application, senderData.generation, suite)
     let verified = try message.unprotected(senderData, key: key, suite: suite)
       .verified(publicKey: leafNode.signatureKey, groupContext: past.groupContext, suite: suite)
+    do {
+      try GroupContext(decoding: past.groupContext).check(authenticatedData: verified.content.authenticatedData)
+    } catch {
+      throw .invalidFraming
+    }
     return .application(try ApplicationMessage(verified, from: senderData.leafIndex, leafNode), next)
   }
 
@@ -97,6 +102,7 @@ extension Group {
   private func apply(
     _ verified: VerifiedContent, psks: any PSKProvider, validator: any CredentialValidator
   ) throws(MLSError) -> Received {
+    try state.context.check(authenticatedData: verified.content.authenticatedData)
     switch verified.content.body {
     case .application:
       guard case .member(let leaf) = verified.content.sender, let leafNode = state.tree.leaf(at: leaf) else {
@@ -118,6 +124,10 @@ extension Group {
   ) throws(MLSError) -> (ReceivedProposal, Group) {
     let sender = verified.content.sender
     try ProposalList.checkSender(of: proposal.type, sender, committer: nil)
+    // Whoever joins from outside must be able to read it (draft-ietf-mls-extensions, "SelfRemove Proposal").
+    guard proposal != .selfRemove || verified.authenticated.format == .publicMessage else {
+      throw .invalidProposals(.selfRemoveEncrypted)
+    }
     let reference = verified.authenticated.proposalRef(suite)
     let received = ReceivedProposal(sender: sender, proposal: proposal, reference: reference)
     // A public message can come twice; it is the same proposal.

@@ -10,6 +10,8 @@ struct ProvisionalState: Sendable {
   private(set) var changes = CommitChanges()
   let extensions: [Extension]
   let requirements: LeafRequirements
+  /// Whom a Remove proposal takes out first; in an external commit, the joiner's own former leaf.
+  private var replacedByJoiner: LeafNode?
   /// Leaves of the Add proposals, which get no path secret from the path (RFC 9420 §7.6).
   private(set) var addedLeaves: [LeafIndex] = []
   /// What stood in each changed leaf before this commit.
@@ -36,8 +38,9 @@ struct ProvisionalState: Sendable {
 
     // Removals first: an added or updated member may take over a removed one's key. The resulting tree does not
     // depend on the order, for the leaves are distinct.
-    for leaf in list.removes { try remove(leaf) }
-    for type in list.custom.map(\.type) where !tally.allSupport(type) {
+    replacedByJoiner = list.removes.first.flatMap { state.tree.leaf(at: $0) }
+    for leaf in list.removedLeaves { try remove(leaf) }
+    for type in list.optionalTypes where !tally.allSupport(type) {
       throw .invalidProposals(.unsupportedType)
     }
     for update in list.updates { try apply(update.leafNode, at: update.leaf, validator: validator) }
@@ -131,12 +134,10 @@ extension ProvisionalState {
     _ leaf: LeafIndex, _ leafNode: LeafNode, validator: any CredentialValidator
   ) throws(MLSError) {
     try requirements.check(leafNode, at: leaf, in: .commit, validator: validator)
-    if let removed = changes.removed.first {
+    if let replaced = replacedByJoiner {
       // A resync: the new leaf must be as good as an Update of the old one (RFC 9420 §12.2).
-      guard leafNode.encryptionKey != removed.leafNode.encryptionKey else {
-        throw .invalidLeafNode(.sameEncryptionKey)
-      }
-      guard validator.sameIdentity(old: removed.credential, new: leafNode.credential) else {
+      guard leafNode.encryptionKey != replaced.encryptionKey else { throw .invalidLeafNode(.sameEncryptionKey) }
+      guard validator.sameIdentity(old: replaced.credential, new: leafNode.credential) else {
         throw .invalidLeafNode(.identityChanged)
       }
     }

@@ -10,7 +10,9 @@ public struct ExtensionType: CodePoint {
   public static let requiredCapabilities = ExtensionType(rawValue: 3)
   public static let externalPub = ExtensionType(rawValue: 4)
   public static let externalSenders = ExtensionType(rawValue: 5)
-  /// Marks a key package that may be used more than once (draft-ietf-mls-extensions, last resort key packages).
+  /// What components of the application attach (draft-ietf-mls-extensions); its content is an ``AppDataDictionary``.
+  public static let appDataDictionary = ExtensionType(rawValue: 6)
+  /// The mark of a last resort key package in earlier drafts of mls-extensions: still read, not written.
   public static let lastResort = ExtensionType(rawValue: 0x000A)
 
   /// Defined by RFC 9420 itself, so supported by everybody and never listed in capabilities (§7.2).

@@ -22,8 +22,11 @@ public struct KeyPackage: Sendable, Hashable {
     self.signature = signature
   }
 
-  /// Whether its owner may use it again after a Welcome (draft-ietf-mls-extensions).
-  public var isLastResort: Bool { extensions.data(of: .lastResort) != nil }
+  /// Whether its owner may use it again after a Welcome (draft-ietf-mls-extensions, "Last-Resort KeyPackages").
+  public var isLastResort: Bool {
+    let data = try? extensions.appData()
+    return data?.entries[.lastResortKeyPackage] != nil || extensions.data(of: .lastResort) != nil
+  }
 
   /// `KeyPackageTBS`: every field above the signature.
   var toBeSigned: [UInt8] {

@@ -39,11 +39,14 @@ public struct KeyPackageBundle: Sendable, Equatable {
   ) throws(MLSError) -> KeyPackageBundle {
     var leaf = leaf
     var extensions = extensions
-    if lastResort, extensions.data(of: .lastResort) == nil {
-      extensions.append(Extension(type: .lastResort, data: []))
+    if lastResort {
+      extensions = try extensions.settingAppData(.lastResortKeyPackage, to: [])
+      // Whoever uses the dictionary says which components it knows.
+      let known = ComponentsList([.appComponents, .safeAAD, .lastResortKeyPackage])
+      leaf.extensions = try leaf.extensions.settingAppData(.appComponents, to: known.encoded, ifAbsent: true)
     }
     // RFC 9420 §10: what a key package or its leaf carries, its capabilities list.
-    for type in extensions.map(\.type) where !leaf.capabilities.supports(type) {
+    for type in (extensions + leaf.extensions).map(\.type) where !leaf.capabilities.supports(type) {
       leaf.capabilities.extensions.append(type)
     }
     guard extensions.hasDistinctTypes, leaf.extensions.hasDistinctTypes else { throw .invalidExtensions }

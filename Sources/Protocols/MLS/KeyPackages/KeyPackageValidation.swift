@@ -27,6 +27,7 @@ extension KeyPackage {
     guard suite.hpke.isValidPublicKey(initKey) else { throw .invalidKeyPackage(.initKey) }
     guard initKey != leafNode.encryptionKey else { throw .invalidKeyPackage(.initKeyEqualsEncryptionKey) }
     guard extensions.hasDistinctTypes else { throw .invalidExtensions }
+    _ = try extensions.appData()
     guard extensions.allSatisfy({ leafNode.capabilities.supports($0.type) }) else {
       throw .invalidKeyPackage(.extensions)
     }

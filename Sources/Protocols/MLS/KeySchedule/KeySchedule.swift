@@ -1,6 +1,7 @@
 import CryptoSuite
 
-/// The secrets of one epoch (RFC 9420 §8, table 4), without the encryption secret, which the ``SecretTree`` consumes.
+/// The secrets of one epoch (RFC 9420 §8, table 4), without the encryption secret, which the ``SecretTree`` consumes,
+/// and the application export secret, which the ``ExporterTree`` does.
 struct EpochSecrets: Sendable {
   var senderDataSecret: Secret
   var exporterSecret: Secret
@@ -39,6 +40,8 @@ struct KeySchedule: Sendable {
   let welcomeSecret: Secret
   /// The root of the secret tree.
   let encryptionSecret: Secret
+  /// The root of the exporter tree (draft-ietf-mls-extensions, "Exported Secrets").
+  let applicationExportSecret: Secret
   let secrets: EpochSecrets
 
   /// The step of a commit.
@@ -75,6 +78,7 @@ struct KeySchedule: Sendable {
     self.joinerSecret = joinerSecret
     self.welcomeSecret = welcomeSecret
     encryptionSecret = suite.deriveSecret(epochSecret, label: "encryption")
+    applicationExportSecret = suite.deriveSecret(epochSecret, label: "application_export")
     secrets = EpochSecrets(
       senderDataSecret: suite.deriveSecret(epochSecret, label: "sender data"),
       exporterSecret: suite.deriveSecret(epochSecret, label: "exporter"),

@@ -14,6 +14,9 @@ public struct PreSharedKeyID: Sendable, Hashable {
     case external(id: [UInt8])
     /// The resumption secret of an earlier epoch, of this group or another.
     case resumption(usage: ResumptionPSKUsage, groupID: [UInt8], epoch: UInt64)
+    /// A key that a component of the application distributes under this name (draft-ietf-mls-extensions, "Pre-Shared
+    /// Keys"). All members must understand it; no capability says so.
+    case application(component: ComponentID, id: [UInt8])
   }
 
   public var key: Key
@@ -37,6 +40,10 @@ extension PreSharedKeyID: WireCodable {
       writer.write(usage.rawValue)
       writer.writeVector(groupID)
       writer.write(epoch)
+    case .application(let component, let id):
+      writer.write(UInt8(3))
+      component.encode(into: &writer)
+      writer.writeVector(id)
     }
     writer.writeVector(nonce)
   }
@@ -50,6 +57,9 @@ extension PreSharedKeyID: WireCodable {
       guard let usage = ResumptionPSKUsage(rawValue: value) else { throw .invalidValue(UInt64(value)) }
       let groupID = try reader.readVector()
       key = .resumption(usage: usage, groupID: groupID, epoch: try reader.readUInt64())
+    case 3:
+      let component = try ComponentID(from: &reader)
+      key = .application(component: component, id: try reader.readVector())
     default: throw .invalidValue(UInt64(type))
     }
     nonce = try reader.readVector()

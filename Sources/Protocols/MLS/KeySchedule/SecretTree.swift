@@ -79,11 +79,7 @@ struct SecretTree: Sendable {
     switch branch {
     case .parent(let left, let right): return (left, right)
     case .sealed(let secret):
-      let count = suite.hash.byteCount
-      return (
-        .sealed(suite.expandWithLabel(secret, label: "tree", context: Array("left".utf8), count: count)),
-        .sealed(suite.expandWithLabel(secret, label: "tree", context: Array("right".utf8), count: count))
-      )
+      return (.sealed(suite.leftSecret(below: secret)), .sealed(suite.rightSecret(below: secret)))
     case .member: preconditionFailure("members are at the bottom of the secret tree")
     }
   }

@@ -23,6 +23,7 @@ struct LeafRequirements: Sendable {
     self.suite = suite
     self.groupID = groupID
     guard extensions.hasDistinctTypes else { throw .invalidExtensions }
+    _ = try extensions.appData()
     extensionTypes = extensions.map(\.type)
     required = try extensions.requiredCapabilities() ?? RequiredCapabilities()
   }
@@ -44,6 +45,7 @@ struct LeafRequirements: Sendable {
       throw .invalidLeafNode(.versionOrSuiteNotInCapabilities)
     }
     guard leaf.extensions.hasDistinctTypes else { throw .invalidExtensions }
+    _ = try leaf.extensions.appData()
     guard leaf.extensions.allSatisfy({ capabilities.supports($0.type) }) else {
       throw .invalidLeafNode(.extensionNotInCapabilities)
     }

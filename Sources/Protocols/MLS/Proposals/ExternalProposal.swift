@@ -8,13 +8,15 @@ public enum ExternalProposal {
   /// - Parameters:
   ///   - proposal: an Add, Remove, PreSharedKey, ReInit or GroupContextExtensions.
   ///   - senderIndex: the signer's position in the extension.
+  ///   - authenticatedData: sent beside the proposal.
   /// - Returns: an ``MLSMessage``.
   public static func make(
     _ proposal: Proposal, groupID: [UInt8], epoch: UInt64, senderIndex: UInt32, signer: SigningKey,
-    cipherSuite: CipherSuite
+    cipherSuite: CipherSuite, authenticatedData: [UInt8] = []
   ) throws(MLSError) -> [UInt8] {
     try sign(
-      proposal, from: .external(senderIndex), groupID: groupID, epoch: epoch, signer: signer, cipherSuite: cipherSuite)
+      proposal, from: .external(senderIndex), groupID: groupID, epoch: epoch, signer: signer, cipherSuite: cipherSuite,
+      authenticatedData: authenticatedData)
   }
 
   /// The request of a newcomer to be added.
@@ -22,21 +24,22 @@ public enum ExternalProposal {
   /// - Parameter signer: the key of the key package's leaf.
   /// - Returns: an ``MLSMessage``.
   public static func requestToJoin(
-    with keyPackage: KeyPackage, groupID: [UInt8], epoch: UInt64, signer: SigningKey, cipherSuite: CipherSuite
+    with keyPackage: KeyPackage, groupID: [UInt8], epoch: UInt64, signer: SigningKey, cipherSuite: CipherSuite,
+    authenticatedData: [UInt8] = []
   ) throws(MLSError) -> [UInt8] {
     guard keyPackage.leafNode.signatureKey == signer.publicKey else { throw .wrongSigner }
     return try sign(
       .add(keyPackage), from: .newMemberProposal, groupID: groupID, epoch: epoch, signer: signer,
-      cipherSuite: cipherSuite)
+      cipherSuite: cipherSuite, authenticatedData: authenticatedData)
   }
 
   private static func sign(
     _ proposal: Proposal, from sender: Sender, groupID: [UInt8], epoch: UInt64, signer: SigningKey,
-    cipherSuite: CipherSuite
+    cipherSuite: CipherSuite, authenticatedData: [UInt8]
   ) throws(MLSError) -> [UInt8] {
     try ProposalList.checkSender(of: proposal.type, sender, committer: nil)
     let content = FramedContent(
-      groupID: groupID, epoch: epoch, sender: sender, authenticatedData: [], body: .proposal(proposal))
+      groupID: groupID, epoch: epoch, sender: sender, authenticatedData: authenticatedData, body: .proposal(proposal))
     let signed = try content.sign(format: .publicMessage, groupContext: [], signer: signer, suite: cipherSuite)
     return MLSMessage.publicMessage(PublicMessage(content: content, auth: signed.auth, membershipTag: nil)).encoded
   }

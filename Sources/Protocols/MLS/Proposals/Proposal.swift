@@ -12,6 +12,8 @@ public struct ProposalType: CodePoint {
   public static let reInit = ProposalType(rawValue: 5)
   public static let externalInit = ProposalType(rawValue: 6)
   public static let groupContextExtensions = ProposalType(rawValue: 7)
+  /// draft-ietf-mls-extensions, "SelfRemove Proposal"; listed in the capabilities of whoever supports it.
+  public static let selfRemove = ProposalType(rawValue: 0x000A)
 
   /// Defined by RFC 9420 itself, so supported by everybody and never listed in capabilities (§7.2).
   public var isDefault: Bool { (1...7).contains(rawValue) }
@@ -37,6 +39,9 @@ public enum Proposal: Sendable, Hashable {
   case reInit(ReInit)
   case externalInit(kemOutput: [UInt8])
   case groupContextExtensions([Extension])
+  /// The wish of its sender to be removed by the next commit, even by one that comes from outside
+  /// (draft-ietf-mls-extensions). Sent as a PublicMessage, and committed by reference only.
+  case selfRemove
   /// A proposal of the private-use range, whose content is one opaque vector. The syntax of other unknown types
   /// cannot be known, so they are refused when decoded, as are the GREASE values, which RFC 9420 §13.5 forbids here.
   case custom(type: ProposalType, content: [UInt8])
@@ -50,6 +55,7 @@ public enum Proposal: Sendable, Hashable {
     case .reInit: .reInit
     case .externalInit: .externalInit
     case .groupContextExtensions: .groupContextExtensions
+    case .selfRemove: .selfRemove
     case .custom(let type, _): type
     }
   }
@@ -66,6 +72,7 @@ extension Proposal: WireCodable {
     case .reInit(let reInit): reInit.encode(into: &writer)
     case .externalInit(let kemOutput): writer.writeVector(kemOutput)
     case .groupContextExtensions(let extensions): writer.writeList(extensions)
+    case .selfRemove: break
     case .custom(_, let content): writer.writeVector(content)
     }
   }
@@ -81,6 +88,7 @@ extension Proposal: WireCodable {
     case .externalInit: self = .externalInit(kemOutput: try reader.readVector())
     case .groupContextExtensions:
       self = .groupContextExtensions(try reader.readList(maxCount: Limits.maxExtensions))
+    case .selfRemove: self = .selfRemove
     default:
       guard type.isPrivateUse else { throw .invalidValue(UInt64(type.rawValue)) }
       self = .custom(type: type, content: try reader.readVector())

@@ -15,6 +15,8 @@ struct CommittedProposal: Sendable {
 /// What depends on the tree after the changes is checked by ``ProvisionalState``, which applies the list.
 struct ProposalList: Sendable {
   private(set) var updates: [(leaf: LeafIndex, leafNode: LeafNode)] = []
+  /// The leaves of members who ask to leave; taken off before those of ``removes``.
+  private(set) var selfRemoves: [LeafIndex] = []
   private(set) var removes: [LeafIndex] = []
   private(set) var adds: [KeyPackage] = []
   private(set) var preSharedKeys: [PreSharedKeyID] = []
@@ -22,6 +24,10 @@ struct ProposalList: Sendable {
   private(set) var reInit: ReInit?
   private(set) var externalInit: [UInt8]?
   private(set) var custom: [(type: ProposalType, content: [UInt8], sender: Sender)] = []
+  /// All leaves that the commit blanks, in the order in which it does.
+  var removedLeaves: [LeafIndex] { selfRemoves + removes }
+  /// The types of proposals that not everybody need support.
+  var optionalTypes: [ProposalType] { custom.map(\.type) + (selfRemoves.isEmpty ? [] : [.selfRemove]) }
   /// Whether the commit needs a path (RFC 9420 §12.4).
   private(set) var requiresPath: Bool
 
@@ -80,6 +86,11 @@ struct ProposalList: Sendable {
     case .groupContextExtensions(let extensions):
       guard self.extensions == nil else { throw .invalidProposals(.multipleGroupContextExtensions) }
       self.extensions = extensions
+    case .selfRemove:
+      guard item.reference != nil, case .member(let leaf) = item.sender else {
+        throw .invalidProposals(.selfRemoveByValue)
+      }
+      selfRemoves.append(leaf)
     case .custom(let type, let content): custom.append((type, content, item.sender))
     }
   }
@@ -88,20 +99,20 @@ struct ProposalList: Sendable {
     guard case .member(let committer) = committer else { throw .invalidSender }
     guard externalInit == nil else { throw .invalidProposals(.externalInitInMemberCommit) }
     guard !updates.contains(where: { $0.leaf == committer }) else { throw .invalidProposals(.updateByCommitter) }
-    guard !removes.contains(committer) else { throw .invalidProposals(.removeOfCommitter) }
+    guard !removedLeaves.contains(committer) else { throw .invalidProposals(.removeOfCommitter) }
     guard reInit == nil || proposals.count == 1 else { throw .invalidProposals(.reInitNotAlone) }
   }
 
-  /// RFC 9420 §12.2, second list; nothing by reference (§12.4.3.2).
+  /// RFC 9420 §12.2, second list; nothing by reference (§12.4.3.2) but the wishes of members to leave.
   private func checkExternalCommit(_ proposals: [CommittedProposal]) throws(MLSError) {
-    guard externalInit != nil, removes.count <= 1, proposals.allSatisfy({ $0.reference == nil }) else {
-      throw .invalidProposals(.externalCommit)
-    }
+    guard externalInit != nil, removes.count <= 1,
+      proposals.allSatisfy({ $0.reference == nil || $0.proposal == .selfRemove })
+    else { throw .invalidProposals(.externalCommit) }
   }
 
   private func checkLeaves(in state: PublicState) throws(MLSError) {
     var changed: Set<LeafIndex> = []
-    for leaf in updates.map(\.leaf) + removes {
+    for leaf in updates.map(\.leaf) + removedLeaves {
       guard state.tree.leaf(at: leaf) != nil else { throw .invalidProposals(.removeOfBlankLeaf) }
       guard changed.insert(leaf).inserted else { throw .invalidProposals(.conflictingChanges) }
     }
