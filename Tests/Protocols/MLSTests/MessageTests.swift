@@ -157,7 +157,9 @@ struct MessageTests {
     for count in stride(from: 0, to: archive.secretPart.count, by: 3) {
       refuse(archive.publicPart, Array(archive.secretPart.prefix(count)))
     }
-    refuse([2] + archive.publicPart.dropFirst(), archive.secretPart)
+    for version in [0, 1, GroupArchive.version + 1] {
+      refuse([version] + archive.publicPart.dropFirst(), archive.secretPart)
+    }
     // Parts of two states do not mix.
     let other = try world.commit(CommitPlan(), by: 0).group.archive()
     refuse(archive.publicPart, other.secretPart)
