@@ -26,6 +26,6 @@ extension Group {
     }
     return Group(
       restoring: state, ownLeafIndex: leaf, privateKeys: keys, secrets: secrets, secretTree: secretTree,
-      pending: pending, pastEpochs: pastEpochs, resumptionSecrets: resumptionSecrets, reInit: reInit)
+      exporterTree: exporterTree, pending: pending, pastEpochs: pastEpochs, resumptionSecrets: resumptionSecrets, reInit: reInit)
   }
 }
