@@ -161,6 +161,35 @@ struct GroupLifeTests {
     #expect(throws: MLSError.groupEnded) { try world.members[0].send([1]) }
     #expect(throws: MLSError.groupEnded) { try world.commit(CommitPlan(), by: 0) }
   }
+
+  @Test func `reserved values in capabilities are passed over`() throws {
+    let suite = testedSuites[0]
+    var seen: Set<UInt16> = []
+    for _ in 0..<100 {
+      let plain = Capabilities(cipherSuites: [1], credentials: [.basic])
+      let greased = plain.withGREASE()
+      let values =
+        [greased.cipherSuites.last] + [greased.extensions.last?.rawValue, greased.proposals.last?.rawValue]
+        + [greased.credentials.last?.rawValue]
+      for value in values.compactMap({ $0 }) {
+        #expect(value >> 8 == value & 0xFF && value & 0xF == 0xA && value <= 0xEAEA)
+        seen.insert(value)
+      }
+    }
+    #expect(seen.count == 15)
+
+    var world = try World(suite, count: 2)
+    let client = Client("greased", suite)
+    var leaf = client.parameters
+    leaf.capabilities = leaf.capabilities.withGREASE()
+    let bundle = try KeyPackageBundle.generate(
+      cipherSuite: suite, leaf: leaf, lifetime: Lifetime(notBefore: 0, notAfter: 9), signer: client.signer)
+    let commit = try world.commit(CommitPlan(adds: [bundle.keyPackage]), by: 0)
+    let joined = try Group.join(
+      welcome: try #require(commit.welcome), keyPackage: bundle, validator: BasicIdentities())
+    world.members.append(Participant(client: client, group: joined.group))
+    try world.checkAgreement()
+  }
 }
 
 extension World {

@@ -1,3 +1,4 @@
+public import CryptoSuite
 public import WireFormat
 
 /// What a member supports beyond the defaults of RFC 9420 (§7.2). Unknown values are kept and ignored.
@@ -28,6 +29,21 @@ public struct Capabilities: Sendable, Hashable {
     required.extensionTypes.allSatisfy { supports($0) }
       && required.proposalTypes.allSatisfy { supports($0) }
       && required.credentialTypes.allSatisfy { supports($0) }
+  }
+}
+
+extension Capabilities {
+  /// With one random reserved value in each list but that of versions, so that peers who fail on values they do not know
+  /// are noticed early (GREASE, RFC 9420 §7.2 and §13.5).
+  public func withGREASE(using random: any RandomSource = SystemRandom()) -> Capabilities {
+    // 0x0A0A, 0x1A1A ... 0xEAEA.
+    let values = random.bytes(4).map { UInt16($0 % 15) * 0x1010 + 0x0A0A }
+    var greased = self
+    greased.cipherSuites.append(values[0])
+    greased.extensions.append(ExtensionType(rawValue: values[1]))
+    greased.proposals.append(ProposalType(rawValue: values[2]))
+    greased.credentials.append(CredentialType(rawValue: values[3]))
+    return greased
   }
 }
 
