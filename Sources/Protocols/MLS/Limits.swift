@@ -35,6 +35,13 @@ public enum Limits {
   /// External senders in one group context.
   public static let maxExternalSenders = 256
 
+  /// Leaves that a partial member remembers as proven in an epoch; more can be proven, and are checked each time.
+  public static let maxProvenMembers = 4_096
+
+  /// Commits that a partial member remembers while an upgrade goes on. Fetching and verifying a tree takes seconds; whoever
+  /// falls this far behind begins again.
+  public static let maxUpgradeCommits = 256
+
   /// Past epochs whose message keys are kept, so that messages that were under way when a commit was made are still
   /// readable. Each costs forward secrecy for what was not yet received in that epoch, so few.
   public static let pastEpochs = 5

@@ -41,6 +41,8 @@ public enum MLSError: Error, Equatable, Sendable {
   case invalidPath(PathRule)
   /// The ratchet tree breaks a rule of RFC 9420 §7.8, §7.9 or §12.4.3.1.
   case invalidTree(TreeRule)
+  /// A membership proof, or what an annotation says beside it, is wrong (draft-ietf-mls-partial).
+  case invalidProof(ProofRule)
   /// An extension list breaks RFC 9420 §13.4.
   case invalidExtensions
   /// A commit names a proposal that was not received.
@@ -97,6 +99,11 @@ public enum MLSError: Error, Equatable, Sendable {
 
   public enum PathRule: Sendable, Equatable {
     case wrongLength, wrongCiphertextCount, duplicateKey, invalidKey, publicKeyMismatch, parentHash, noSecretForUs
+  }
+
+  public enum ProofRule: Sendable, Equatable {
+    case leafCount, leafIndex, pathLength, hashLength, nodeKind, unmergedLeaves, treeHash, differentTrees
+    case missing, unexpected, senderIndex, senderLeaf, receiverLeaf, resolutionIndex
   }
 
   public enum TreeRule: Sendable, Equatable {

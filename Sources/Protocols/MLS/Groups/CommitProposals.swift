@@ -86,7 +86,9 @@ extension Group {
       return false
     }
   }
+}
 
+extension GroupMember {
   /// The proposals that a received commit covers.
   ///
   /// - Throws: `.unknownProposal` for one that was never received.

@@ -76,14 +76,16 @@ extension Group {
       info, newMembers: newMembers, schedule: schedule, preSharedKeys: preSharedKeys, suite: suite)
     return MLSMessage.welcome(welcome).encoded
   }
+}
 
+extension GroupMember {
   /// Frames signed content of one's own, taking the next handshake or application key when encrypting.
   mutating func protect(
     _ authenticated: AuthenticatedContent, encrypt: Bool, padding: Int
   ) throws(MLSError) -> [UInt8] {
     guard encrypt else {
       let message = PublicMessage(
-        protecting: authenticated, membershipKey: secrets.membershipKey, groupContext: state.contextBytes,
+        protecting: authenticated, membershipKey: secrets.membershipKey, groupContext: contextBytes,
         suite: suite)
       return MLSMessage.publicMessage(message).encoded
     }

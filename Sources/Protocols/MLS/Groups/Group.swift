@@ -150,7 +150,7 @@ extension Group {
 
 // MARK: - Keys of several epochs
 
-extension Group {
+extension GroupMember {
   /// The secrets of these pre-shared keys, in the same order (RFC 9420 §8.4).
   func preSharedKeySecret(_ ids: [PreSharedKeyID], _ provider: any PSKProvider) throws(MLSError) -> Secret {
     var keys: [(id: PreSharedKeyID, secret: Secret)] = []
@@ -166,7 +166,9 @@ extension Group {
     if epoch == self.epoch { return secrets.resumptionPSK }
     return resumptionSecrets.first { $0.epoch == epoch }?.secret
   }
+}
 
+extension Group {
   /// The group after a commit: the epoch that it ends joins the past ones.
   func advanced(
     to state: PublicState, schedule: KeySchedule, privateKeys: TreePrivateKeys,

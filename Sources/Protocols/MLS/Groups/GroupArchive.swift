@@ -41,11 +41,16 @@ extension Group {
   }
 
   /// The part that changes with each message.
-  public func secretArchive() -> [UInt8] {
+  public func secretArchive() -> [UInt8] { memberSecrets() }
+}
+
+extension GroupMember {
+  /// The secret part, whose layout full and partial members share.
+  func memberSecrets() -> [UInt8] {
     var secretPart = ByteWriter()
     secretPart.write(GroupArchive.version)
     // Ties this part to its public part: equal tags mean equal history.
-    secretPart.writeVector(state.confirmationTag)
+    secretPart.writeVector(confirmationTag)
     secrets.encode(into: &secretPart)
     secretTree.encode(into: &secretPart)
     exporterTree.encode(into: &secretPart)
@@ -55,7 +60,9 @@ extension Group {
     for past in pastEpochs { past.encodeSecret(into: &secretPart) }
     return secretPart.bytes
   }
+}
 
+extension Group {
   /// Restores a saved state.
   ///
   /// - Throws: `.invalidArchive` for another version, parts of different states, and any damage that shows.
@@ -82,20 +89,34 @@ extension Group {
   }
 }
 
-private struct PublicPart: WireDecodable {
-  struct Past {
-    var epoch: UInt64
-    var groupContext: [UInt8]
-    var replacedLeaves: [ReplacedLeaf]
-  }
+/// The public half of a ``PastEpoch``.
+struct ArchivedPast {
+  var epoch: UInt64
+  var groupContext: [UInt8]
+  var replacedLeaves: [ReplacedLeaf]
 
+  static func readAll(from reader: inout ByteReader) throws(WireError) -> [ArchivedPast] {
+    var past: [ArchivedPast] = []
+    let count = try reader.readUInt8()
+    guard count <= Limits.pastEpochs else { throw .invalidValue(UInt64(count)) }
+    for _ in 0..<count {
+      let epoch = try reader.readUInt64()
+      let groupContext = try reader.readVector()
+      let replacedLeaves = try reader.readList(of: ReplacedLeaf.self, maxCount: Limits.maxLeafCount)
+      past.append(ArchivedPast(epoch: epoch, groupContext: groupContext, replacedLeaves: replacedLeaves))
+    }
+    return past
+  }
+}
+
+private struct PublicPart: WireDecodable {
   var version: UInt8
   var suite: CipherSuite
   var context: GroupContext
   var confirmationTag: [UInt8]
   var ownLeafIndex: LeafIndex
   var reInit: ReInit?
-  var past: [Past]
+  var past: [ArchivedPast]
   var tree: [UInt8]
 
   init(from reader: inout ByteReader) throws(WireError) {
@@ -105,15 +126,7 @@ private struct PublicPart: WireDecodable {
     confirmationTag = try reader.readVector()
     ownLeafIndex = try LeafIndex(from: &reader)
     reInit = try reader.readOptional()
-    past = []
-    let count = try reader.readUInt8()
-    guard count <= Limits.pastEpochs else { throw .invalidValue(UInt64(count)) }
-    for _ in 0..<count {
-      let epoch = try reader.readUInt64()
-      let groupContext = try reader.readVector()
-      past.append(
-        Past(epoch: epoch, groupContext: groupContext, replacedLeaves: try reader.readList(maxCount: Limits.maxLeafCount)))
-    }
+    past = try ArchivedPast.readAll(from: &reader)
     tree = reader.readRemaining()
   }
 
@@ -126,7 +139,7 @@ private struct PublicPart: WireDecodable {
   }
 }
 
-private struct SecretPart {
+struct SecretPart {
   var version: UInt8
   var confirmationTag: [UInt8]
   var secrets: EpochSecrets
@@ -137,7 +150,7 @@ private struct SecretPart {
   var resumptionSecrets: [ResumptionSecret]
   var pastEpochs: [PastEpoch]
 
-  init(from reader: inout ByteReader, past: [PublicPart.Past]) throws(WireError) {
+  init(from reader: inout ByteReader, past: [ArchivedPast]) throws(WireError) {
     version = try reader.readArchiveVersion()
     confirmationTag = try reader.readVector()
     secrets = try EpochSecrets(from: &reader)

@@ -31,23 +31,44 @@ extension GroupInfo {
   func verified(
     ratchetTree: [UInt8]?, suite: CipherSuite, validator: any CredentialValidator
   ) throws(MLSError) -> PublicState {
+    try checkForm(suite)
+    guard let encodedTree = extensions.data(of: .ratchetTree) ?? ratchetTree else { throw .missingRatchetTree }
+    let tree = try RatchetTree(decoding: encodedTree, suite: suite)
+    guard let signerLeaf = tree.leaf(at: signer) else { throw .invalidTree(.blankLeaf) }
+    try checkSignature(by: signerLeaf.signatureKey, suite)
+    return try PublicState(
+      verifying: tree, context: groupContext, confirmationTag: confirmationTag, suite: suite, validator: validator)
+  }
+
+  /// Checks version, suite and the list of extensions.
+  func checkForm(_ suite: CipherSuite) throws(MLSError) {
     guard groupContext.version == .mls10 else { throw .unsupportedVersion(groupContext.version.rawValue) }
     guard groupContext.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(groupContext.cipherSuite) }
     guard extensions.hasDistinctTypes else { throw .invalidExtensions }
     _ = try extensions.appData()
-    guard let encodedTree = extensions.data(of: .ratchetTree) ?? ratchetTree else { throw .missingRatchetTree }
-    var tree = try RatchetTree(decoding: encodedTree, suite: suite)
+  }
 
-    guard let signerLeaf = tree.leaf(at: signer) else { throw .invalidTree(.blankLeaf) }
+  /// Checks the signature of the member who made this structure.
+  func checkSignature(by publicKey: [UInt8], _ suite: CipherSuite) throws(MLSError) {
     let isValid = suite.verifyWithLabel(
-      publicKey: signerLeaf.signatureKey, label: "GroupInfoTBS", content: toBeSigned, signature: signature)
+      publicKey: publicKey, label: "GroupInfoTBS", content: toBeSigned, signature: signature)
     guard isValid else { throw .invalidSignature(.groupInfo) }
-    guard constantTimeEquals(tree.treeHash(), groupContext.treeHash) else { throw .mismatch(.treeHash) }
-    try tree.validate(groupID: groupContext.groupID)
+  }
+}
 
-    let requirements = try LeafRequirements(
-      suite: suite, groupID: groupContext.groupID, extensions: groupContext.extensions)
-    _ = try groupContext.extensions.externalSenders()
+extension PublicState {
+  /// Checks a tree from outside against the context that it is to belong to: its hash, its structure, and every leaf in
+  /// it (RFC 9420 §12.4.3.1). Most of what joining a large group costs.
+  init(
+    verifying tree: RatchetTree, context: GroupContext, confirmationTag: [UInt8], suite: CipherSuite,
+    validator: any CredentialValidator
+  ) throws(MLSError) {
+    var tree = tree
+    guard constantTimeEquals(tree.treeHash(), context.treeHash) else { throw .mismatch(.treeHash) }
+    try tree.validate(groupID: context.groupID)
+
+    let requirements = try LeafRequirements(suite: suite, groupID: context.groupID, extensions: context.extensions)
+    _ = try context.extensions.externalSenders()
     var tally = MemberTally()
     let leaves = tree.leaves
     for leaf in leaves { tally.add(leaf.node) }
@@ -55,7 +76,6 @@ extension GroupInfo {
       try requirements.check(leaf.node, at: leaf.index, in: .tree, checksSignature: false, validator: validator)
       try requirements.check(leaf.node, against: tally)
     }
-    return PublicState(
-      suite: suite, context: groupContext, tree: tree, tally: tally, confirmationTag: confirmationTag)
+    self.init(suite: suite, context: context, tree: tree, tally: tally, confirmationTag: confirmationTag)
   }
 }

@@ -12,12 +12,8 @@ extension Group {
   public func protect(
     _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
   ) throws(MLSError) -> (message: [UInt8], group: Group) {
-    guard pending.isEmpty else { throw .pendingProposals }
-    guard plaintext.count <= Limits.maxMessageByteCount / 2, authenticatedData.count <= Limits.maxMessageByteCount / 8,
-      padding <= Limits.maxMessageByteCount / 8
-    else { throw .malformed(.lengthOverLimit(length: plaintext.count, limit: Limits.maxMessageByteCount / 2)) }
-    let sent = try send(
-      .application(plaintext), authenticatedData: authenticatedData, encrypt: true, padding: padding, signer: signer)
+    let sent = try protectApplication(
+      plaintext, authenticatedData: authenticatedData, padding: padding, signer: signer)
     return (sent.message, sent.group)
   }
 
@@ -46,13 +42,10 @@ extension Group {
     leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0
   ) throws(MLSError) -> (message: [UInt8], group: Group) {
-    let leafKey = suite.hpke.generateKeyPair()
-    let leafNode = try LeafNode(
-      encryptionKey: leafKey.publicKey, parameters: leaf ?? LeafParameters(ownLeafNode), source: .update,
-      groupID: groupID, leafIndex: ownLeafIndex, signer: newSigner ?? signer, suite: suite)
+    let update = try makeUpdate(leaf: leaf ?? LeafParameters(ownLeafNode), signer: newSigner ?? signer)
     return try propose(
-      .update(leafNode), leafKey: leafKey, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData,
-      padding: padding)
+      .update(update.leafNode), leafKey: update.leafKey, signer: signer, encrypt: encrypt,
+      authenticatedData: authenticatedData, padding: padding)
   }
 
   /// Asks to be removed by whoever commits next, be it somebody who joins from outside (draft-ietf-mls-extensions,
@@ -69,11 +62,37 @@ extension Group {
     return try propose(
       .selfRemove, leafKey: nil, signer: signer, encrypt: false, authenticatedData: authenticatedData, padding: 0)
   }
+}
 
-  private func propose(
+extension GroupMember {
+  /// Encrypts application data.
+  func protectApplication(
+    _ plaintext: [UInt8], authenticatedData: [UInt8], padding: Int, signer: SigningKey
+  ) throws(MLSError) -> (message: [UInt8], group: Self, authenticated: AuthenticatedContent) {
+    guard pending.isEmpty else { throw .pendingProposals }
+    guard plaintext.count <= Limits.maxMessageByteCount / 2, authenticatedData.count <= Limits.maxMessageByteCount / 8,
+      padding <= Limits.maxMessageByteCount / 8
+    else { throw .malformed(.lengthOverLimit(length: plaintext.count, limit: Limits.maxMessageByteCount / 2)) }
+    return try send(
+      .application(plaintext), authenticatedData: authenticatedData, encrypt: true, padding: padding, signer: signer)
+  }
+
+  /// A signed new leaf of one's own, and its private key.
+  func makeUpdate(
+    leaf: LeafParameters, signer: SigningKey
+  ) throws(MLSError) -> (leafNode: LeafNode, leafKey: HPKEKeyPair) {
+    let leafKey = suite.hpke.generateKeyPair()
+    let leafNode = try LeafNode(
+      encryptionKey: leafKey.publicKey, parameters: leaf, source: .update, groupID: groupID, leafIndex: ownLeafIndex,
+      signer: signer, suite: suite)
+    return (leafNode, leafKey)
+  }
+
+  /// Signs and frames a proposal, and keeps it for the commit.
+  func propose(
     _ proposal: Proposal, leafKey: HPKEKeyPair?, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
     padding: Int
-  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+  ) throws(MLSError) -> (message: [UInt8], group: Self) {
     guard pending.count < Limits.maxPendingProposals else { throw .tooManyProposals }
     let sent = try send(
       .proposal(proposal), authenticatedData: authenticatedData, encrypt: encrypt, padding: padding, signer: signer)
@@ -85,16 +104,17 @@ extension Group {
     return (sent.message, group)
   }
 
-  private func send(
+  /// Signs and frames content of one's own.
+  func send(
     _ body: FramedContent.Body, authenticatedData: [UInt8], encrypt: Bool, padding: Int, signer: SigningKey
-  ) throws(MLSError) -> (message: [UInt8], group: Group, authenticated: AuthenticatedContent) {
+  ) throws(MLSError) -> (message: [UInt8], group: Self, authenticated: AuthenticatedContent) {
     guard reInit == nil else { throw .groupEnded }
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
-    try state.context.check(authenticatedData: authenticatedData)
+    try groupContext.check(authenticatedData: authenticatedData)
     let content = FramedContent(
       groupID: groupID, epoch: epoch, sender: .member(ownLeafIndex), authenticatedData: authenticatedData, body: body)
     let authenticated = try content.sign(
-      format: encrypt ? .privateMessage : .publicMessage, groupContext: state.contextBytes, signer: signer,
+      format: encrypt ? .privateMessage : .publicMessage, groupContext: contextBytes, signer: signer,
       suite: suite)
     var next = self
     let message = try next.protect(authenticated, encrypt: encrypt, padding: padding)

@@ -49,9 +49,11 @@ extension Group {
       sender: committer, changes: next.changes, epoch: newState.context.epoch,
       authenticatedData: verified.content.authenticatedData, group: group)
   }
+}
 
+extension GroupMember {
   /// One's own private keys, with the new leaf key if the commit covers one's own Update.
-  private func keysAfterUpdates(_ list: ProposalList) throws(MLSError) -> TreePrivateKeys {
+  func keysAfterUpdates(_ list: ProposalList) throws(MLSError) -> TreePrivateKeys {
     var keys = privateKeys
     guard let update = list.updates.first(where: { $0.leaf == ownLeafIndex }) else { return keys }
     let leafKey = pending.first { $0.leafKey?.publicKey == update.leafNode.encryptionKey }?.leafKey

@@ -43,21 +43,9 @@ extension Group {
 
   /// The key that must have signed content of this epoch (RFC 9420 §6.1).
   private func signatureKey(of content: FramedContent) throws(MLSError) -> [UInt8] {
-    switch (content.sender, content.body) {
-    case (.member(let leaf), _):
-      guard let stored = state.tree.storedLeaf(at: leaf) else { throw .invalidSender }
-      return stored.signatureKey
-    case (.external(let index), .proposal(let proposal)):
-      try ProposalList.checkSender(of: proposal.type, content.sender, committer: nil)
-      let senders = try extensions.externalSenders()
-      guard index < UInt32(clamping: senders.count) else { throw .invalidSender }
-      return senders[Int(index)].signatureKey
-    case (.newMemberProposal, .proposal(.add(let keyPackage))): return keyPackage.leafNode.signatureKey
-    case (.newMemberCommit, .commit(let commit)):
-      guard let path = commit.path else { throw .invalidProposals(.pathMissing) }
-      return path.leafNode.signatureKey
-    default: throw .invalidSender
-    }
+    guard case .member(let leaf) = content.sender else { return try content.outsiderKey(extensions) }
+    guard let stored = state.tree.storedLeaf(at: leaf) else { throw .invalidSender }
+    return stored.signatureKey
   }
 
   private mutating func receive(_ message: PrivateMessage) throws(MLSError) -> VerifiedContent {
@@ -118,10 +106,13 @@ extension Group {
       return .commit(try process(commit, verified, psks: psks, validator: validator))
     }
   }
+}
 
-  private func keep(
+extension GroupMember {
+  /// Keeps a verified proposal until a commit covers it.
+  func keep(
     _ proposal: Proposal, _ verified: VerifiedContent
-  ) throws(MLSError) -> (ReceivedProposal, Group) {
+  ) throws(MLSError) -> (ReceivedProposal, Self) {
     let sender = verified.content.sender
     try ProposalList.checkSender(of: proposal.type, sender, committer: nil)
     // Whoever joins from outside must be able to read it (draft-ietf-mls-extensions, "SelfRemove Proposal").
@@ -146,5 +137,25 @@ extension ApplicationMessage {
     self.init(
       sender: sender, epoch: verified.content.epoch, plaintext: plaintext,
       authenticatedData: verified.content.authenticatedData, senderLeafNode: leafNode)
+  }
+}
+
+extension FramedContent {
+  /// The key that must have signed content of somebody without a leaf (RFC 9420 §6.1).
+  ///
+  /// - Parameter extensions: of the group context.
+  func outsiderKey(_ extensions: [Extension]) throws(MLSError) -> [UInt8] {
+    switch (sender, body) {
+    case (.external(let index), .proposal(let proposal)):
+      try ProposalList.checkSender(of: proposal.type, sender, committer: nil)
+      let senders = try extensions.externalSenders()
+      guard index < UInt32(clamping: senders.count) else { throw .invalidSender }
+      return senders[Int(index)].signatureKey
+    case (.newMemberProposal, .proposal(.add(let keyPackage))): return keyPackage.leafNode.signatureKey
+    case (.newMemberCommit, .commit(let commit)):
+      guard let path = commit.path else { throw .invalidProposals(.pathMissing) }
+      return path.leafNode.signatureKey
+    default: throw .invalidSender
+    }
   }
 }

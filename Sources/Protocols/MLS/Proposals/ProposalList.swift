@@ -37,7 +37,7 @@ struct ProposalList: Sendable {
   ///   (RFC 9420 §11.2, §11.3).
   /// - Throws: `.invalidProposals` naming the rule that is broken.
   init(
-    _ proposals: [CommittedProposal], committer: Sender, in state: PublicState,
+    _ proposals: [CommittedProposal], committer: Sender, in state: some ProposalSetting,
     successorUsage: ResumptionPSKUsage? = nil
   ) throws(MLSError) {
     requiresPath = proposals.isEmpty || proposals.contains { $0.proposal.type.requiresPath }
@@ -68,7 +68,7 @@ struct ProposalList: Sendable {
     guard isAllowed else { throw .invalidProposals(.senderNotAllowed) }
   }
 
-  private mutating func take(_ item: CommittedProposal, in state: PublicState) throws(MLSError) {
+  private mutating func take(_ item: CommittedProposal, in state: some ProposalSetting) throws(MLSError) {
     switch item.proposal {
     case .add(let keyPackage): adds.append(keyPackage)
     case .update(let leafNode):
@@ -110,16 +110,16 @@ struct ProposalList: Sendable {
     else { throw .invalidProposals(.externalCommit) }
   }
 
-  private func checkLeaves(in state: PublicState) throws(MLSError) {
+  private func checkLeaves(in state: some ProposalSetting) throws(MLSError) {
     var changed: Set<LeafIndex> = []
     for leaf in updates.map(\.leaf) + removedLeaves {
-      guard state.tree.leaf(at: leaf) != nil else { throw .invalidProposals(.removeOfBlankLeaf) }
+      guard state.mayBeMember(leaf) else { throw .invalidProposals(.removeOfBlankLeaf) }
       guard changed.insert(leaf).inserted else { throw .invalidProposals(.conflictingChanges) }
     }
   }
 
   private func checkPreSharedKeys(
-    in state: PublicState, _ successorUsage: ResumptionPSKUsage?
+    in state: some ProposalSetting, _ successorUsage: ResumptionPSKUsage?
   ) throws(MLSError) {
     guard preSharedKeys.count <= Limits.maxPreSharedKeys else {
       throw .malformed(.lengthOverLimit(length: preSharedKeys.count, limit: Limits.maxPreSharedKeys))
@@ -132,4 +132,16 @@ struct ProposalList: Sendable {
       }
     }
   }
+}
+
+/// What the rules on a list of proposals ask of an epoch.
+protocol ProposalSetting {
+  var suite: CipherSuite { get }
+  var context: GroupContext { get }
+  /// Whether there is a member at a leaf, as far as this is known.
+  func mayBeMember(_ leaf: LeafIndex) -> Bool
+}
+
+extension PublicState: ProposalSetting {
+  func mayBeMember(_ leaf: LeafIndex) -> Bool { tree.storedLeaf(at: leaf) != nil }
 }

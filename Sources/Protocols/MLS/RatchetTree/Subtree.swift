@@ -163,7 +163,7 @@ extension Subtree {
   }
 
   /// `TreeHashInput` of a leaf.
-  private static func leafHash(_ leaf: StoredLeaf?, index: UInt32, suite: CipherSuite) -> [UInt8] {
+  static func leafHash(_ leaf: StoredLeaf?, index: UInt32, suite: CipherSuite) -> [UInt8] {
     var input = ByteWriter(capacity: 8 + (leaf?.bytes.count ?? 0))
     input.write(UInt8(1))
     input.write(index)
@@ -177,7 +177,7 @@ extension Subtree {
   }
 
   /// `TreeHashInput` of a parent.
-  private static func parentNodeHash(
+  static func parentNodeHash(
     _ parent: ParentNode?, left: [UInt8], right: [UInt8], suite: CipherSuite
   ) -> [UInt8] {
     var input = ByteWriter(capacity: 256)

@@ -22,9 +22,12 @@ struct TreePrivateKeys: Sendable, Equatable {
   mutating func replaceLeafKey(_ pair: HPKEKeyPair) { pairs[NodeIndex(leaf)] = pair }
 
   /// Without the keys of nodes that the tree has blanked, replaced or no longer has (RFC 9420 §7.5).
-  func pruned(for tree: RatchetTree) -> TreePrivateKeys {
+  func pruned(for tree: RatchetTree) -> TreePrivateKeys { pruned { tree.encryptionKey(at: $0) } }
+
+  /// Without the keys of nodes that have other public keys now, or none.
+  func pruned(_ publicKey: (NodeIndex) -> [UInt8]?) -> TreePrivateKeys {
     var kept = self
-    for (node, pair) in pairs where tree.encryptionKey(at: node) != pair.publicKey { kept.pairs[node] = nil }
+    for (node, pair) in pairs where publicKey(node) != pair.publicKey { kept.pairs[node] = nil }
     return kept
   }
 }

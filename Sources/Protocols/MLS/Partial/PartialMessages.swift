@@ -1,0 +1,68 @@
+public import CryptoSuite
+import WireFormat
+
+extension PartialGroup {
+  /// Encrypts application data to the group (RFC 9420 §15). To partial members it is sent with a proof of this member's
+  /// leaf, which a full member or the server adds.
+  ///
+  /// - Parameters:
+  ///   - padding: zero bytes added before encryption.
+  ///   - signer: the key of one's own leaf.
+  /// - Returns: an ``MLSMessage``, and the state without the key it used. Persist the state before sending.
+  /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit.
+  public func protect(
+    _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
+  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+    let sent = try protectApplication(
+      plaintext, authenticatedData: authenticatedData, padding: padding, signer: signer)
+    return (sent.message, sent.group)
+  }
+
+  /// Sends a proposal to the group, for a full member to commit (RFC 9420 §12.1).
+  ///
+  /// - Throws: `.invalidPlan` for an Update, which ``proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)``
+  ///   makes, for a SelfRemove, which ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit.
+  public func propose(
+    _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
+    padding: Int = 0
+  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+    switch proposal {
+    case .update, .selfRemove, .externalInit: throw .invalidPlan
+    default: break
+    }
+    return try propose(
+      proposal, leafKey: nil, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
+  }
+
+  /// Proposes a new leaf of one's own, with a fresh key (RFC 9420 §12.1.2). The only way for a partial member to renew its
+  /// keys.
+  ///
+  /// - Parameters:
+  ///   - leaf: its new content; nil keeps it.
+  ///   - newSigner: a new signature key, in force once committed.
+  public func proposeUpdate(
+    leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
+    authenticatedData: [UInt8] = [], padding: Int = 0
+  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+    let update = try makeUpdate(leaf: leaf ?? LeafParameters(ownLeafNode), signer: newSigner ?? signer)
+    return try propose(
+      .update(update.leafNode), leafKey: update.leafKey, signer: signer, encrypt: encrypt,
+      authenticatedData: authenticatedData, padding: padding)
+  }
+
+  /// Asks to be removed by whoever commits next (draft-ietf-mls-extensions, "SelfRemove Proposal").
+  ///
+  /// Whether every member supports the proposal cannot be seen here; where one does not, nobody will commit it.
+  ///
+  /// - Throws: `.invalidProposals(.unsupportedType)` unless one's own capabilities list the proposal; `.invalidPlan` when
+  ///   this member asked before in this epoch.
+  public func proposeSelfRemove(
+    signer: SigningKey, authenticatedData: [UInt8] = []
+  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+    guard ownLeafNode.capabilities.supports(.selfRemove) else { throw .invalidProposals(.unsupportedType) }
+    let hasAsked = pending.contains { $0.proposal == .selfRemove && $0.sender == .member(ownLeafIndex) }
+    guard !hasAsked else { throw .invalidPlan }
+    return try propose(
+      .selfRemove, leafKey: nil, signer: signer, encrypt: false, authenticatedData: authenticatedData, padding: 0)
+  }
+}
