@@ -131,9 +131,9 @@ struct GroupBenchmarks {
     let text = [UInt8](repeating: 7, count: 1_024)
     var sent: [[UInt8]] = []
     let protectTime = try best(samples: 25, calls: 50) {
-      let (message, next) = try sender.protect(text, signer: signer)
-      sender = next
-      sent.append(message)
+      let protected = try sender.protect(text, signer: signer)
+      sender = protected.group
+      sent.append(protected.message)
     }
     let protectFloor = floors.sign + floors.sealKibibyte + 4 * floors.expand
     report.add(

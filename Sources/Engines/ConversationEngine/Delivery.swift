@@ -129,9 +129,9 @@ extension DeviceState {
     content.epochAuthenticator = group.epochAuthenticator
     let sealed: OutgoingMessage.Sealed
     do {
-      let (ciphertext, next) = try group.protect(content.encoded, signer: profile.deviceKey)
-      let frame = try wrapKey.seal(ciphertext, random: random)
-      conversation.group = next
+      let protected = try group.protect(content.encoded, signer: profile.deviceKey)
+      let frame = try wrapKey.seal(protected.message, random: random)
+      conversation.group = protected.group
       sealed = OutgoingMessage.Sealed(sendID: SendID.random(using: random), epoch: group.epoch, frame: frame.bytes, recipients: recipients)
     } catch { throw .cryptography }
     if content.body.isCounted {

@@ -79,6 +79,13 @@ extension HPKESuite {
     throw .invalidKey
   }
 
+  /// The key pair of a private key that is kept elsewhere.
+  ///
+  /// - Throws: `.invalidKey` for bytes that are no private key.
+  public func keyPair(privateKey: Secret) throws(CryptoError) -> HPKEKeyPair {
+    HPKEKeyPair(privateKey: privateKey, publicKey: try publicKey(for: privateKey))
+  }
+
   /// The public half of a private key.
   ///
   /// - Throws: `.invalidKey` for bytes that are no private key.

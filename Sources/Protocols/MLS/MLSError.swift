@@ -88,7 +88,7 @@ public enum MLSError: Error, Equatable, Sendable {
     case invalidKey, lifetime, identityChanged
   }
 
-  public enum KeyPackageRule: Sendable, Equatable { case version, cipherSuite, initKeyEqualsEncryptionKey, extensions, initKey }
+  public enum KeyPackageRule: Sendable, Equatable { case version, cipherSuite, initKeyEqualsEncryptionKey, initKey }
 
   public enum ProposalRule: Sendable, Equatable {
     case updateByCommitter, removeOfCommitter, conflictingChanges, duplicateAdd, alreadyMember, duplicatePreSharedKey

@@ -41,7 +41,7 @@ struct GroupLifeTests {
   func `proposals of several members are committed by reference`(suite: CipherSuite) throws {
     var world = try World(suite, count: 6)
     let newcomer = try Client("new", suite).bundle()
-    func share(_ sent: (message: [UInt8], group: Group), from sender: Int) throws {
+    func share(_ sent: ProtectedMessage<Group>, from sender: Int) throws {
       world.members[sender].group = try Group(restoring: sent.group.archive())
       for index in world.members.indices where index != sender { try world.members[index].note(sent.message) }
     }

@@ -42,8 +42,9 @@ struct PassiveClientTests {
         return
       }
       let keyByteCount = suite.hpke.kem.privateKeyByteCount
-      let bundle = try KeyPackageBundle(
-        cipherSuite: suite, keyPackage: keyPackage,
+      // The vectors do not hold the leaf's private key.
+      let bundle = KeyPackageBundle(
+        matching: keyPackage, cipherSuite: suite,
         initKey: HPKEKeyPair(privateKey: Secret(vectorKey: item.init_priv.bytes, count: keyByteCount), publicKey: keyPackage.initKey),
         leafKey: HPKEKeyPair(
           privateKey: Secret(vectorKey: item.encryption_priv.bytes, count: keyByteCount), publicKey: keyPackage.leafNode.encryptionKey))
@@ -92,8 +93,9 @@ struct PassiveClientTests {
         return
       }
       let keyByteCount = suite.hpke.kem.privateKeyByteCount
-      let bundle = try KeyPackageBundle(
-        cipherSuite: suite, keyPackage: keyPackage,
+      // The vectors do not hold the leaf's private key.
+      let bundle = KeyPackageBundle(
+        matching: keyPackage, cipherSuite: suite,
         initKey: HPKEKeyPair(privateKey: Secret(vectorKey: item.init_priv.bytes, count: keyByteCount), publicKey: keyPackage.initKey),
         leafKey: HPKEKeyPair(privateKey: Secret([]), publicKey: keyPackage.leafNode.encryptionKey))
       let secrets = try welcome.groupSecrets(for: bundle)

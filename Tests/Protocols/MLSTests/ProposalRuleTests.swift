@@ -84,9 +84,6 @@ struct ProposalRuleTests {
     try refused(.invalidKeyPackage(.initKeyEqualsEncryptionKey)) { $0.initKey = $0.leafNode.encryptionKey }
     try refused(.invalidKeyPackage(.initKey)) { $0.initKey = [1] }
     try refused(.invalidLeafNode(.invalidKey)) { $0.leafNode.encryptionKey = [1] }
-    try refused(.invalidKeyPackage(.extensions)) {
-      $0.extensions = [Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])]
-    }
     try refused(.invalidExtensions) {
       $0.extensions = [Extension](repeating: Extension(type: .applicationID, data: []), count: 2)
     }

@@ -54,7 +54,7 @@ extension SimulatedWorld {
     let random = SeededRandom(seed: generator.next())
     let content = Content(
       id: MessageID.random(using: random), sequence: 0, sentAt: now, heads: [], epochAuthenticator: [], body: .resendRequest(sequences))
-    let (message, _) = try stolen.group.protect(content.encoded, signer: stolen.deviceKey)
+    let message = try stolen.group.protect(content.encoded, signer: stolen.deviceKey).message
     let frame = try stolen.wrapKey.seal(message, random: random).bytes
     _ = try await callServer(.send(id: SendID.random(using: random), frame: frame, recipients: stolen.recipients))
   }

@@ -31,6 +31,39 @@ public enum MLSMessage: Sendable, Hashable {
   }
 }
 
+extension MLSMessage {
+  /// Reads one message that fills `bytes` exactly. Nothing in it is verified.
+  ///
+  /// - Throws: `.malformed`, also for more bytes than ``Limits/maxMessageByteCount``.
+  public static func decode(_ bytes: [UInt8]) throws(MLSError) -> MLSMessage {
+    guard bytes.count <= Limits.maxMessageByteCount else {
+      throw .malformed(.lengthOverLimit(length: bytes.count, limit: Limits.maxMessageByteCount))
+    }
+    do { return try MLSMessage(decoding: bytes) } catch { throw .malformed(error) }
+  }
+
+  /// The group that the message claims to be for, by which a client finds the state to process it with; nil for a
+  /// Welcome, which does not say, and for a key package.
+  public var groupID: [UInt8]? {
+    switch self {
+    case .publicMessage(let message): message.content.groupID
+    case .privateMessage(let message): message.groupID
+    case .groupInfo(let info): info.groupContext.groupID
+    case .welcome, .keyPackage: nil
+    }
+  }
+
+  /// The epoch that the message claims to be of; nil as for ``groupID``.
+  public var epoch: UInt64? {
+    switch self {
+    case .publicMessage(let message): message.content.epoch
+    case .privateMessage(let message): message.epoch
+    case .groupInfo(let info): info.groupContext.epoch
+    case .welcome, .keyPackage: nil
+    }
+  }
+}
+
 extension MLSMessage: WireCodable {
   public func encode(into writer: inout ByteWriter) {
     ProtocolVersion.mls10.encode(into: &writer)

@@ -14,6 +14,9 @@ public struct CommitPlan: Sendable {
   public var reInit: ReInit?
   /// Whether proposals received in this epoch are covered too: those that are valid together, a removal before an update.
   public var includePending: Bool
+  /// If given, the commit covers by reference exactly these received proposals, or is refused; `includePending` then
+  /// has no say. Empty means none.
+  public var references: [ProposalRef]?
   /// Whether the committer's keys are renewed even where no proposal asks for it.
   public var forcePath: Bool
   /// New content of the committer's leaf; nil keeps it. Implies a path.
@@ -34,7 +37,7 @@ public struct CommitPlan: Sendable {
   public init(
     adds: [KeyPackage] = [], removes: [LeafIndex] = [], psks: [PreSharedKeyID] = [], extensions: [Extension]? = nil,
     custom: [(type: ProposalType, content: [UInt8])] = [], reInit: ReInit? = nil, includePending: Bool = true,
-    forcePath: Bool = true, leaf: LeafParameters? = nil, newSigner: SigningKey? = nil,
+    references: [ProposalRef]? = nil, forcePath: Bool = true, leaf: LeafParameters? = nil, newSigner: SigningKey? = nil,
     groupInfoExtensions: [Extension] = [], ratchetTreeInWelcome: Bool = true, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0, now: UInt64? = nil
   ) {
@@ -45,6 +48,7 @@ public struct CommitPlan: Sendable {
     self.custom = custom
     self.reInit = reInit
     self.includePending = includePending
+    self.references = references
     self.forcePath = forcePath
     self.leaf = leaf
     self.newSigner = newSigner

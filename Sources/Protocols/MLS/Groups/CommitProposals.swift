@@ -1,10 +1,15 @@
 extension Group {
-  /// The proposals that a planned commit covers: the usable ones of those received, then the plan's own.
+  /// The proposals that a planned commit covers: those received that it names, or the usable ones, then the plan's own.
+  ///
+  /// - Throws: `.unknownProposal` when the plan names one that was never received.
   func proposals(
     for plan: CommitPlan, psks: any PSKProvider, validator: any CredentialValidator
-  ) -> [CommittedProposal] {
+  ) throws(MLSError) -> [CommittedProposal] {
     let own = plan.proposals.map {
       CommittedProposal(proposal: $0, sender: .member(ownLeafIndex), reference: nil)
+    }
+    if let references = plan.references {
+      return try resolve(references.map { .reference($0) }, committer: .member(ownLeafIndex)) + own
     }
     guard plan.includePending, plan.reInit == nil else { return own }
     let leaving = leavingMembers(validator)

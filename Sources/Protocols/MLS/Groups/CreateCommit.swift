@@ -24,7 +24,7 @@ extension Group {
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
     try state.context.check(authenticatedData: plan.authenticatedData)
     let sender = Sender.member(ownLeafIndex)
-    let proposals = proposals(for: plan, psks: psks, validator: validator)
+    let proposals = try proposals(for: plan, psks: psks, validator: validator)
     let list = try ProposalList(proposals, committer: sender, in: state, successorUsage: successorUsage)
     var next = try ProvisionalState(applying: list, to: state, now: plan.now, validator: validator)
     next.noteProposers(proposals)

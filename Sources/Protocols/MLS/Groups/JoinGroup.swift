@@ -132,13 +132,3 @@ extension Welcome {
     }
   }
 }
-
-extension MLSMessage {
-  /// Reads one message that fills `bytes` exactly.
-  static func decode(_ bytes: [UInt8]) throws(MLSError) -> MLSMessage {
-    guard bytes.count <= Limits.maxMessageByteCount else {
-      throw .malformed(.lengthOverLimit(length: bytes.count, limit: Limits.maxMessageByteCount))
-    }
-    do { return try MLSMessage(decoding: bytes) } catch { throw .malformed(error) }
-  }
-}

@@ -1,20 +1,41 @@
 public import CryptoSuite
 import WireFormat
 
+/// A message of one's own that is ready to be sent, and the state that sending it leaves behind: a ``Group``, or a
+/// ``PartialGroup``.
+///
+/// The message used up a key. Store ``group`` before the message leaves: a state from before would encrypt the next
+/// message under the same key.
+public struct ProtectedMessage<State: Sendable>: Sendable {
+  /// An ``MLSMessage``.
+  public let message: [UInt8]
+  /// The state without the key that the message used; adopt it in every case.
+  public let group: State
+
+  /// Stores the new state and hands out the message, in this order: a crash between the two loses a message, never a key.
+  ///
+  /// - Parameter store: makes the state durable, usually its ``Group/archive()`` in one transaction with whatever else
+  ///   belongs to it.
+  /// - Throws: what `store` throws; the message is then lost, and the old state is still good.
+  public func message<Failure: Error>(storing store: (State) throws(Failure) -> Void) throws(Failure) -> [UInt8] {
+    try store(group)
+    return message
+  }
+}
+
 extension Group {
   /// Encrypts application data to the group (RFC 9420 §15).
   ///
   /// - Parameters:
   ///   - padding: zero bytes added before encryption.
   ///   - signer: the key of one's own leaf.
-  /// - Returns: an ``MLSMessage``, and the state without the key it used. Persist the state before sending.
   /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit.
   public func protect(
     _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
-  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+  ) throws(MLSError) -> ProtectedMessage<Group> {
     let sent = try protectApplication(
       plaintext, authenticatedData: authenticatedData, padding: padding, signer: signer)
-    return (sent.message, sent.group)
+    return ProtectedMessage(message: sent.message, group: sent.group)
   }
 
   /// Sends a proposal to the group for a later commit (RFC 9420 §12.1).
@@ -24,7 +45,7 @@ extension Group {
   public func propose(
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
-  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+  ) throws(MLSError) -> ProtectedMessage<Group> {
     switch proposal {
     case .update, .selfRemove, .externalInit: throw .invalidPlan
     default: break
@@ -41,7 +62,7 @@ extension Group {
   public func proposeUpdate(
     leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0
-  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+  ) throws(MLSError) -> ProtectedMessage<Group> {
     let update = try makeUpdate(leaf: leaf ?? LeafParameters(ownLeafNode), signer: newSigner ?? signer)
     return try propose(
       .update(update.leafNode), leafKey: update.leafKey, signer: signer, encrypt: encrypt,
@@ -55,7 +76,7 @@ extension Group {
   ///   `.invalidPlan` when this member asked before in this epoch.
   public func proposeSelfRemove(
     signer: SigningKey, authenticatedData: [UInt8] = []
-  ) throws(MLSError) -> (message: [UInt8], group: Group) {
+  ) throws(MLSError) -> ProtectedMessage<Group> {
     guard state.tally.allSupport(.selfRemove) else { throw .invalidProposals(.unsupportedType) }
     let hasAsked = pending.contains { $0.proposal == .selfRemove && $0.sender == .member(ownLeafIndex) }
     guard !hasAsked else { throw .invalidPlan }
@@ -92,7 +113,7 @@ extension GroupMember {
   func propose(
     _ proposal: Proposal, leafKey: HPKEKeyPair?, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
     padding: Int
-  ) throws(MLSError) -> (message: [UInt8], group: Self) {
+  ) throws(MLSError) -> ProtectedMessage<Self> {
     guard pending.count < Limits.maxPendingProposals else { throw .tooManyProposals }
     let sent = try send(
       .proposal(proposal), authenticatedData: authenticatedData, encrypt: encrypt, padding: padding, signer: signer)
@@ -101,7 +122,7 @@ extension GroupMember {
       PendingProposal(
         reference: sent.authenticated.proposalRef(suite), proposal: proposal, sender: .member(ownLeafIndex),
         leafKey: leafKey))
-    return (sent.message, group)
+    return ProtectedMessage(message: sent.message, group: group)
   }
 
   /// Signs and frames content of one's own.

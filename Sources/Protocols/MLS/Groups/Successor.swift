@@ -14,8 +14,8 @@ extension Group {
   /// - Throws: `.invalidPlan` without a committed ReInit, or when the key packages are not those of the members.
   public func reinitialize(
     cipherSuite: CipherSuite? = nil, members: [KeyPackage], leaf: LeafParameters, signer: SigningKey,
-    groupInfoExtensions: [Extension] = [], psks: any PSKProvider = NoPreSharedKeys(),
-    validator: any CredentialValidator
+    groupInfoExtensions: [Extension] = [], ratchetTreeInWelcome: Bool = true,
+    psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
     guard let reInit, members.count == memberCount - 1 else { throw .invalidPlan }
     guard reInit.version == .mls10 else { throw .unsupportedVersion(reInit.version.rawValue) }
@@ -27,8 +27,8 @@ extension Group {
       groupID: reInit.groupID, cipherSuite: suite, extensions: reInit.extensions, leaf: leaf, signer: signer,
       validator: validator)
     return try start(
-      first, usage: .reinit, members: members, signer: signer, groupInfoExtensions: groupInfoExtensions, psks: psks,
-      validator: validator)
+      first, usage: .reinit, members: members, signer: signer, groupInfoExtensions: groupInfoExtensions,
+      ratchetTreeInWelcome: ratchetTreeInWelcome, psks: psks, validator: validator)
   }
 
   /// Starts a group of some members of this one, with its suite.
@@ -41,8 +41,8 @@ extension Group {
   /// - Throws: `.invalidPlan` when a key package is not of a member.
   public func branch(
     groupID: [UInt8], extensions: [Extension] = [], members: [KeyPackage], leaf: LeafParameters, signer: SigningKey,
-    groupInfoExtensions: [Extension] = [], psks: any PSKProvider = NoPreSharedKeys(),
-    validator: any CredentialValidator
+    groupInfoExtensions: [Extension] = [], ratchetTreeInWelcome: Bool = true,
+    psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
     guard holdsOnlyMembers(members.map(\.leafNode.credential) + [leaf.credential], validator) else {
       throw .invalidPlan
@@ -50,18 +50,20 @@ extension Group {
     let first = try Group.create(
       groupID: groupID, cipherSuite: suite, extensions: extensions, leaf: leaf, signer: signer, validator: validator)
     return try start(
-      first, usage: .branch, members: members, signer: signer, groupInfoExtensions: groupInfoExtensions, psks: psks,
-      validator: validator)
+      first, usage: .branch, members: members, signer: signer, groupInfoExtensions: groupInfoExtensions,
+      ratchetTreeInWelcome: ratchetTreeInWelcome, psks: psks, validator: validator)
   }
 
   private func start(
     _ first: Group, usage: ResumptionPSKUsage, members: [KeyPackage], signer: SigningKey,
-    groupInfoExtensions: [Extension], psks: any PSKProvider, validator: any CredentialValidator
+    groupInfoExtensions: [Extension], ratchetTreeInWelcome: Bool, psks: any PSKProvider,
+    validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
     let id = PreSharedKeyID(
       key: .resumption(usage: usage, groupID: groupID, epoch: epoch),
       nonce: SystemRandom().bytes(first.suite.hash.byteCount))
-    let plan = CommitPlan(adds: members, psks: [id], groupInfoExtensions: groupInfoExtensions)
+    let plan = CommitPlan(
+      adds: members, psks: [id], groupInfoExtensions: groupInfoExtensions, ratchetTreeInWelcome: ratchetTreeInWelcome)
     return try first.commit(
       plan, successorUsage: usage, signer: signer, psks: PredecessorKeys(group: self, others: psks),
       validator: validator)

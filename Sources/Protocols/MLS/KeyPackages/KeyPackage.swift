@@ -22,6 +22,15 @@ public struct KeyPackage: Sendable, Hashable {
     self.signature = signature
   }
 
+  /// Reads a key package as it is published, in an ``MLSMessage``. It is not verified; see
+  /// ``validate(cipherSuite:now:validator:)``.
+  ///
+  /// - Throws: `.malformed`, and `.unexpectedMessage` for a message of another kind.
+  public init(message: [UInt8]) throws(MLSError) {
+    guard case .keyPackage(let keyPackage) = try MLSMessage.decode(message) else { throw .unexpectedMessage }
+    self = keyPackage
+  }
+
   /// Whether its owner may use it again after a Welcome (draft-ietf-mls-extensions, "Last-Resort KeyPackages").
   public var isLastResort: Bool {
     let data = try? extensions.appData()

@@ -11,9 +11,10 @@ public struct KeyPackageBundle: Sendable, Equatable {
   /// The key of the leaf.
   public let leafKey: HPKEKeyPair
 
-  /// A key package of one's own with its private keys.
+  /// A key package of one's own with private keys that are kept elsewhere.
   ///
-  /// - Throws: `.invalidKeyPackage` when keys and package do not belong together.
+  /// - Throws: `.invalidKeyPackage(.initKey)` when keys and package do not belong together, `.crypto(.invalidKey)` for
+  ///   bytes that are no private key, `.unsupportedCipherSuite` for a package of another suite.
   public init(
     cipherSuite: CipherSuite, keyPackage: KeyPackage, initKey: HPKEKeyPair, leafKey: HPKEKeyPair
   ) throws(MLSError) {
@@ -21,6 +22,16 @@ public struct KeyPackageBundle: Sendable, Equatable {
     guard keyPackage.initKey == initKey.publicKey, keyPackage.leafNode.encryptionKey == leafKey.publicKey else {
       throw .invalidKeyPackage(.initKey)
     }
+    for pair in [initKey, leafKey] {
+      let publicKey: [UInt8]
+      do { publicKey = try cipherSuite.hpke.publicKey(for: pair.privateKey) } catch { throw .crypto(error) }
+      guard publicKey == pair.publicKey else { throw .invalidKeyPackage(.initKey) }
+    }
+    self.init(matching: keyPackage, cipherSuite: cipherSuite, initKey: initKey, leafKey: leafKey)
+  }
+
+  /// Trusts that all belong together.
+  init(matching keyPackage: KeyPackage, cipherSuite: CipherSuite, initKey: HPKEKeyPair, leafKey: HPKEKeyPair) {
     self.cipherSuite = cipherSuite
     self.keyPackage = keyPackage
     self.initKey = initKey
@@ -64,10 +75,13 @@ public struct KeyPackageBundle: Sendable, Equatable {
     } catch {
       throw .crypto(error)
     }
-    return try KeyPackageBundle(cipherSuite: cipherSuite, keyPackage: keyPackage, initKey: initKey, leafKey: leafKey)
+    return KeyPackageBundle(matching: keyPackage, cipherSuite: cipherSuite, initKey: initKey, leafKey: leafKey)
   }
 
-  /// The name by which a Welcome finds this package.
+  /// The key package as an ``MLSMessage``, for publishing.
+  public var message: [UInt8] { MLSMessage.keyPackage(keyPackage).encoded }
+
+  /// The name by which a Welcome finds this package (RFC 9420 §5.2).
   public var reference: KeyPackageRef { keyPackage.reference(cipherSuite) }
 }
 

@@ -28,9 +28,8 @@ extension KeyPackage {
     guard initKey != leafNode.encryptionKey else { throw .invalidKeyPackage(.initKeyEqualsEncryptionKey) }
     guard extensions.hasDistinctTypes else { throw .invalidExtensions }
     _ = try extensions.appData()
-    guard extensions.allSatisfy({ leafNode.capabilities.supports($0.type) }) else {
-      throw .invalidKeyPackage(.extensions)
-    }
+    // That a package's own extensions stand in the capabilities is its maker's duty (RFC 9420 §10). It is not checked:
+    // unknown ones must be ignored, and others send GREASE values there that they list nowhere (§13.5).
     if let now, case .keyPackage(let lifetime) = leafNode.source, !lifetime.contains(now) {
       throw .invalidLeafNode(.lifetime)
     }

@@ -84,14 +84,14 @@ struct LeafRequirements: Sendable {
 }
 
 extension [Extension] {
-  /// The content of the `required_capabilities` extension.
-  func requiredCapabilities() throws(MLSError) -> RequiredCapabilities? {
+  /// The content of the `required_capabilities` extension (RFC 9420 §11.1); nil without one.
+  public func requiredCapabilities() throws(MLSError) -> RequiredCapabilities? {
     guard let data = data(of: .requiredCapabilities) else { return nil }
     do { return try RequiredCapabilities(decoding: data) } catch { throw .malformed(error) }
   }
 
-  /// The content of the `external_senders` extension; empty without one.
-  func externalSenders() throws(MLSError) -> [ExternalSender] {
+  /// The content of the `external_senders` extension (RFC 9420 §12.1.8.1); empty without one.
+  public func externalSenders() throws(MLSError) -> [ExternalSender] {
     guard let data = data(of: .externalSenders) else { return [] }
     do { return try ExternalSenders(decoding: data).senders } catch { throw .malformed(error) }
   }

@@ -8,14 +8,13 @@ extension PartialGroup {
   /// - Parameters:
   ///   - padding: zero bytes added before encryption.
   ///   - signer: the key of one's own leaf.
-  /// - Returns: an ``MLSMessage``, and the state without the key it used. Persist the state before sending.
   /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit.
   public func protect(
     _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
-  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+  ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
     let sent = try protectApplication(
       plaintext, authenticatedData: authenticatedData, padding: padding, signer: signer)
-    return (sent.message, sent.group)
+    return ProtectedMessage(message: sent.message, group: sent.group)
   }
 
   /// Sends a proposal to the group, for a full member to commit (RFC 9420 §12.1).
@@ -25,7 +24,7 @@ extension PartialGroup {
   public func propose(
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
-  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+  ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
     switch proposal {
     case .update, .selfRemove, .externalInit: throw .invalidPlan
     default: break
@@ -43,7 +42,7 @@ extension PartialGroup {
   public func proposeUpdate(
     leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0
-  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+  ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
     let update = try makeUpdate(leaf: leaf ?? LeafParameters(ownLeafNode), signer: newSigner ?? signer)
     return try propose(
       .update(update.leafNode), leafKey: update.leafKey, signer: signer, encrypt: encrypt,
@@ -58,7 +57,7 @@ extension PartialGroup {
   ///   this member asked before in this epoch.
   public func proposeSelfRemove(
     signer: SigningKey, authenticatedData: [UInt8] = []
-  ) throws(MLSError) -> (message: [UInt8], group: PartialGroup) {
+  ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
     guard ownLeafNode.capabilities.supports(.selfRemove) else { throw .invalidProposals(.unsupportedType) }
     let hasAsked = pending.contains { $0.proposal == .selfRemove && $0.sender == .member(ownLeafIndex) }
     guard !hasAsked else { throw .invalidPlan }
