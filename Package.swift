@@ -117,6 +117,7 @@ let package = Package(
     tests("Foundations/WireFormatTests", "WireFormatTests", ["WireFormat", "TestSupport"]),
     tests("Foundations/CryptoSuiteTests", "CryptoSuiteTests", core + ["TestSupport"]),
     tests("Protocols/MLSTests", "MLSTests", core + ["MLS", "TestSupport"]),
+    tests("Protocols/MLSExamples", "MLSExamples", core + ["MLS"]),
     tests("Protocols/SottoProtocolTests", "SottoProtocolTests", core + ["SottoProtocol"]),
     .testTarget(
       name: "FuzzReplayTests", dependencies: dependencies(core + ["MLS", "SottoProtocol", "MailboxEngine", "MailboxEngineTesting"]),

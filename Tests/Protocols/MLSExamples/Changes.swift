@@ -1,0 +1,137 @@
+import CryptoSuite
+import MLS
+import Testing
+
+/// Commits and proposals of members.
+struct Changes {
+  private let alice = Device("alice")
+  private let bob = Device("bob")
+  private let carol = Device("carol")
+  private var directory: Directory { Directory([alice, bob, carol]) }
+
+  @Test func `propose and commit by reference`() throws {
+    let groups = try start([alice, bob, carol], directory: directory)
+    var (aliceGroup, bobGroup, carolGroup) = (groups[0], groups[1], groups[2])
+    let dave = Device("dave")
+    var directory = directory
+    directory.register(dave)
+    let keyPackage = try dave.bundle().keyPackage
+    // docs: propose
+    let proposal = try bobGroup.propose(.add(keyPackage), signer: bob.signer)
+    bobGroup = proposal.group
+    // Everybody else:
+    guard case .proposal(let received, let next) = try aliceGroup.process(proposal.message, validator: directory)
+    else { return }
+    aliceGroup = next
+    // A plan covers all usable proposals that were received; this one covers those that it names.
+    let commit = try aliceGroup.commit(
+      CommitPlan(references: [received.reference]), signer: alice.signer, validator: directory)
+    // docs: end
+    carolGroup = try carolGroup.after(proposal.message, validator: directory)
+    carolGroup = try carolGroup.after(commit.message, validator: directory)
+    bobGroup = try bobGroup.after(commit.message, validator: directory)
+    #expect(carolGroup.memberCount == 4 && bobGroup.epochAuthenticator == commit.group.epochAuthenticator)
+  }
+
+  @Test func `remove`() throws {
+    let groups = try start([alice, bob, carol], directory: directory)
+    let (aliceGroup, carolGroup) = (groups[0], groups[2])
+    // docs: remove
+    guard let leaving = aliceGroup.member(withSignatureKey: carol.signer.publicKey) else { return }
+    let commit = try aliceGroup.commit(
+      CommitPlan(removes: [leaving.leafIndex]), signer: alice.signer, validator: directory)
+    // docs: end
+    guard case .commit(let received) = try carolGroup.process(commit.message, validator: directory) else { return }
+    #expect(received.removedSelf)
+  }
+
+  @Test func `new keys`() throws {
+    let groups = try start([alice, bob, carol], directory: directory)
+    var aliceGroup = groups[0]
+    // The directory learns the new key first.
+    let renewed = Device("alice")
+    var directory = directory
+    directory.register(renewed)
+    let newSigner = renewed.signer
+    // docs: update
+    let commit = try aliceGroup.commit(CommitPlan(newSigner: newSigner), signer: alice.signer, validator: directory)
+    aliceGroup = commit.group  // from now on, newSigner signs
+    // docs: end
+    let bobGroup = try groups[1].after(commit.message, validator: directory)
+    let text = try aliceGroup.protect([1], signer: newSigner)
+    #expect(try bobGroup.after(text.message, validator: directory).epoch == aliceGroup.epoch)
+  }
+
+  @Test func `a lost race`() throws {
+    let groups = try start([alice, bob, carol], directory: directory)
+    var aliceGroup = groups[0]
+    let winner = try groups[1].commit(CommitPlan(), signer: bob.signer, validator: directory).message
+    // docs: race
+    var plan = CommitPlan(removes: [LeafIndex(2)])
+    let mine = try aliceGroup.commit(plan, signer: alice.signer, validator: directory)
+    // The server has put Bob's commit first. Never go back to the value from before one's own commit.
+    if let old = mine.groupIfLost, case .commit(let theirs) = try old.process(winner, validator: directory),
+      let next = theirs.group
+    {
+      aliceGroup = next
+      plan.removes = plan.removes.filter { next.member(at: $0) != nil }  // is the intent still to be done?
+      let again = try aliceGroup.commit(plan, signer: alice.signer, validator: directory)
+      aliceGroup = again.group
+    }
+    // docs: end
+    #expect(aliceGroup.epoch == 3 && aliceGroup.memberCount == 2)
+  }
+
+  @Test func `leave`() throws {
+    let groups = try start([alice, bob, carol], directory: directory)
+    let (aliceGroup, carolGroup) = (groups[0], groups[2])
+    // docs: leave
+    let wish = try carolGroup.proposeSelfRemove(signer: carol.signer)
+    // Whoever commits next takes Carol out, even somebody who joins from outside.
+    guard case .proposal(_, let next) = try aliceGroup.process(wish.message, validator: directory) else { return }
+    let commit = try next.commit(CommitPlan(), signer: alice.signer, validator: directory)
+    // docs: end
+    #expect(commit.changes.removed.map(\.leafNode.credential) == [carol.leaf.credential])
+  }
+
+  @Test func `extensions and custom proposals`() throws {
+    let (topic, poll) = (ExtensionType(rawValue: 0xF101), ProposalType(rawValue: 0xF101))
+    let devices = [alice, bob].map { device in
+      var leaf = device.leaf
+      leaf.capabilities.extensions.append(topic)
+      leaf.capabilities.proposals.append(poll)
+      return (signer: device.signer, leaf: leaf)
+    }
+    let required = RequiredCapabilities(extensionTypes: [topic], proposalTypes: [poll], credentialTypes: [.basic])
+    var aliceGroup = try Group.create(
+      groupID: [1], cipherSuite: alice.suite, leaf: devices[0].leaf, signer: alice.signer, validator: directory)
+    // docs: custom
+    let commit = try aliceGroup.commit(
+      CommitPlan(
+        extensions: [required.asExtension, Extension(type: topic, data: Array("holidays".utf8))],
+        custom: [(type: poll, content: Array("where to?".utf8))]),
+      signer: alice.signer, validator: directory)
+    aliceGroup = commit.group
+    // docs: end
+    #expect(aliceGroup.extensions.data(of: topic) == Array("holidays".utf8))
+    #expect(commit.changes.custom.map(\.content) == [Array("where to?".utf8)])
+    let other = try bob.bundle().keyPackage
+    #expect(throws: MLSError.invalidLeafNode(.requiredCapabilities)) {
+      try aliceGroup.commit(CommitPlan(adds: [other]), signer: alice.signer, validator: directory)
+    }
+  }
+
+  @Test func `the tree apart`() throws {
+    var aliceGroup = try start([alice], directory: directory)[0]
+    let bundle = try bob.bundle()
+    // docs: tree
+    let commit = try aliceGroup.commit(
+      CommitPlan(adds: [bundle.keyPackage], ratchetTreeInWelcome: false), signer: alice.signer, validator: directory)
+    aliceGroup = commit.group
+    let tree = aliceGroup.exportRatchetTree()  // once for everybody, for example on the server
+    guard let welcome = commit.welcome else { return }
+    let joined = try Group.join(welcome: welcome, keyPackage: bundle, ratchetTree: tree, validator: directory)
+    // docs: end
+    #expect(joined.group.epochAuthenticator == aliceGroup.epochAuthenticator)
+  }
+}

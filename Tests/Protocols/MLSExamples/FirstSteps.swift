@@ -1,0 +1,109 @@
+import CryptoSuite
+import MLS
+import Testing
+import WireFormat
+
+/// From keys to a conversation.
+struct FirstSteps {
+  @Test func `keys and key packages`() throws {
+    let now: UInt64 = 1_800_000_000
+    let directory = Directory([])
+    _ = directory
+    // docs: key-package
+    let bob = Device("bob")
+    let bundle = try KeyPackageBundle.generate(
+      cipherSuite: bob.suite, leaf: bob.leaf,
+      lifetime: Lifetime(notBefore: now - 3_600, notAfter: now + 90 * 86_400), signer: bob.signer)
+    let published = bundle.message  // for the server
+    let secret = bundle.encoded  // for one's own database, sealed
+    // docs: end
+    #expect(try KeyPackage(message: published) == bundle.keyPackage)
+    #expect(try KeyPackageBundle(decoding: secret) == bundle)
+  }
+
+  @Test func `a private key from elsewhere`() throws {
+    let suite = CipherSuite.mls128P256AES128SHA256P256
+    let stored = suite.signature.generateKey().privateBytes.exposedBytes
+    // docs: import-key
+    let signer = try SigningKey(suite.signature, privateKey: Secret(stored))
+    // docs: end
+    #expect(signer.privateBytes == Secret(stored))
+  }
+
+  @Test func `create, add, join, write and read`() throws {
+    let now: UInt64 = 1_800_000_000
+    let (alice, bob) = (Device("alice"), Device("bob"))
+    let directory = Directory([alice, bob])
+    let bundle = try bob.bundle()
+    let published = bundle.message
+    // docs: create
+    var aliceGroup = try Group.create(
+      groupID: SystemRandom().bytes(16), cipherSuite: alice.suite, leaf: alice.leaf, signer: alice.signer,
+      validator: directory)
+    // docs: end
+
+    // docs: add
+    let keyPackage = try KeyPackage(message: published)
+    try keyPackage.validate(cipherSuite: alice.suite, now: now, validator: directory)
+    let commit = try aliceGroup.commit(
+      CommitPlan(adds: [keyPackage], now: now), signer: alice.signer, validator: directory)
+    // Send commit.message. When the server has put it first in its epoch, adopt the new state and send commit.welcome.
+    aliceGroup = commit.group
+    // docs: end
+    let welcome = try #require(commit.welcome)
+
+    // docs: join
+    let joined = try Group.join(welcome: welcome, keyPackage: bundle, validator: directory)
+    var bobGroup = joined.group
+    // Save the state and delete the bundle, in one transaction.
+    // docs: end
+    #expect(aliceGroup.epochAuthenticator == bobGroup.epochAuthenticator)
+
+    var storage = Storage()
+    // docs: send
+    let sent = try aliceGroup.protect(Array("hello".utf8), signer: alice.signer)
+    let message = sent.message { group in storage.save(group, position: 1) }
+    aliceGroup = sent.group
+    // docs: end
+    #expect(storage.archive == aliceGroup.archive())
+
+    var texts: [String] = []
+    // docs: receive
+    switch try bobGroup.process(message, validator: directory) {
+    case .application(let received, let next):
+      texts.append(String(decoding: received.plaintext, as: UTF8.self))  // from received.senderLeafNode.credential
+      bobGroup = next
+    case .proposal(_, let next):
+      bobGroup = next  // waits there for a commit
+    case .commit(let commit):
+      guard let next = commit.group else { break }  // we were removed: nothing more to read here
+      bobGroup = next  // after a look at commit.changes
+    }
+    // docs: end
+    #expect(texts == ["hello"])
+  }
+
+  @Test func `restore`() throws {
+    let (alice, bob) = (Device("alice"), Device("bob"))
+    let directory = Directory([alice, bob])
+    var groups = try start([alice, bob], directory: directory)
+    var log: [[UInt8]] = []
+    let sent = try groups[0].protect([1], signer: alice.signer)
+    log.append(sent.message)
+    groups[0] = sent.group
+    var storage = Storage()
+    storage.save(groups[1], position: 0)
+    // docs: restore
+    guard let archive = storage.archive else { return }
+    var group = try Group(restoring: archive)
+    for message in log[storage.position...] {
+      guard case .application(_, let next) = try group.process(message, validator: directory) else { continue }
+      group = next
+      storage.save(group, position: storage.position + 1)
+    }
+    // docs: end
+    #expect(storage.position == 1)
+    // What was read cannot be read again.
+    #expect(throws: MLSError.replayedOrExpiredGeneration(0)) { try group.process(log[0], validator: directory) }
+  }
+}
