@@ -6,11 +6,11 @@ struct TreeChange: Sendable {
   /// The epoch that the commit ended.
   let epoch: UInt64
   let committer: Sender
-  let proposals: [CommittedProposal]
+  var proposals: [CommittedProposal]
   /// Without its ciphertexts.
-  let path: UpdatePath?
+  var path: UpdatePath?
   /// Of the tree after it, confirmed by the commit's tag.
-  let treeHash: [UInt8]
+  var treeHash: [UInt8]
 
   init(_ step: PartialStep, by committer: Sender, endingEpoch epoch: UInt64) {
     self.epoch = epoch
