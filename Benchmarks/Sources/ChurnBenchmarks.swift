@@ -10,6 +10,7 @@ enum ChurnBenchmarks {
   static func run(_ report: inout Report) throws {
     let world = try GroupWorld(suite: suite, count: count, milestones: [])
     try oneHost(world, &report)
+    try joinersThemselves(world, &report)
   }
 
   /// One member commits all changes: ten join and ten random others leave each time, until as many have come as there are.
@@ -33,5 +34,29 @@ enum ChurnBenchmarks {
     }
     let last = sizes.suffix(rounds / 10)
     report.add("mls", "commit, one host commits all", size: count, last.reduce(0, +) / Double(last.count), "bytes")
+  }
+
+  /// Whoever joins commits itself in, and with it whoever has asked to leave since the last commit: one comes, one goes.
+  private static func joinersThemselves(_ start: GroupWorld, _ report: inout Report) throws {
+    var world = start
+    var crowd = world.churned
+    var sizes: [Double] = []
+    // Each joiner checks the whole tree, which takes a third of a second.
+    let rounds = 200
+    for round in 0..<rounds {
+      guard let leaving = crowd.leaves.randomElement(using: &world.random), let member = crowd.member(at: leaving),
+        let signer = crowd.signer(of: leaving)
+      else { throw MLSError.invalidSender }
+      let info = try member.groupInfo(signer: signer)
+      let proposal = try member.proposeSelfRemove(signer: signer)
+      let newSigner = suite.signature.generateKey()
+      let commit = try Group.joinExternally(
+        groupInfo: info, leaf: GroupWorld.leaf(count + round, suite), signer: newSigner, selfRemoves: [proposal.message],
+        validator: Anyone(), workers: AllCores())
+      crowd.adopt(commit, newcomers: [(nil, newSigner)])
+      sizes.append(Double(commit.message.count))
+    }
+    let last = sizes.suffix(rounds / 4)
+    report.add("mls", "commit, joiners commit joins and leaves", size: count, last.reduce(0, +) / Double(last.count), "bytes")
   }
 }

@@ -80,8 +80,18 @@ struct GroupBenchmarks {
     add(
       "join from Welcome and tree", try best(samples: isBig ? 2 : 15, calls: 1) { keep(try join(bundle)) }, joinFloor,
       "1 verification a member, 2 hashes", &report)
+    if count >= 1_000 { try joinOnAllCores(bundle, &report) }
     try commits(floors, &report)
     try messages(floors, &report)
+  }
+
+  private func joinOnAllCores(_ bundle: KeyPackageBundle, _ report: inout Report) throws {
+    for _ in 0..<2 {
+      let (cpu, wall) = (processNanoseconds(), wallNanoseconds())
+      keep(try Group.join(welcome: world.welcome, keyPackage: bundle, validator: Anyone(), workers: AllCores()))
+      report.add(area, "join on all cores, on the wall", size: count, (wallNanoseconds() - wall) / 1e6, "ms")
+      report.add(area, "join on all cores, CPU", size: count, (processNanoseconds() - cpu) / 1e6, "ms")
+    }
   }
 
   private func add(_ name: String, _ time: Double, _ floor: Double, _ note: String, _ report: inout Report) {

@@ -1,4 +1,5 @@
 import CryptoSuite
+import Dispatch
 import MLS
 import MLSTesting
 
@@ -66,7 +67,7 @@ struct GroupWorld {
     let name = "member " + String(repeating: "0", count: 9 - digits.utf8.count) + digits
     return LeafParameters(
       credential: .basic(identity: Array(name.utf8)),
-      capabilities: Capabilities(cipherSuites: [suite.rawValue], credentials: [.basic]))
+      capabilities: Capabilities(cipherSuites: [suite.rawValue], proposals: [.selfRemove], credentials: [.basic]))
   }
 
   static func bundle(_ index: Int, _ signer: SigningKey, _ suite: CipherSuite) throws -> KeyPackageBundle {
@@ -92,4 +93,11 @@ struct SplitMix64: RandomNumberGenerator {
 struct Anyone: CredentialValidator {
   func validate(_ credential: Credential, signatureKey: [UInt8]) -> Bool { true }
   func sameIdentity(old: Credential, new: Credential) -> Bool { true }
+}
+
+/// Shares work among all cores.
+struct AllCores: Workers {
+  func perform(_ count: Int, _ work: @Sendable (Int) -> Void) {
+    DispatchQueue.concurrentPerform(iterations: count, execute: work)
+  }
 }

@@ -12,18 +12,19 @@ extension Group {
   ///   - selfRemoves: ``MLSMessage``s with SelfRemove proposals of this epoch, which the commit covers by reference
   ///     (draft-ietf-mls-extensions, "SelfRemove Proposal"). Whoever hands out the group info knows them.
   ///   - pskIDs: keys to mix in, each with a fresh nonce.
+  ///   - workers: share the work of verifying every member's signature.
   /// - Returns: the commit, a PublicMessage, and the state to adopt when it has won its epoch.
   public static func joinExternally(
     groupInfo: [UInt8], cipherSuite: CipherSuite? = nil, ratchetTree: [UInt8]? = nil, leaf: LeafParameters,
     signer: SigningKey, removing ownOldLeaf: LeafIndex? = nil, selfRemoves: [[UInt8]] = [],
     pskIDs: [PreSharedKeyID] = [], authenticatedData: [UInt8] = [], psks: any PSKProvider = NoPreSharedKeys(),
-    validator: any CredentialValidator
+    validator: any CredentialValidator, workers: any Workers = CallingThread()
   ) throws(MLSError) -> OutgoingCommit {
     guard case .groupInfo(let info) = try MLSMessage.decode(groupInfo) else { throw .unexpectedMessage }
     guard let suite = cipherSuite ?? CipherSuite(rawValue: info.groupContext.cipherSuite) else {
       throw .unsupportedCipherSuite(info.groupContext.cipherSuite)
     }
-    let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator)
+    let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator, workers: workers)
     try state.context.check(authenticatedData: authenticatedData)
     let (kemOutput, initSecret) = try info.externalInit(suite)
 

@@ -29,7 +29,8 @@ extension GroupInfo {
   ///
   /// - Parameter ratchetTree: used when the tree did not come in the extension.
   func verified(
-    ratchetTree: [UInt8]?, suite: CipherSuite, validator: any CredentialValidator
+    ratchetTree: [UInt8]?, suite: CipherSuite, validator: any CredentialValidator,
+    workers: any Workers = CallingThread()
   ) throws(MLSError) -> PublicState {
     try checkForm(suite)
     guard let encodedTree = extensions.data(of: .ratchetTree) ?? ratchetTree else { throw .missingRatchetTree }
@@ -37,7 +38,8 @@ extension GroupInfo {
     guard let signerLeaf = tree.leaf(at: signer) else { throw .invalidTree(.blankLeaf) }
     try checkSignature(by: signerLeaf.signatureKey, suite)
     return try PublicState(
-      verifying: tree, context: groupContext, confirmationTag: confirmationTag, suite: suite, validator: validator)
+      verifying: tree, context: groupContext, confirmationTag: confirmationTag, suite: suite, validator: validator,
+      workers: workers)
   }
 
   /// Checks version, suite and the list of extensions.
@@ -61,11 +63,11 @@ extension PublicState {
   /// it (RFC 9420 §12.4.3.1). Most of what joining a large group costs.
   init(
     verifying tree: RatchetTree, context: GroupContext, confirmationTag: [UInt8], suite: CipherSuite,
-    validator: any CredentialValidator
+    validator: any CredentialValidator, workers: any Workers
   ) throws(MLSError) {
     var tree = tree
     guard constantTimeEquals(tree.treeHash(), context.treeHash) else { throw .mismatch(.treeHash) }
-    try tree.validate(groupID: context.groupID)
+    try tree.validate(groupID: context.groupID, workers: workers)
 
     let requirements = try LeafRequirements(suite: suite, groupID: context.groupID, extensions: context.extensions)
     _ = try context.extensions.externalSenders()

@@ -21,20 +21,22 @@ extension Group {
   ///   - keyPackage: the package that it answers; delete it afterwards unless it is a last resort.
   ///   - ratchetTree: needed when the group info does not carry the tree.
   ///   - predecessor: the group that this one replaces or branches from, if the Welcome may say so.
+  ///   - workers: share the work of verifying every member's signature.
   /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, and every refusal of RFC 9420.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, ratchetTree: [UInt8]? = nil,
-    predecessor: Group? = nil, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+    predecessor: Group? = nil, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator,
+    workers: any Workers = CallingThread()
   ) throws(MLSError) -> JoinedGroup {
     guard case .welcome(let welcome) = try MLSMessage.decode(welcome) else { throw .unexpectedMessage }
     return try join(
       welcome, keyPackage: keyPackage, ratchetTree: ratchetTree, predecessor: predecessor, psks: psks,
-      validator: validator)
+      validator: validator, workers: workers)
   }
 
   static func join(
     _ welcome: Welcome, keyPackage: KeyPackageBundle, ratchetTree: [UInt8]?, predecessor: Group?,
-    psks: any PSKProvider, validator: any CredentialValidator
+    psks: any PSKProvider, validator: any CredentialValidator, workers: any Workers = CallingThread()
   ) throws(MLSError) -> JoinedGroup {
     let suite = keyPackage.cipherSuite
     guard welcome.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(welcome.cipherSuite) }
@@ -44,7 +46,7 @@ extension Group {
     let pskSecret = try preSharedKeySecret(secrets.preSharedKeys, keys, suite: suite)
     let info = try welcome.groupInfo(joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, suite: suite)
 
-    let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator)
+    let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator, workers: workers)
     try predecessor?.check(state, validator)
     let leafNode = keyPackage.keyPackage.leafNode
     guard let ownLeaf = state.tree.leafIndex(ofSignatureKey: leafNode.signatureKey),

@@ -18,15 +18,18 @@ public struct TreeVerification: Sendable {
   /// Checks the tree as a newcomer with the full tree does: hash, structure, every leaf's signature, credential and
   /// capabilities. As long as joining takes.
   ///
-  /// - Parameter ratchetTree: as the `ratchet_tree` extension carries it.
+  /// - Parameters:
+  ///   - ratchetTree: as the `ratchet_tree` extension carries it.
+  ///   - workers: share the work of verifying every member's signature.
   /// - Throws: `.mismatch(.treeHash)` for the tree of another epoch, and every refusal of RFC 9420.
   public func verify(
-    ratchetTree: [UInt8], validator: any CredentialValidator
+    ratchetTree: [UInt8], validator: any CredentialValidator, workers: any Workers = CallingThread()
   ) throws(MLSError) -> VerifiedTree {
     let tree = try RatchetTree(decoding: ratchetTree, suite: suite)
     return VerifiedTree(
       state: try PublicState(
-        verifying: tree, context: context, confirmationTag: confirmationTag, suite: suite, validator: validator))
+        verifying: tree, context: context, confirmationTag: confirmationTag, suite: suite, validator: validator,
+        workers: workers))
   }
 }
 
