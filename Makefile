@@ -5,7 +5,7 @@ SWIFT_C_FLAGS := -Xcc -O2 -Xcxx -O2
 export SWIFT_C_FLAGS
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz vectors release format clean
+.PHONY: help run test check mutate bench fuzz vectors release format clean
 
 help: ## list these commands
 	@scripts/help $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: ## every test: unit tests side by side, then real processes one at a time 
 
 check: ## formatting, layers, forbidden marks, undeclared imports, the scripts themselves
 	@scripts/check
+
+mutate: ## take each check of MLS away, one at a time: a test must fail (ROW=id for one)
+	@ROW="$(ROW)" JOBS="$(JOBS)" scripts/mutate
 
 bench: ## measure, in release (ARGS=... for the benchmark program)
 	@scripts/bench $(ARGS)

@@ -45,6 +45,8 @@ public enum MLSError: Error, Equatable, Sendable {
   case invalidProof(ProofRule)
   /// An extension list breaks RFC 9420 §13.4.
   case invalidExtensions
+  /// The credential of an external sender is not valid (RFC 9420 §5.3.1).
+  case invalidExternalSender
   /// A commit names a proposal that was not received.
   case unknownProposal
   /// A pre-shared key that a commit or Welcome needs is not known here.

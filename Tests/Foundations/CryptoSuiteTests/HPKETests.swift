@@ -200,3 +200,19 @@ func `derived keys repeat for the same input and malformed public keys are told 
   #expect(!suite.isValidPublicKey([]))
   #expect(throws: CryptoError.invalidKey) { try suite.seal([], to: Array(key.dropLast()), info: [], aad: []) }
 }
+
+@Test func `a point beside the curve is no key`() throws {
+  for suite in [HPKESuite.p256_sha256_aes128gcm, .p384_sha384_aes256gcm, .p521_sha512_aes256gcm] {
+    let pair = suite.generateKeyPair()
+    var beside = pair.publicKey
+    beside[beside.count - 1] ^= 1
+    #expect(suite.isValidPublicKey(pair.publicKey))
+    #expect(!suite.isValidPublicKey(beside))
+    #expect(throws: CryptoError.invalidKey) { try suite.seal([1], to: beside, info: [], aad: []) }
+    let ciphertext = HPKECiphertext(kemOutput: beside, ciphertext: [UInt8](repeating: 0, count: 20))
+    #expect(throws: CryptoError.notAuthentic) { try suite.open(ciphertext, with: pair, info: [], aad: []) }
+    // RFC 9420 §5.1.1 knows the uncompressed form only.
+    let compressed = [0x02 | (pair.publicKey[pair.publicKey.count - 1] & 1)] + pair.publicKey[1...(pair.publicKey.count / 2)]
+    #expect(!suite.isValidPublicKey(compressed))
+  }
+}

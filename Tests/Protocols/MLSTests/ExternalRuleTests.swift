@@ -144,4 +144,14 @@ struct ExternalRuleTests {
       validator: AnyCredential())
     #expect(throws: MLSError.invalidLeafNode(.identityChanged)) { try world.members[0].receive(theft.message) }
   }
+
+  @Test func `an external commit takes nothing by reference that members proposed`() throws {
+    var world = try World(suite, count: 3)
+    let proposal = try world.members[2].forge(.proposal(.remove(LeafIndex(0))), encrypt: false)
+    try world.members[1].note(proposal)
+    let reference = try #require(world.members[1].group.pendingProposals.first).reference
+    let good = try ExternalForgery(world, Client("joiner", suite))
+    world.refuse(
+      .invalidProposals(.externalCommit), try good.forged { $0.proposals.append(.reference(reference)) })
+  }
 }

@@ -159,7 +159,14 @@ struct GroupLifeTests {
     #expect(commit.changes.reInit == next)
     #expect(world.members[0].group.successor == next)
     #expect(throws: MLSError.groupEnded) { try world.members[0].send([1]) }
-    #expect(throws: MLSError.groupEnded) { try world.commit(CommitPlan(), by: 0) }
+    let member = world.members[0]
+    #expect(throws: MLSError.groupEnded) {
+      try member.group.commit(CommitPlan(), signer: member.client.signer, validator: BasicIdentities())
+    }
+    // Nor is anything received that would change it.
+    for message in [
+      try world.members[0].forge(.proposal(.remove(LeafIndex(2)))), try world.members[0].forge([Proposal]()),
+    ] { world.refuse(.groupEnded, message) }
   }
 
   @Test func `reserved values in capabilities are passed over`() throws {

@@ -18,6 +18,8 @@ struct Client {
   let name: String
   var signer: SigningKey
   var proposals = [ProposalType(rawValue: 0xF0A6), .selfRemove]
+  /// The credential types that it lists.
+  var credentials: [CredentialType] = [.basic]
 
   init(_ name: String, _ suite: CipherSuite) {
     self.suite = suite
@@ -30,7 +32,7 @@ struct Client {
       credential: .basic(identity: Array(name.utf8)),
       capabilities: Capabilities(
         cipherSuites: [suite.rawValue, 0x0A0A],
-        extensions: [ExtensionType(rawValue: 0xF0A5), .appDataDictionary], proposals: proposals, credentials: [.basic]))
+        extensions: [ExtensionType(rawValue: 0xF0A5), .appDataDictionary], proposals: proposals, credentials: credentials))
   }
 
   func bundle(lastResort: Bool = false) throws -> KeyPackageBundle {
@@ -87,14 +89,21 @@ struct World {
   var members: [Participant]
 
   /// A group of so many, made by one commit.
-  init(_ suite: CipherSuite, count: Int, extensions: [Extension] = []) throws {
+  init(
+    _ suite: CipherSuite, count: Int, extensions: [Extension] = [], credentials: [CredentialType] = [.basic]
+  ) throws {
     self.suite = suite
-    let creator = Client("0", suite)
+    func client(_ index: Int) -> Client {
+      var client = Client("\(index)", suite)
+      client.credentials = credentials
+      return client
+    }
+    let creator = client(0)
     let group = try Group.create(
       groupID: SystemRandom().bytes(32), cipherSuite: suite, extensions: extensions, leaf: creator.parameters,
       signer: creator.signer, validator: BasicIdentities())
     members = [Participant(client: creator, group: group)]
-    if count > 1 { try add((1..<count).map { Client("\($0)", suite) }, by: 0) }
+    if count > 1 { try add((1..<count).map(client), by: 0) }
   }
 
   /// Commits a plan by one member and lets all others follow; returns the commit.

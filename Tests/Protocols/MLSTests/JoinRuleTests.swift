@@ -15,6 +15,22 @@ struct JoinRuleTests {
     var signer: SigningKey
     var bundle: KeyPackageBundle
 
+    /// Changes the tree that comes along, and makes the tree hash fit again.
+    mutating func changeTree(_ change: (inout [Node?]) throws -> Void) throws {
+      let position = try #require(info.extensions.firstIndex { $0.type == .ratchetTree })
+      let encoded = info.extensions[position].data
+      var reader = ByteReader(encoded.span)
+      var list = try reader.readNested()
+      var nodes: [Node?] = []
+      while !list.isAtEnd { nodes.append(try list.readOptional(of: Node.self)) }
+      try change(&nodes)
+      var writer = ByteWriter()
+      writer.writeVector { (writer: inout ByteWriter) in for node in nodes { writer.writeOptional(node) } }
+      info.extensions[position].data = writer.bytes
+      var tree = try RatchetTree(decoding: writer.bytes, suite: bundle.cipherSuite)
+      info.groupContext.treeHash = tree.treeHash()
+    }
+
     func closed(signs: Bool = true) throws -> [UInt8] {
       let suite = bundle.cipherSuite
       var info = info
@@ -33,9 +49,10 @@ struct JoinRuleTests {
     }
   }
 
-  private func open(_ world: World, _ bundle: KeyPackageBundle) throws -> OpenWelcome {
+  private func open(_ world: World, _ bundle: KeyPackageBundle, path: Bool = true) throws -> OpenWelcome {
     let commit = try world.members[0].group.commit(
-      CommitPlan(adds: [bundle.keyPackage]), signer: world.members[0].client.signer, validator: BasicIdentities())
+      CommitPlan(adds: [bundle.keyPackage], forcePath: path), signer: world.members[0].client.signer,
+      validator: BasicIdentities())
     guard case .welcome(let welcome) = try MLSMessage(decoding: #require(commit.welcome)) else {
       throw MLSError.unexpectedMessage
     }
@@ -79,6 +96,13 @@ struct JoinRuleTests {
       $0.info.groupContext.extensions = [RequiredCapabilities(credentialTypes: [.x509]).asExtension]
     }
     try refused(.invalidExtensions) { $0.info.extensions += $0.info.extensions }
+    try refused(.invalidExtensions) { $0.info.groupContext.extensions = $0.info.extensions + $0.info.extensions }
+    let stranger = ExternalSender(signatureKey: [1], credential: .basic(identity: []))
+    try refused(.invalidExternalSender) { $0.info.groupContext.extensions = [ExternalSenders([stranger]).asExtension] }
+    try refused(.malformed(.trailingBytes(count: 1))) {
+      let data = ExternalSenders([]).encoded + [0]
+      $0.info.groupContext.extensions = [Extension(type: .externalSenders, data: data)]
+    }
     try refused(.invalidPath(.publicKeyMismatch)) { $0.secrets.pathSecret = .zeros(32) }
     try refused(.invalidPath(.noSecretForUs)) { $0.secrets.pathSecret = .zeros(31) }
     try refused(.missingPreSharedKey) { $0.secrets.preSharedKeys = [.external(id: [1], cipherSuite: suite)] }
@@ -122,6 +146,89 @@ struct JoinRuleTests {
       lifetime: Lifetime(notBefore: 0, notAfter: 1), signer: suite.signature.generateKey())
     #expect(throws: MLSError.unsupportedCipherSuite(1)) {
       try Group.join(welcome: message, keyPackage: other, validator: BasicIdentities())
+    }
+  }
+
+  @Test func `the leaf in the tree is the key package's own to the last byte`() throws {
+    let world = try World(suite, count: 2)
+    let client = Client("new", suite)
+    let added = try client.bundle()
+    var welcome = try open(world, added)
+    _ = try Group.join(welcome: welcome.closed(), keyPackage: added, validator: BasicIdentities())
+    // The same keys in another package of the same client.
+    let other = try KeyPackageBundle(
+      cipherSuite: suite,
+      keyPackage: added.keyPackage.forged(by: client) {
+        $0.leafNode.source = .keyPackage(Lifetime(notBefore: 100, notAfter: 300))
+      }, initKey: added.initKey, leafKey: added.leafKey)
+    welcome.bundle = other
+    let message = try welcome.closed()
+    #expect(throws: MLSError.invalidTree(.ownLeafMissing)) {
+      try Group.join(welcome: message, keyPackage: other, validator: BasicIdentities())
+    }
+  }
+
+  @Test func `every leaf of the tree follows the rules of a leaf`() throws {
+    var world = try World(suite, count: 4)
+    // No path has been made since this one came, so no parent hash covers its leaf.
+    let late = Client("late", suite)
+    try world.add([late], by: 0, path: false)
+    let bundle = try Client("new", suite).bundle()
+    let good = try open(world, bundle, path: false)
+    _ = try Group.join(welcome: good.closed(), keyPackage: bundle, validator: BasicIdentities())
+    func refused(
+      _ expected: MLSError, signer: SigningKey? = nil, validator: any CredentialValidator = BasicIdentities(),
+      sourceLocation: SourceLocation = #_sourceLocation, _ edit: (inout LeafNode) -> Void
+    ) throws {
+      var changed = good
+      try changed.changeTree { nodes in
+        guard case .leaf(var leaf) = nodes[8] else { throw MLSError.unexpectedMessage }
+        edit(&leaf)
+        nodes[8] = .leaf(
+          try leaf.signed(
+            groupID: world.members[0].group.groupID, leafIndex: LeafIndex(4), by: signer ?? late.signer, suite))
+      }
+      let welcome = try changed.closed()
+      #expect(throws: expected, sourceLocation: sourceLocation) {
+        try Group.join(welcome: welcome, keyPackage: bundle, validator: validator)
+      }
+    }
+    let member = world.members[3]
+    try refused(.invalidLeafNode(.credential)) { $0.credential = .basic(identity: []) }
+    try refused(.invalidLeafNode(.credentialTypeNotSupported), validator: AnyCredential()) {
+      $0.credential = .x509(certificates: [[1]])
+      $0.capabilities.credentials = [.basic, .x509]
+    }
+    try refused(.invalidLeafNode(.versionOrSuiteNotInCapabilities)) { $0.capabilities.cipherSuites = [3] }
+    try refused(.invalidLeafNode(.invalidKey)) { $0.encryptionKey = [1] }
+    try refused(.invalidLeafNode(.duplicateEncryptionKey)) {
+      $0.encryptionKey = member.group.ownLeafNode.encryptionKey
+    }
+    try refused(.invalidLeafNode(.duplicateSignatureKey), signer: member.client.signer) {
+      $0.signatureKey = member.client.signer.publicKey
+    }
+    try refused(.invalidSignature(.leafNode), signer: member.client.signer) { _ in }
+    // And the good one is good, but for the confirmation tag over another tree.
+    try refused(.mismatch(.confirmationTag)) { $0.source = .keyPackage(Lifetime(notBefore: 1, notAfter: 300)) }
+  }
+
+  @Test func `a group info for outsiders holds the group's key and nothing behind it`() throws {
+    let member = try World(suite, count: 2).members[0]
+    let joiner = Client("joiner", suite)
+    func join(_ extensions: [Extension]) throws -> OutgoingCommit {
+      let info = try member.group.groupInfo(
+        signer: member.client.signer, includeExternalPub: false, extensions: extensions)
+      return try Group.joinExternally(
+        groupInfo: info, leaf: joiner.parameters, signer: joiner.signer, validator: BasicIdentities())
+    }
+    let key = try member.group.secrets.externalKeyPair(suite).publicKey
+    _ = try join([Extension(type: .externalPub, data: ExternalPub(key).encoded)])
+    #expect(throws: MLSError.missingExternalPub) { try join([]) }
+    #expect(throws: MLSError.malformed(.trailingBytes(count: 1))) {
+      try join([Extension(type: .externalPub, data: ExternalPub(key).encoded + [0])])
+    }
+    #expect(throws: MLSError.crypto(.invalidKey)) {
+      try join([Extension(type: .externalPub, data: ExternalPub([UInt8](repeating: 0, count: 32)).encoded)])
     }
   }
 

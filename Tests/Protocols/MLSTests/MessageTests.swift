@@ -8,7 +8,7 @@ struct MessageTests {
   private let suite = testedSuites[0]
 
   @Test(arguments: testedSuites)
-  func `messages are read once, in any order, and late ones for five epochs`(suite: CipherSuite) throws {
+  func `each message is read once, in any order, and late ones for five epochs`(suite: CipherSuite) throws {
     var world = try World(suite, count: 3)
     var messages = try (0..<8).map { try world.members[0].send([UInt8($0)]) }
     messages.swapAt(0, 7)

@@ -47,6 +47,10 @@ struct ProposalRuleTests {
       .invalidProposals(.conflictingChanges),
       try forger.forge([.proposal(remove), .reference(reference)]), world)
     refuse(.unknownProposal, try forger.forge([.reference(ProposalRef([1, 2, 3]))]), world)
+    let again = try update.group.proposeUpdate(signer: world.members[2].client.signer)
+    try world.members[1].note(again.message)
+    let references = world.members[1].group.pendingProposals.map { ProposalOrRef.reference($0.reference) }
+    refuse(.invalidProposals(.conflictingChanges), try forger.forge(references, path: forger.path()), world)
   }
 
   @Test func `nobody is added twice`() throws {
@@ -55,6 +59,9 @@ struct ProposalRuleTests {
     let bundle = try Client("new", suite).bundle()
     let add = Proposal.add(bundle.keyPackage)
     refuse(.invalidProposals(.duplicateAdd), try forger.forge([add, add]), world)
+    let friend = Client("friend", suite)
+    let two = try (0..<2).map { _ in Proposal.add(try friend.bundle().keyPackage) }
+    refuse(.invalidProposals(.duplicateAdd), try forger.forge(two), world)
     let again = try world.members[2].client.bundle()
     refuse(.invalidProposals(.alreadyMember), try forger.forge([.add(again.keyPackage)]), world)
     // Unless the same commit removes it.
@@ -247,42 +254,5 @@ struct ProposalRuleTests {
     #expect(throws: MLSError.groupEnded) {
       try forger.group.commit(CommitPlan(), signer: forger.client.signer, validator: BasicIdentities())
     }
-  }
-
-  @Test func `framing breaks are refused`() throws {
-    let world = try World(suite, count: 3)
-    let forger = world.members[0]
-    refuse(.invalidFraming, try forger.forge(.application([1]), encrypt: false), world)
-    var public_ = PublicMessage(
-      protecting: try forger.sign(.proposal(.remove(LeafIndex(2))), encrypt: false),
-      membershipKey: forger.group.secrets.membershipKey, groupContext: forger.group.state.contextBytes, suite: suite)
-    public_.membershipTag = Array(try #require(public_.membershipTag).prefix(16))
-    refuse(.mismatch(.membershipTag), MLSMessage.publicMessage(public_).encoded, world)
-    public_.membershipTag = []
-    refuse(.mismatch(.membershipTag), MLSMessage.publicMessage(public_).encoded, world)
-
-    // Padding that is not zero, and a sender that is not in the tree.
-    let signed = try forger.sign(.application([1]))
-    for (padding, sender, expected) in [
-      ([UInt8](arrayLiteral: 0, 1), LeafIndex(0), MLSError.invalidFraming), ([0], LeafIndex(3), .invalidSender),
-      ([0], LeafIndex(1), .ownMessage),
-    ] {
-      var tree = forger.group.secretTree
-      let (generation, key) = try tree.advance(LeafIndex(0), .application, suite)
-      var plaintext = ByteWriter()
-      signed.content.body.encodeUntyped(into: &plaintext)
-      signed.auth.encode(into: &plaintext)
-      plaintext.writeBytes(padding)
-      let message = try PrivateMessage(
-        sealing: plaintext.bytes, of: signed.content,
-        senderData: SenderData(leafIndex: sender, generation: generation, reuseGuard: [0, 0, 0, 0]), key: key,
-        senderDataSecret: forger.group.secrets.senderDataSecret, suite: suite)
-      refuse(expected, MLSMessage.privateMessage(message).encoded, world)
-    }
-    // A message that another member signed as this one.
-    var impostor = forger
-    impostor.client.signer = world.members[2].client.signer
-    refuse(.invalidSignature(.content), try impostor.forge(.application([1])), world)
-    refuse(.unexpectedMessage, MLSMessage.keyPackage(try forger.client.bundle().keyPackage).encoded, world)
   }
 }

@@ -116,6 +116,36 @@ struct RatchetTreeRefusalTests {
     }
   }
 
+  @Test func `a parent's key that its committer did not sign for is refused`() throws {
+    // Nothing but the committer's leaf carries a parent hash here.
+    var group = try TreeGroup(suite: suite, seed: 12)
+    _ = try group.tree.addLeaf(group.newcomer().leafNode)
+    _ = try group.makePath(from: LeafIndex(0))
+    try validate(group) { _ in }
+    let key = suite.hpke.generateKeyPair().publicKey
+    #expect(throws: MLSError.invalidTree(.parentHash)) {
+      try validate(group) { nodes in try changeParent(&nodes, 1) { $0.encryptionKey = key } }
+    }
+    #expect(throws: MLSError.invalidTree(.invalidKey)) {
+      try validate(group) { nodes in try changeParent(&nodes, 1) { $0.encryptionKey = [1] } }
+    }
+  }
+
+  @Test func `who did not get a path's secrets is listed as unmerged`() throws {
+    var group = try TreeGroup(suite: suite, seed: 13)
+    for _ in 0..<2 { _ = try group.tree.addLeaf(group.newcomer().leafNode) }
+    let (leafNode, leafKey, signer) = try group.newcomer()
+    try group.tree.removeLeaf(at: LeafIndex(2))
+    let committer = try group.tree.addLeaf(leafNode)
+    group.members[committer] = (TreePrivateKeys(leaf: committer, leafKey: leafKey), signer)
+    _ = try group.makePath(from: committer)
+    #expect(try group.tree.addLeaf(group.newcomer().leafNode) == LeafIndex(3))
+    try validate(group) { nodes in try changeParent(&nodes, 3) { #expect($0.unmergedLeaves == [LeafIndex(3)]) } }
+    #expect(throws: MLSError.invalidTree(.parentHash)) {
+      try validate(group) { nodes in try changeParent(&nodes, 3) { $0.unmergedLeaves = [] } }
+    }
+  }
+
   @Test func `a key that two nodes share is refused`() throws {
     let group = try group()
     let key = try #require(group.tree.encryptionKey(at: NodeIndex(rawValue: 3)))

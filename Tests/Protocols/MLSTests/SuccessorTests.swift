@@ -104,4 +104,95 @@ struct SuccessorTests {
     #expect(throws: MLSError.invalidSuccessor) { try join(forge(.reinit, groupID: [7])) }
     #expect(throws: MLSError.invalidSuccessor) { try join(forge(.reinit, groupID: [6], adding: [third])) }
   }
+
+  /// The Welcome for member 1 of a group that member 0 starts as the successor of theirs, whatever its parameters.
+  private struct FalseStart {
+    var usage = ResumptionPSKUsage.branch
+    var suite = testedSuites[0]
+    var groupID: [UInt8] = [7]
+    var extensions: [Extension] = []
+    var epoch: UInt64?
+    /// How often the resumption key is named.
+    var claims = 1
+    /// Commits before the one that adds the members.
+    var commitsBefore = 0
+
+    func join(_ world: World, predecessor: Group? = nil, psks: any PSKProvider = NoPreSharedKeys()) throws {
+      let old = world.members[0].group
+      func client(_ index: Int) -> Client {
+        var client = world.members[index].client
+        client = Client(client.name, suite)
+        client.signer = world.members[index].client.signer
+        return client
+      }
+      let starter = client(0)
+      let bundle = try client(1).bundle()
+      var group = try Group.create(
+        groupID: groupID, cipherSuite: suite, extensions: extensions, leaf: starter.parameters, signer: starter.signer,
+        validator: BasicIdentities())
+      for _ in 0..<commitsBefore {
+        group = try group.commit(CommitPlan(), signer: starter.signer, validator: BasicIdentities()).group
+      }
+      let key = PreSharedKeyID.Key.resumption(usage: usage, groupID: old.groupID, epoch: epoch ?? old.epoch)
+      let ids = (0..<claims).map { _ in PreSharedKeyID(key: key, nonce: SystemRandom().bytes(suite.hash.byteCount)) }
+      let adds = [bundle.keyPackage] + (try world.members.indices.dropFirst(2).map { try client($0).bundle().keyPackage })
+      let commit = try group.commit(
+        CommitPlan(adds: adds, psks: ids), successorUsage: usage, signer: starter.signer,
+        psks: PredecessorKeys(group: old, others: NoPreSharedKeys()), validator: BasicIdentities())
+      _ = try Group.join(
+        welcome: try #require(commit.welcome), keyPackage: bundle, predecessor: predecessor ?? world.members[1].group,
+        psks: psks, validator: BasicIdentities())
+    }
+  }
+
+  @Test func `a branch begins in epoch 1 with the old suite, and names its origin once`() throws {
+    let world = try World(testedSuites[0], count: 3)
+    try FalseStart().join(world)
+    #expect(throws: MLSError.invalidSuccessor) { try FalseStart(commitsBefore: 1).join(world) }
+    #expect(throws: MLSError.invalidSuccessor) {
+      try FalseStart(suite: .mls128X25519ChaCha20SHA256Ed25519).join(world)
+    }
+    #expect(throws: MLSError.invalidProposals(.resumptionUsage)) { try FalseStart(claims: 2).join(world) }
+    // The key alone, which the application may have kept, does not make another group the origin.
+    let other = try World(testedSuites[0], count: 3)
+    let kept = PredecessorKeys(group: world.members[1].group, others: NoPreSharedKeys())
+    #expect(throws: MLSError.missingPreSharedKey) {
+      try FalseStart().join(world, predecessor: other.members[1].group, psks: kept)
+    }
+  }
+
+  @Test func `a replacement is what the ReInit announced, after the epoch that it ended`() throws {
+    let suite = testedSuites[0]
+    let list = [Extension(type: ExtensionType(rawValue: 0xF0A5), data: [3])]
+    func ended(
+      groupID: [UInt8] = [7], version: ProtocolVersion = .mls10, cipherSuite: UInt16? = nil, extensions: [Extension]
+    ) throws -> World {
+      var world = try World(suite, count: 3)
+      let reInit = ReInit(
+        groupID: groupID, version: version, cipherSuite: cipherSuite ?? suite.rawValue, extensions: extensions)
+      try world.commit(CommitPlan(reInit: reInit), by: 0)
+      return world
+    }
+    let good = FalseStart(usage: .reinit, extensions: list)
+    let world = try ended(extensions: list)
+    try good.join(world)
+    for other in [
+      try ended(groupID: [8], extensions: list), try ended(version: ProtocolVersion(rawValue: 2), extensions: list),
+      try ended(cipherSuite: 3, extensions: list), try ended(extensions: []),
+    ] {
+      #expect(throws: MLSError.invalidSuccessor) { try good.join(other) }
+    }
+    var late = good
+    late.commitsBefore = 1
+    #expect(throws: MLSError.invalidSuccessor) { try late.join(world) }
+    var former = good
+    former.epoch = 1
+    #expect(throws: MLSError.missingPreSharedKey) { try former.join(world) }
+    // Some member does not come along.
+    var fewer = world
+    fewer.members.removeLast()
+    #expect(throws: MLSError.invalidSuccessor) { try good.join(fewer) }
+    // Nothing was announced.
+    #expect(throws: MLSError.missingPreSharedKey) { try good.join(World(suite, count: 3)) }
+  }
 }

@@ -14,7 +14,7 @@ extension Group {
     guard plan.includePending, plan.reInit == nil else { return own }
     let leaving = leavingMembers(validator)
     let others = own.filter { item in item.proposal.removedLeaf.map { leaving[$0] == nil } ?? true }
-    return usablePending(beside: others, leaving: leaving, psks: psks, validator: validator) + others
+    return usablePending(beside: others, leaving: leaving, now: plan.now, psks: psks, validator: validator) + others
   }
 
   /// The members whose SelfRemove waits, each with its place in the list. Beside it, a Remove of the same leaf is invalid
@@ -33,7 +33,7 @@ extension Group {
   /// The pending proposals that make a valid list with `own` (RFC 9420 §12.2): each valid by itself, removals preferred,
   /// of several updates the last.
   private func usablePending(
-    beside own: [CommittedProposal], leaving: [LeafIndex: Int], psks: any PSKProvider,
+    beside own: [CommittedProposal], leaving: [LeafIndex: Int], now: UInt64?, psks: any PSKProvider,
     validator: any CredentialValidator
   ) -> [CommittedProposal] {
     var removed = Set(own.compactMap(\.proposal.removedLeaf)).union(leaving.keys)
@@ -49,7 +49,7 @@ extension Group {
     }
 
     for index in leaving.values { use(index) }
-    for (index, item) in pending.enumerated() where isValidAlone(item, psks: psks, validator: validator) {
+    for (index, item) in pending.enumerated() where isValidAlone(item, now: now, psks: psks, validator: validator) {
       switch item.proposal {
       case .remove(let leaf):
         if removed.insert(leaf).inserted { use(index) }
@@ -79,12 +79,12 @@ extension Group {
 
   /// Whether a commit of this proposal alone would be valid, so that a bad one cannot stop every commit.
   private func isValidAlone(
-    _ item: PendingProposal, psks: any PSKProvider, validator: any CredentialValidator
+    _ item: PendingProposal, now: UInt64? = nil, psks: any PSKProvider, validator: any CredentialValidator
   ) -> Bool {
     do {
       let single = CommittedProposal(proposal: item.proposal, sender: item.sender, reference: item.reference)
       let list = try ProposalList([single], committer: .member(ownLeafIndex), in: state)
-      _ = try ProvisionalState(applying: list, to: state, validator: validator)
+      _ = try ProvisionalState(applying: list, to: state, now: now, validator: validator)
       _ = try preSharedKeySecret(list.preSharedKeys, psks)
       return true
     } catch {

@@ -15,7 +15,7 @@ extension Group {
     validator: any CredentialValidator, random: any RandomSource = SystemRandom()
   ) throws(MLSError) -> Group {
     let requirements = try LeafRequirements(suite: cipherSuite, groupID: groupID, extensions: extensions)
-    _ = try extensions.externalSenders()
+    try extensions.checkExternalSenders(validator)
     let leafKey = cipherSuite.hpke.generateKeyPair(using: random)
     let leafNode = try LeafNode(
       encryptionKey: leafKey.publicKey, parameters: leaf, source: .keyPackage(lifetime), groupID: groupID,

@@ -70,7 +70,7 @@ extension PublicState {
     try tree.validate(groupID: context.groupID, workers: workers)
 
     let requirements = try LeafRequirements(suite: suite, groupID: context.groupID, extensions: context.extensions)
-    _ = try context.extensions.externalSenders()
+    try context.extensions.checkExternalSenders(validator)
     var tally = MemberTally()
     let leaves = tree.leaves
     for leaf in leaves { tally.add(leaf.node) }

@@ -30,7 +30,7 @@ struct ProvisionalState: Sendable {
     extensions = list.extensions ?? state.context.extensions
     requirements = try LeafRequirements(
       suite: state.suite, groupID: state.context.groupID, extensions: extensions)
-    if list.extensions != nil { _ = try extensions.externalSenders() }
+    if list.extensions != nil { try extensions.checkExternalSenders(validator) }
     changes.newExtensions = list.extensions
     changes.preSharedKeys = list.preSharedKeys
     changes.reInit = list.reInit

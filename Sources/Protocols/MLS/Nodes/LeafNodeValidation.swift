@@ -95,6 +95,13 @@ extension [Extension] {
     guard let data = data(of: .externalSenders) else { return [] }
     do { return try ExternalSenders(decoding: data).senders } catch { throw .malformed(error) }
   }
+
+  /// Checks the senders whom a list of group context extensions lets in (RFC 9420 §5.3.1).
+  func checkExternalSenders(_ validator: any CredentialValidator) throws(MLSError) {
+    for sender in try externalSenders() {
+      guard validator.validate(sender.credential, signatureKey: sender.signatureKey) else { throw .invalidExternalSender }
+    }
+  }
 }
 
 extension LeafNode {

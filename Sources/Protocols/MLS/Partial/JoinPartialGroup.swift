@@ -47,7 +47,7 @@ extension PartialGroup {
     let joiner = try TreeSlice(annotated.joinerMembershipProof, of: context.treeHash, suite: suite)
     guard joiner.depth == signer.depth else { throw .invalidProof(.differentTrees) }
     guard joiner.leafNode == keyPackage.keyPackage.leafNode else { throw .invalidProof(.receiverLeaf) }
-    _ = try context.extensions.externalSenders()
+    try context.extensions.checkExternalSenders(validator)
 
     var keys = TreePrivateKeys(leaf: joiner.leafIndex, leafKey: keyPackage.leafKey)
     if let pathSecret = secrets.pathSecret {

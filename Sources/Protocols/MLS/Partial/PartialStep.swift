@@ -35,7 +35,7 @@ extension PartialGroup {
     context.treeHash = annotated.treeHashAfter
     context.extensions = list.extensions ?? context.extensions
     let requirements = try LeafRequirements(suite: suite, groupID: groupID, extensions: context.extensions)
-    if list.extensions != nil { _ = try context.extensions.externalSenders() }
+    if list.extensions != nil { try context.extensions.checkExternalSenders(validator) }
     try check(committer, before: before, commit, list, requirements, validator)
 
     var receiver: TreeSlice?

@@ -79,6 +79,7 @@ struct ProposalList: Sendable {
     case .reInit(let reInit):
       guard self.reInit == nil else { throw .invalidProposals(.reInitNotAlone) }
       guard reInit.version >= state.context.version else { throw .invalidProposals(.reInitVersion) }
+      guard reInit.extensions.hasDistinctTypes else { throw .invalidExtensions }
       self.reInit = reInit
     case .externalInit(let kemOutput):
       guard externalInit == nil else { throw .invalidProposals(.externalCommit) }

@@ -1,0 +1,150 @@
+import CryptoSuite
+import Testing
+import WireFormat
+
+@testable import MLS
+
+/// The rules of a leaf (RFC 9420 §7.3) by whichever way it comes. All leaves here are signed with their own keys.
+struct LeafRuleTests {
+  private let suite = testedSuites[0]
+
+  @Test func `a group requires capabilities of each kind`() throws {
+    let client = Client("new", suite)
+    let package = try client.bundle().keyPackage
+    func check(_ required: RequiredCapabilities) throws {
+      let requirements = try LeafRequirements(suite: suite, groupID: [1], extensions: [required.asExtension])
+      try package.validate(requirements, now: nil, validator: BasicIdentities())
+    }
+    try check(
+      RequiredCapabilities(
+        extensionTypes: [ExtensionType(rawValue: 0xF0A5), .externalPub],
+        proposalTypes: [ProposalType(rawValue: 0xF0A6), .externalInit], credentialTypes: [.basic]))
+    for lacking in [
+      RequiredCapabilities(extensionTypes: [ExtensionType(rawValue: 0xF0BB)]),
+      RequiredCapabilities(proposalTypes: [ProposalType(rawValue: 0xF0BB)]),
+      RequiredCapabilities(credentialTypes: [.x509]),
+    ] {
+      #expect(throws: MLSError.invalidLeafNode(.requiredCapabilities)) { try check(lacking) }
+    }
+  }
+
+  @Test func `members understand each other's credentials`() throws {
+    // Nobody here knows certificates.
+    let basic = try World(suite, count: 2)
+    let client = Client("new", suite)
+    let certified = try client.bundle().keyPackage.forged(by: client) {
+      $0.leafNode.credential = .x509(certificates: [[1]])
+      $0.leafNode.capabilities.credentials = [.basic, .x509]
+    }
+    let unknown = try basic.members[0].forge([.add(certified)])
+    basic.refuse(.invalidLeafNode(.credentialTypeNotSupported), unknown, validator: AnyCredential())
+
+    // All here do, but the newcomer knows nothing else.
+    let both = try World(suite, count: 2, credentials: [.basic, .x509])
+    let narrow = try certified.forged(by: client) { $0.leafNode.capabilities.credentials = [.x509] }
+    both.refuse(
+      .invalidLeafNode(.credentialTypeNotSupported), try both.members[0].forge([.add(narrow)]),
+      validator: AnyCredential())
+    both.refuse(
+      .mismatch(.confirmationTag), try both.members[0].forge([.add(certified)]), validator: AnyCredential())
+  }
+
+  @Test func `an Update follows the rules of a leaf`() throws {
+    let world = try World(suite, count: 4)
+    let member = world.members[2]
+    let other = world.members[3]
+    func refused(
+      _ expected: MLSError, signer: SigningKey? = nil, sourceLocation: SourceLocation = #_sourceLocation,
+      _ edit: (inout LeafNode) throws -> Void
+    ) throws {
+      var leaf = member.group.ownLeafNode
+      leaf.encryptionKey = suite.hpke.generateKeyPair().publicKey
+      leaf.source = .update
+      try edit(&leaf)
+      leaf = try leaf.signed(
+        groupID: member.group.groupID, leafIndex: LeafIndex(2), by: signer ?? member.client.signer, suite)
+      var world = world
+      try world.members[1].note(member.forge(.proposal(.update(leaf))))
+      let reference = try #require(world.members[1].group.pendingProposals.first).reference
+      let commit = try world.members[0].forge([.reference(reference)], path: world.members[0].path())
+      world.refuse(expected, commit, sourceLocation: sourceLocation)
+    }
+    try refused(.invalidLeafNode(.source)) { $0.source = .commit(parentHash: [1]) }
+    try refused(.invalidLeafNode(.source)) { $0.source = .keyPackage(Lifetime(notBefore: 0, notAfter: .max)) }
+    try refused(.invalidLeafNode(.sameEncryptionKey)) { $0.encryptionKey = member.group.ownLeafNode.encryptionKey }
+    try refused(.invalidLeafNode(.duplicateEncryptionKey)) { $0.encryptionKey = other.group.ownLeafNode.encryptionKey }
+    let parent = try #require(world.members[0].group.state.tree.encryptionKey(at: NodeIndex(rawValue: 3)))
+    try refused(.invalidLeafNode(.duplicateEncryptionKey)) { $0.encryptionKey = parent }
+    try refused(.invalidLeafNode(.duplicateSignatureKey), signer: other.client.signer) {
+      $0.signatureKey = other.client.signer.publicKey
+    }
+    try refused(.invalidLeafNode(.identityChanged)) { $0.credential = .basic(identity: [1]) }
+    try refused(.invalidLeafNode(.credential)) { $0.credential = .basic(identity: []) }
+    try refused(.invalidLeafNode(.invalidKey)) { $0.encryptionKey = [1] }
+    try refused(.invalidSignature(.leafNode), signer: other.client.signer) { _ in }
+  }
+
+  @Test func `the leaf of an external joiner follows the rules of a leaf`() throws {
+    let world = try World(suite, count: 4)
+    let good = try ExternalForgery(world, Client("joiner", suite))
+    guard case .commit(let received) = try world.members[1].receive(good.forged()) else {
+      throw MLSError.unexpectedMessage
+    }
+    #expect(received.changes.externalJoiner == LeafIndex(4))
+
+    world.refuse(.invalidLeafNode(.source), try good.withLeaf { $0.source = .update })
+    world.refuse(.invalidLeafNode(.credential), try good.withLeaf { $0.credential = .basic(identity: []) })
+    let certified = try good.withLeaf {
+      $0.credential = .x509(certificates: [[1]])
+      $0.capabilities.credentials = [.basic, .x509]
+    }
+    world.refuse(.invalidLeafNode(.credentialTypeNotSupported), certified, validator: AnyCredential())
+    let member = world.members[3].client.signer
+    world.refuse(
+      .invalidLeafNode(.duplicateSignatureKey), try good.withLeaf(by: member) { $0.signatureKey = member.publicKey })
+    world.refuse(
+      .invalidPath(.duplicateKey),
+      try good.withLeaf { $0.encryptionKey = world.members[3].group.ownLeafNode.encryptionKey })
+    // Signed by the joiner's key, but that of another leaf.
+    world.refuse(.invalidSignature(.content), try good.forged(by: member))
+  }
+
+  @Test func `who comes back from outside comes with a new key and the same identity`() throws {
+    let world = try World(suite, count: 4)
+    let back = try ExternalForgery(world, world.members[2].client, removing: LeafIndex(2))
+    _ = try world.members[1].receive(back.forged())
+    world.refuse(
+      .invalidLeafNode(.sameEncryptionKey),
+      try back.withLeaf { $0.encryptionKey = world.members[2].group.ownLeafNode.encryptionKey })
+    world.refuse(.invalidLeafNode(.identityChanged), try back.withLeaf { $0.credential = .basic(identity: [1]) })
+  }
+
+  @Test func `a lifetime counts from its first second to its last`() throws {
+    let package = try Client("new", suite).bundle().keyPackage
+    for now in [100, 150, 200] as [UInt64] {
+      try package.validate(cipherSuite: suite, now: now, validator: BasicIdentities())
+    }
+    for now in [0, 99] as [UInt64] {
+      #expect(throws: MLSError.invalidLeafNode(.lifetime)) {
+        try package.validate(cipherSuite: suite, now: now, validator: BasicIdentities())
+      }
+    }
+    for now in [201, .max] as [UInt64] {
+      #expect(throws: MLSError.invalidLeafNode(.lifetime)) {
+        try package.validate(cipherSuite: suite, now: now, validator: BasicIdentities())
+      }
+    }
+  }
+
+  @Test func `an expired key package that waits does not stop a commit`() throws {
+    var world = try World(suite, count: 2)
+    let add = Proposal.add(try Client("new", suite).bundle().keyPackage)
+    try world.members[0].note(world.members[1].forge(.proposal(add), encrypt: false))
+    let member = world.members[0]
+    for (now, count) in [(200, 1), (201, 0)] as [(UInt64, Int)] {
+      let commit = try member.group.commit(
+        CommitPlan(now: now), signer: member.client.signer, validator: BasicIdentities())
+      #expect(commit.changes.added.count == count)
+    }
+  }
+}
