@@ -65,15 +65,16 @@ extension HPKESuite {
     }
 
     func privateKey(_ secret: Secret) throws(CryptoError) -> PrivateKey {
-      try secret.withBytes { (bytes) throws(CryptoError) -> PrivateKey in
+      // The pointer is valid in the closure and only copied from.
+      try unsafe secret.withRawBytes { (bytes) throws(CryptoError) -> PrivateKey in
         do {
           switch self {
-          case .x25519: return .x25519(try Curve25519.KeyAgreement.PrivateKey(rawRepresentation: bytes))
-          case .p256: return .p256(try P256.KeyAgreement.PrivateKey(rawRepresentation: bytes))
-          case .p384: return .p384(try P384.KeyAgreement.PrivateKey(rawRepresentation: bytes))
-          case .p521: return .p521(try P521.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .x25519: return .x25519(try unsafe Curve25519.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .p256: return .p256(try unsafe P256.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .p384: return .p384(try unsafe P384.KeyAgreement.PrivateKey(rawRepresentation: bytes))
+          case .p521: return .p521(try unsafe P521.KeyAgreement.PrivateKey(rawRepresentation: bytes))
           case .xWing:
-            return .xWing(try XWingMLKEM768X25519.PrivateKey(seedRepresentation: bytes, publicKey: nil))
+            return .xWing(try unsafe XWingMLKEM768X25519.PrivateKey(seedRepresentation: bytes, publicKey: nil))
           }
         } catch {
           throw .invalidKey

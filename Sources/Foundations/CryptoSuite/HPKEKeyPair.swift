@@ -44,15 +44,8 @@ extension HPKESuite {
   public func deriveKeyPair(ikm: Secret) throws(CryptoError) -> HPKEKeyPair {
     if kem == .xWing {
       // The label and the output length, 32, are both preceded by 16-bit lengths in this form of labelled derivation.
-      let seed = ikm.withBytes { ikm in
-        var input = ikm
-        input.reserveCapacity(ikm.count + 32)
-        input += Array("HPKE-v1".utf8) + kem.suiteID + [0x00, 0x0d] + Array("DeriveKeyPair".utf8) + [0x00, 0x20]
-        defer { wipe(&input) }
-        var seed = SHAKE256.hash(input, count: 32)
-        defer { wipe(&seed) }
-        return Secret(seed)
-      }
+      let suffix = Array("HPKE-v1".utf8) + kem.suiteID + [0x00, 0x0d] + Array("DeriveKeyPair".utf8) + [0x00, 0x20]
+      let seed = SHAKE256.hash(ikm, before: suffix, count: 32)
       return HPKEKeyPair(privateKey: seed, publicKey: try publicKey(for: seed))
     }
     let labelled = LabelledKDF(hash: kem.hash, suiteID: kem.suiteID)
@@ -64,12 +57,7 @@ extension HPKESuite {
     for counter in UInt8.min...UInt8.max {
       var candidate = labelled.expand(prk, label: "candidate", info: [counter], count: kem.privateKeyByteCount)
       if kem == .p521 {
-        candidate = candidate.withBytes { bytes in
-          var bytes = bytes
-          defer { wipe(&bytes) }
-          bytes[0] &= 0x01
-          return Secret(bytes)
-        }
+        candidate = candidate.keepingLastBitOfFirstByte
       }
       // A candidate outside 1...order-1 is skipped, as the RFC says.
       if let publicKey = try? publicKey(for: candidate) {
@@ -106,6 +94,17 @@ extension HPKESuite {
       return true
     } catch {
       return false
+    }
+  }
+}
+
+extension Secret {
+  /// Only the lowest bit of the first byte is part of a P-521 scalar.
+  var keepingLastBitOfFirstByte: Secret {
+    // The pointers are valid in their closures, and the buffer is as long as this secret.
+    unsafe Secret(count: byteCount) { buffer in
+      unsafe withRawBytes { unsafe buffer.copyMemory(from: $0) }
+      if byteCount > 0 { unsafe buffer[0] &= 0x01 }
     }
   }
 }

@@ -9,17 +9,45 @@ struct LabelledKDF {
   }
 
   func extract(salt: Secret, label: String, ikm: Secret) -> Secret {
-    ikm.withBytes { ikm in
-      var input = Array("HPKE-v1".utf8) + suiteID + Array(label.utf8) + ikm
-      defer { wipe(&input) }
-      return kdf.extract(salt: salt, ikm: Secret(input))
+    // The pointers are valid in their closures and not kept.
+    unsafe ikm.withRawBytes { ikm in unsafe extract(salt: salt, label: label, ikm: ikm) }
+  }
+
+  func extract(salt: Secret, label: String, ikm: [UInt8]) -> Secret {
+    // As above.
+    unsafe ikm.withUnsafeBytes { ikm in unsafe extract(salt: salt, label: label, ikm: ikm) }
+  }
+
+  private func extract(salt: Secret, label: String, ikm: UnsafeRawBufferPointer) -> Secret {
+    // As above.
+    unsafe withScratch(labelByteCount(label)) { scratch in
+      var prefix = unsafe LabelWriter(scratch)
+      unsafe write(label, to: &prefix)
+      return unsafe kdf.extract(salt: salt, ikm: HashAlgorithm.Message(prefix.bytes, ikm))
     }
   }
 
   func expand(_ prk: Secret, label: String, info: [UInt8], count: Int) -> Secret {
     precondition(count <= UInt16.max, "the label holds the length in 16 bits")
-    let length = [UInt8(truncatingIfNeeded: count >> 8), UInt8(truncatingIfNeeded: count)]
-    return kdf.expand(prk, info: length + Array("HPKE-v1".utf8) + suiteID + Array(label.utf8) + info, count: count)
+    // As above.
+    return unsafe withScratch(2 + labelByteCount(label)) { scratch in
+      var prefix = unsafe LabelWriter(scratch)
+      unsafe prefix.write(UInt16(truncatingIfNeeded: count))
+      unsafe write(label, to: &prefix)
+      return unsafe info.withUnsafeBytes { unsafe kdf.expand(prk, info: prefix.bytes, $0, count: count) }
+    }
+  }
+
+  private static let version = "HPKE-v1"
+
+  private func labelByteCount(_ label: String) -> Int {
+    Self.version.utf8.count + suiteID.count + label.utf8.count
+  }
+
+  private func write(_ label: String, to writer: inout LabelWriter) {
+    unsafe writer.write(Self.version)
+    unsafe writer.write(suiteID)
+    unsafe writer.write(label)
   }
 }
 
@@ -40,8 +68,8 @@ public struct HPKEInfo: Sendable {
     let empty = Secret([])
     context =
       [mode]
-      + labelled.extract(salt: empty, label: "psk_id_hash", ikm: Secret(pskID)).exposedBytes
-      + labelled.extract(salt: empty, label: "info_hash", ikm: Secret(info)).exposedBytes
+      + labelled.extract(salt: empty, label: "psk_id_hash", ikm: pskID).exposedBytes
+      + labelled.extract(salt: empty, label: "info_hash", ikm: info).exposedBytes
   }
 }
 
@@ -60,9 +88,8 @@ struct HPKEKeySchedule {
   }
 
   /// The nonce of the only message.
-  var baseNonce: [UInt8] {
+  var baseNonce: Secret {
     info.labelled.expand(secret, label: "base_nonce", info: info.context, count: info.suite.aead.nonceByteCount)
-      .exposedBytes
   }
 
   var exporterSecret: Secret {

@@ -96,19 +96,48 @@ extension HPKESuite {
   public func seal(
     _ plaintext: [UInt8], to publicKey: [UInt8], info: HPKEInfo, aad: [UInt8]
   ) throws(CryptoError) -> HPKECiphertext {
-    precondition(info.suite == self, "the info was prepared by this suite")
-    let (sharedSecret, kemOutput) = try kem.encapsulate(to: publicKey)
-    let schedule = HPKEKeySchedule(sharedSecret: sharedSecret, info: info)
-    let ciphertext = try aead.seal(plaintext, key: schedule.key, nonce: schedule.baseNonce, aad: aad)
+    let (key, kemOutput) = try setupSender(to: publicKey, info)
+    let ciphertext = try aead.seal(plaintext, key: key.key, nonce: key.baseNonce, aad: aad)
     return HPKECiphertext(kemOutput: kemOutput, ciphertext: ciphertext)
+  }
+
+  /// Encrypts a secret to a public key under an `info` prepared by this suite.
+  public func seal(
+    _ secret: Secret, to publicKey: [UInt8], info: HPKEInfo, aad: [UInt8]
+  ) throws(CryptoError) -> HPKECiphertext {
+    let (key, kemOutput) = try setupSender(to: publicKey, info)
+    let ciphertext = try aead.seal(secret, key: key.key, nonce: key.baseNonce, aad: aad)
+    return HPKECiphertext(kemOutput: kemOutput, ciphertext: ciphertext)
+  }
+
+  /// Decrypts a secret, of which no other copy is made.
+  public func openSecret(
+    _ ciphertext: HPKECiphertext, with keyPair: HPKEKeyPair, info: [UInt8], aad: [UInt8]
+  ) throws(CryptoError) -> Secret {
+    let key = try setupReceiver(ciphertext, keyPair, prepare(info: info))
+    return try aead.openSecret(ciphertext.ciphertext, key: key.key, nonce: key.baseNonce, aad: aad)
   }
 
   private func open(
     _ ciphertext: HPKECiphertext, with keyPair: HPKEKeyPair, info: HPKEInfo, aad: [UInt8]
   ) throws(CryptoError) -> [UInt8] {
+    let key = try setupReceiver(ciphertext, keyPair, info)
+    return try aead.open(ciphertext.ciphertext, key: key.key, nonce: key.baseNonce, aad: aad)
+  }
+
+  private func setupSender(
+    to publicKey: [UInt8], _ info: HPKEInfo
+  ) throws(CryptoError) -> (key: HPKEKeySchedule, kemOutput: [UInt8]) {
+    precondition(info.suite == self, "the info was prepared by this suite")
+    let (sharedSecret, kemOutput) = try kem.encapsulate(to: publicKey)
+    return (HPKEKeySchedule(sharedSecret: sharedSecret, info: info), kemOutput)
+  }
+
+  private func setupReceiver(
+    _ ciphertext: HPKECiphertext, _ keyPair: HPKEKeyPair, _ info: HPKEInfo
+  ) throws(CryptoError) -> HPKEKeySchedule {
     let sharedSecret = try kem.decapsulate(ciphertext.kemOutput, with: keyPair)
-    let schedule = HPKEKeySchedule(sharedSecret: sharedSecret, info: info)
-    return try aead.open(ciphertext.ciphertext, key: schedule.key, nonce: schedule.baseNonce, aad: aad)
+    return HPKEKeySchedule(sharedSecret: sharedSecret, info: info)
   }
 
   /// RFC 9180 §9.5: a PSK has at least 32 bytes of entropy.

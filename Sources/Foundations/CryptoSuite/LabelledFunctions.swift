@@ -6,11 +6,17 @@ extension CipherSuite {
   /// ExpandWithLabel (RFC 9420 §8).
   public func expandWithLabel(_ secret: Secret, label: String, context: [UInt8], count: Int) -> Secret {
     precondition(count >= 0 && count <= UInt16.max, "the label holds the length in 16 bits")
-    var info = ByteWriter(capacity: 32 + label.utf8.count + context.count)
-    info.write(UInt16(truncatingIfNeeded: count))
-    info.writeVector(prefixed(label))
-    info.writeVector(context)
-    return kdf.expand(secret, info: info.bytes, count: count)
+    let labelByteCount = Self.prefix.utf8.count + label.utf8.count
+    // Room for the count and two lengths of vectors. The pointers are valid in their closures and not kept.
+    return unsafe withScratch(2 + 4 + labelByteCount + 4) { scratch in
+      var info = unsafe LabelWriter(scratch)
+      unsafe info.write(UInt16(truncatingIfNeeded: count))
+      unsafe info.writeLength(labelByteCount)
+      unsafe info.write(Self.prefix)
+      unsafe info.write(label)
+      unsafe info.writeLength(context.count)
+      return unsafe context.withUnsafeBytes { unsafe kdf.expand(secret, info: info.bytes, $0, count: count) }
+    }
   }
 
   /// DeriveSecret (RFC 9420 §8): a secret as long as the hash.
@@ -66,6 +72,13 @@ extension CipherSuite {
     try hpke.seal(plaintext, to: publicKey, info: prepared, aad: [])
   }
 
+  /// EncryptWithLabel of a secret under a prepared label and context.
+  public func encrypt(
+    _ secret: Secret, to publicKey: [UInt8], prepared: HPKEInfo
+  ) throws(CryptoError) -> HPKECiphertext {
+    try hpke.seal(secret, to: publicKey, info: prepared, aad: [])
+  }
+
   /// DecryptWithLabel (RFC 9420 §5.1.3).
   public func decryptWithLabel(
     keyPair: HPKEKeyPair, label: String, context: [UInt8], ciphertext: HPKECiphertext
@@ -73,16 +86,16 @@ extension CipherSuite {
     try hpke.open(ciphertext, with: keyPair, info: labelled(label, context), aad: [])
   }
 
-  /// DecryptWithLabel (RFC 9420 §5.1.3) of something secret: the plaintext is wiped with the result.
+  /// DecryptWithLabel (RFC 9420 §5.1.3) of something secret, of which no other copy is made.
   public func decryptSecretWithLabel(
     keyPair: HPKEKeyPair, label: String, context: [UInt8], ciphertext: HPKECiphertext
   ) throws(CryptoError) -> Secret {
-    var plaintext = try decryptWithLabel(keyPair: keyPair, label: label, context: context, ciphertext: ciphertext)
-    defer { wipe(&plaintext) }
-    return Secret(plaintext)
+    try hpke.openSecret(ciphertext, with: keyPair, info: labelled(label, context), aad: [])
   }
 
-  private func prefixed(_ label: String) -> [UInt8] { Array("MLS 1.0 ".utf8) + Array(label.utf8) }
+  private static let prefix = "MLS 1.0 "
+
+  private func prefixed(_ label: String) -> [UInt8] { Array(Self.prefix.utf8) + Array(label.utf8) }
 
   /// SignContent and EncryptContext: the label and the content as vectors.
   private func labelled(_ label: String, _ content: [UInt8]) -> [UInt8] {

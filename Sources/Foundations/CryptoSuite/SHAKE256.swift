@@ -1,41 +1,52 @@
+import WireFormat
+
 /// SHAKE256 (FIPS 202 §6.2), needed for X-Wing's key derivation and not offered by swift-crypto.
 enum SHAKE256 {
   /// Bytes absorbed or squeezed for each permutation.
   private static let rate = 136
 
-  /// The first `count` bytes of the output for `input`.
-  static func hash(_ input: [UInt8], count: Int) -> [UInt8] {
-    var state = [UInt64](repeating: 0, count: 25)
-    defer { for index in state.indices { state[index] = 0 } }
+  /// The first `count` bytes of the output for `secret` with `suffix` behind it.
+  static func hash(_ secret: Secret, before suffix: [UInt8], count: Int) -> Secret {
+    let inputCount = secret.byteCount + suffix.count
+    let paddedCount = (inputCount / rate + 1) * rate
+    // Scratch memory of this size, wiped afterwards; each index lies within it.
+    return unsafe withScratch(paddedCount) { padded in
+      unsafe padded.initializeMemory(as: UInt8.self, repeating: 0)
+      unsafe secret.withRawBytes { unsafe padded.copyMemory(from: $0) }
+      for index in suffix.indices { unsafe padded[secret.byteCount + index] = suffix[index] }
+      unsafe padded[inputCount] = 0x1f
+      unsafe padded[paddedCount - 1] |= 0x80
 
-    var padded = input
-    padded.append(0x1f)
-    padded += [UInt8](repeating: 0, count: (rate - padded.count % rate) % rate)
-    padded[padded.count - 1] |= 0x80
-    defer { wipe(&padded) }
-
-    for block in stride(from: 0, to: padded.count, by: rate) {
-      for index in 0..<rate {
-        state[index / 8] ^= UInt64(padded[block + index]) << UInt64(index % 8 * 8)
+      var state = Lanes(repeating: 0)
+      defer { wipe(&state) }
+      for block in stride(from: 0, to: paddedCount, by: rate) {
+        for index in 0..<rate {
+          state[index / 8] ^= unsafe UInt64(padded[block + index]) << UInt64(index % 8 * 8)
+        }
+        permute(&state)
       }
-      permute(&state)
-    }
-
-    var output: [UInt8] = []
-    output.reserveCapacity(count)
-    while output.count < count {
-      if !output.isEmpty { permute(&state) }
-      for index in 0..<min(rate, count - output.count) {
-        output.append(UInt8(truncatingIfNeeded: state[index / 8] >> UInt64(index % 8 * 8)))
+      return unsafe Secret(count: count) { output in
+        for index in 0..<count {
+          if index > 0, index % rate == 0 { permute(&state) }
+          unsafe output[index] = UInt8(truncatingIfNeeded: state[index % rate / 8] >> UInt64(index % 8 * 8))
+        }
       }
     }
-    return output
+  }
+
+  private typealias Lanes = InlineArray<25, UInt64>
+
+  private static func wipe(_ lanes: inout Lanes) {
+    var span = lanes.mutableSpan
+    // The span's own memory, only written to.
+    unsafe span.withUnsafeMutableBytes { unsafe $0.wipe() }
   }
 
   /// Keccak-f[1600] (FIPS 202 §3.3): lane (x, y) is `state[x + 5 * y]`.
-  private static func permute(_ state: inout [UInt64]) {
-    var column = [UInt64](repeating: 0, count: 5)
-    var moved = [UInt64](repeating: 0, count: 25)
+  private static func permute(_ state: inout Lanes) {
+    var column = InlineArray<5, UInt64>(repeating: 0)
+    var moved = Lanes(repeating: 0)
+    defer { wipe(&moved) }
     for constant in roundConstants {
       for x in 0..<5 {
         column[x] = state[x] ^ state[x + 5] ^ state[x + 10] ^ state[x + 15] ^ state[x + 20]

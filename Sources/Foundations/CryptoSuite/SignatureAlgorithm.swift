@@ -10,12 +10,10 @@ public enum SignatureAlgorithm: Sendable, Hashable {
   /// Makes a new key.
   public func generateKey(using random: any RandomSource = SystemRandom()) -> SigningKey {
     while true {
-      var bytes = random.bytes(privateKeyByteCount)
-      defer { wipe(&bytes) }
-      // Only the top bit of the first byte is part of a P-521 scalar.
-      if self == .p521 { bytes[0] &= 0x01 }
+      var secret = Secret(randomByteCount: privateKeyByteCount, using: random)
+      if self == .p521 { secret = secret.keepingLastBitOfFirstByte }
       // Outside the curve's order with a probability of at most 2^-32: draw again.
-      if let key = try? SigningKey(self, privateKey: Secret(bytes)) { return key }
+      if let key = try? SigningKey(self, privateKey: secret) { return key }
     }
   }
 
@@ -91,20 +89,21 @@ public struct SigningKey: Sendable {
   public init(_ algorithm: SignatureAlgorithm, privateKey: Secret) throws(CryptoError) {
     self.algorithm = algorithm
     privateBytes = privateKey
-    (backing, publicKey) = try privateKey.withBytes { (bytes) throws(CryptoError) -> (Backing, [UInt8]) in
+    // The pointer is valid in the closure and only copied from.
+    (backing, publicKey) = try unsafe privateKey.withRawBytes { (bytes) throws(CryptoError) -> (Backing, [UInt8]) in
       do {
         switch algorithm {
         case .ed25519:
-          let key = try Curve25519.Signing.PrivateKey(rawRepresentation: bytes)
+          let key = try unsafe Curve25519.Signing.PrivateKey(rawRepresentation: bytes)
           return (.ed25519(key), [UInt8](key.publicKey.rawRepresentation))
         case .p256:
-          let key = try P256.Signing.PrivateKey(rawRepresentation: bytes)
+          let key = try unsafe P256.Signing.PrivateKey(rawRepresentation: bytes)
           return (.p256(key), [UInt8](key.publicKey.x963Representation))
         case .p384:
-          let key = try P384.Signing.PrivateKey(rawRepresentation: bytes)
+          let key = try unsafe P384.Signing.PrivateKey(rawRepresentation: bytes)
           return (.p384(key), [UInt8](key.publicKey.x963Representation))
         case .p521:
-          let key = try P521.Signing.PrivateKey(rawRepresentation: bytes)
+          let key = try unsafe P521.Signing.PrivateKey(rawRepresentation: bytes)
           return (.p521(key), [UInt8](key.publicKey.x963Representation))
         }
       } catch {

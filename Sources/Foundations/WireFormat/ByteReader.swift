@@ -151,6 +151,17 @@ extension ByteReader {
     return try readBytes(count)
   }
 
+  /// Reads a vector of bytes and lends them to `body`, without a copy.
+  ///
+  /// - Parameter limit: the longest content accepted, in bytes.
+  @_lifetime(self: copy self)
+  public mutating func readVector<Result>(
+    limit: Int = Int.max, _ body: (Span<UInt8>) -> Result
+  ) throws(WireError) -> Result {
+    let content = try readNested(limit: limit)
+    return body(content.span)
+  }
+
   /// Reads a vector and returns a reader over its content, without a copy.
   @inlinable
   @_lifetime(copy self)

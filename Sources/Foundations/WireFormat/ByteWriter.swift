@@ -9,24 +9,60 @@ public struct ByteWriter: Sendable {
 
   @usableFromInline var storage: [UInt8]
 
+  /// Whether the storage that was outgrown is wiped.
+  @usableFromInline let isSecret: Bool
+
   /// An empty writer.
   @inlinable
-  public init() { storage = [] }
+  public init() {
+    storage = []
+    isSecret = false
+  }
 
   /// An empty writer with room for `capacity` bytes.
   @inlinable
   public init(capacity: Int) {
     storage = []
     storage.reserveCapacity(capacity)
+    isSecret = false
+  }
+
+  /// An empty writer for secrets, with room for `secretCapacity` bytes: when it grows, it leaves nothing behind. Whoever
+  /// takes the ``bytes`` wipes them, once the writer is gone.
+  @inlinable
+  public init(secretCapacity: Int) {
+    storage = []
+    storage.reserveCapacity(secretCapacity)
+    isSecret = true
+  }
+
+  /// Makes room for `count` bytes more, if it matters where the old ones stay.
+  @inlinable
+  mutating func prepare(_ count: Int) {
+    if isSecret && storage.count &+ count > storage.capacity { moveSecret(count) }
+  }
+
+  @usableFromInline
+  @inline(never)
+  mutating func moveSecret(_ count: Int) {
+    var larger: [UInt8] = []
+    larger.reserveCapacity(max(2 * storage.capacity, storage.count + count))
+    larger += storage
+    swap(&storage, &larger)
+    larger.wipe()
   }
 
   /// Writes one byte.
   @inlinable
-  public mutating func write(_ value: UInt8) { storage.append(value) }
+  public mutating func write(_ value: UInt8) {
+    prepare(1)
+    storage.append(value)
+  }
 
   /// Writes a big-endian 16-bit integer.
   @inlinable
   public mutating func write(_ value: UInt16) {
+    prepare(2)
     storage.append(UInt8(truncatingIfNeeded: value >> 8))
     storage.append(UInt8(truncatingIfNeeded: value))
   }
@@ -51,7 +87,17 @@ public struct ByteWriter: Sendable {
 
   /// Writes bytes without a length.
   @inlinable
-  public mutating func writeBytes(_ bytes: [UInt8]) { storage.append(contentsOf: bytes) }
+  public mutating func writeBytes(_ bytes: [UInt8]) {
+    prepare(bytes.count)
+    storage.append(contentsOf: bytes)
+  }
+
+  /// Writes bytes without a length.
+  public mutating func writeBytes(_ bytes: Span<UInt8>) {
+    prepare(bytes.count)
+    // The buffer is valid in the closure and only copied from.
+    unsafe bytes.withUnsafeBufferPointer { unsafe storage.append(contentsOf: $0) }
+  }
 
   /// Writes a length in the fewest bytes that hold it (RFC 9420 §2.1.2).
   @inlinable
@@ -70,7 +116,13 @@ public struct ByteWriter: Sendable {
   @inlinable
   public mutating func writeVector(_ bytes: [UInt8]) {
     writeLength(bytes.count)
-    storage.append(contentsOf: bytes)
+    writeBytes(bytes)
+  }
+
+  /// Writes a vector: the length, then the bytes.
+  public mutating func writeVector(_ bytes: Span<UInt8>) {
+    writeLength(bytes.count)
+    writeBytes(bytes)
   }
 
   /// Writes a vector whose content `body` produces.
@@ -78,7 +130,7 @@ public struct ByteWriter: Sendable {
   public mutating func writeVector<Failure: Error>(_ body: (inout ByteWriter) throws(Failure) -> Void) throws(Failure) {
     // Most vectors are short: the content follows one byte kept for the length and moves only when that is too little.
     let start = storage.count
-    storage.append(0)
+    write(0 as UInt8)
     try body(&self)
     let count = storage.count &- start &- 1
     if count < 1 << 6 {
@@ -86,6 +138,7 @@ public struct ByteWriter: Sendable {
     } else {
       var prefix = ByteWriter()
       prefix.writeLength(count)
+      prepare(prefix.storage.count &- 1)
       storage.replaceSubrange(start...start, with: prefix.storage)
     }
   }

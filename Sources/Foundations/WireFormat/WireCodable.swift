@@ -25,6 +25,26 @@ extension WireEncodable {
   }
 }
 
+extension WireEncodable {
+  /// Lends the encoding of this value, in which there are secrets, and wipes it afterwards; `body` must not keep it.
+  ///
+  /// - Parameter capacity: about as many bytes as the encoding has.
+  public func withSecretEncoding<Result, Failure: Error>(
+    capacity: Int, _ body: ([UInt8]) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    var bytes = secretEncoding(capacity: capacity)
+    defer { bytes.wipe() }
+    return try body(bytes)
+  }
+
+  /// Its writer is gone when it returns, so that nobody else holds the bytes.
+  private func secretEncoding(capacity: Int) -> [UInt8] {
+    var writer = ByteWriter(secretCapacity: capacity)
+    encode(into: &writer)
+    return writer.bytes
+  }
+}
+
 extension WireDecodable {
   /// Reads one value that fills `bytes` exactly.
   ///
@@ -32,6 +52,18 @@ extension WireDecodable {
   @inlinable
   public init(decoding bytes: [UInt8]) throws(WireError) {
     var reader = ByteReader(bytes.span)
+    try self.init(from: &reader)
+    try reader.finish()
+  }
+}
+
+extension WireDecodable {
+  /// Reads one value that fills `bytes` exactly.
+  ///
+  /// - Throws: as ``init(decoding:)-([UInt8])``.
+  @inlinable
+  public init(decoding bytes: Span<UInt8>) throws(WireError) {
+    var reader = ByteReader(bytes)
     try self.init(from: &reader)
     try reader.finish()
   }

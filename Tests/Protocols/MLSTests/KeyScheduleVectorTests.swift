@@ -119,10 +119,10 @@ struct KeyScheduleVectorTests {
         for step in generations.reversed() {
           let application = try tree.take(leaf, .application, step.generation, suite)
           #expect(application.key == Secret(step.application_key.bytes))
-          #expect(application.nonce == step.application_nonce.bytes)
+          #expect(application.nonce == Secret(step.application_nonce.bytes))
           let handshake = try tree.take(leaf, .commit, step.generation, suite)
           #expect(handshake.key == Secret(step.handshake_key.bytes))
-          #expect(handshake.nonce == step.handshake_nonce.bytes)
+          #expect(handshake.nonce == Secret(step.handshake_nonce.bytes))
         }
       }
       let data = item.sender_data
@@ -131,7 +131,7 @@ struct KeyScheduleVectorTests {
         ciphertext: data.ciphertext.bytes)
       let (key, nonce) = message.senderDataKey(Secret(data.sender_data_secret.bytes), suite)
       #expect(key == Secret(data.key.bytes))
-      #expect(nonce == data.nonce.bytes)
+      #expect(nonce == Secret(data.nonce.bytes))
     }
   }
 }

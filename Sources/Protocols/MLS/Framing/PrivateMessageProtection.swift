@@ -12,14 +12,23 @@ extension PrivateMessage {
     protecting authenticated: AuthenticatedContent, sender: LeafIndex, generation: UInt32, key: MessageKey,
     senderDataSecret: Secret, padding: Int, reuseGuard: [UInt8], suite: CipherSuite
   ) throws(MLSError) {
-    var plaintext = ByteWriter()
-    authenticated.content.body.encodeUntyped(into: &plaintext)
-    authenticated.auth.encode(into: &plaintext)
-    plaintext.writeBytes([UInt8](repeating: 0, count: max(0, padding)))
+    var plaintext = PrivateMessage.content(of: authenticated, padding: padding)
+    defer { plaintext.wipe() }
     let senderData = SenderData(leafIndex: sender, generation: generation, reuseGuard: reuseGuard)
     try self.init(
-      sealing: plaintext.bytes, of: authenticated.content, senderData: senderData, key: key,
+      sealing: plaintext, of: authenticated.content, senderData: senderData, key: key,
       senderDataSecret: senderDataSecret, suite: suite)
+  }
+
+  /// `PrivateMessageContent` (RFC 9420 §6.3.1).
+  private static func content(of authenticated: AuthenticatedContent, padding: Int) -> [UInt8] {
+    var capacity = 1024
+    if case .application(let data) = authenticated.content.body { capacity = 256 + data.count + max(0, padding) }
+    var writer = ByteWriter(secretCapacity: capacity)
+    authenticated.content.body.encodeUntyped(into: &writer)
+    authenticated.auth.encode(into: &writer)
+    writer.writeBytes([UInt8](repeating: 0, count: max(0, padding)))
+    return writer.bytes
   }
 
   /// - Parameter plaintext: an encoded `PrivateMessageContent` (RFC 9420 §6.3.1).
@@ -32,7 +41,7 @@ extension PrivateMessage {
       authenticatedData: content.authenticatedData, encryptedSenderData: [], ciphertext: [])
     do {
       ciphertext = try suite.aead.seal(
-        plaintext, key: key.key, nonce: guarded(key.nonce, senderData.reuseGuard), aad: contentAAD)
+        plaintext, key: key.key, nonce: key.nonce.xoringPrefix(with: senderData.reuseGuard), aad: contentAAD)
       let (dataKey, dataNonce) = senderDataKey(senderDataSecret, suite)
       encryptedSenderData = try suite.aead.seal(
         senderData.encoded, key: dataKey, nonce: dataNonce, aad: senderDataAAD)
@@ -57,13 +66,14 @@ extension PrivateMessage {
   func unprotected(
     _ senderData: SenderData, key: MessageKey, suite: CipherSuite
   ) throws(MLSError) -> AuthenticatedContent {
-    let plaintext: [UInt8]
+    var plaintext: [UInt8]
     do {
       plaintext = try suite.aead.open(
-        ciphertext, key: key.key, nonce: guarded(key.nonce, senderData.reuseGuard), aad: contentAAD)
+        ciphertext, key: key.key, nonce: key.nonce.xoringPrefix(with: senderData.reuseGuard), aad: contentAAD)
     } catch {
       throw .crypto(error)
     }
+    defer { plaintext.wipe() }
     let body: FramedContent.Body
     let auth: FramedContentAuthData
     let padding: [UInt8]
@@ -83,11 +93,11 @@ extension PrivateMessage {
   }
 
   /// The sample of the ciphertext makes the key differ for each message (RFC 9420 §6.3.2).
-  func senderDataKey(_ secret: Secret, _ suite: CipherSuite) -> (key: Secret, nonce: [UInt8]) {
+  func senderDataKey(_ secret: Secret, _ suite: CipherSuite) -> (key: Secret, nonce: Secret) {
     let sample = Array(ciphertext.prefix(suite.hash.byteCount))
     let key = suite.expandWithLabel(secret, label: "key", context: sample, count: suite.aead.keyByteCount)
     let nonce = suite.expandWithLabel(secret, label: "nonce", context: sample, count: suite.aead.nonceByteCount)
-    return (key, nonce.exposedBytes)
+    return (key, nonce)
   }
 
   /// `PrivateContentAAD` (RFC 9420 §6.3.1).
@@ -107,12 +117,5 @@ extension PrivateMessage {
     writer.write(epoch)
     contentType.encode(into: &writer)
     return writer.bytes
-  }
-
-  /// The nonce with the reuse guard folded into its first four bytes.
-  private func guarded(_ nonce: [UInt8], _ reuseGuard: [UInt8]) -> [UInt8] {
-    var result = nonce
-    for (index, byte) in zip(result.indices, reuseGuard) { result[index] ^= byte }
-    return result
   }
 }

@@ -12,7 +12,8 @@ extension Group {
     _ plan: CommitPlan, signer: SigningKey, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
-    try commit(plan, successorUsage: nil, signer: signer, psks: psks, validator: validator)
+    defer { eraseStack() }
+    return try commit(plan, successorUsage: nil, signer: signer, psks: psks, validator: validator)
   }
 
   /// - Parameter successorUsage: for the first commit of a group that follows from another (RFC 9420 §11.2, §11.3).

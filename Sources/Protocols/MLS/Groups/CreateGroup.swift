@@ -14,6 +14,7 @@ extension Group {
     lifetime: Lifetime = Lifetime(notBefore: 0, notAfter: UInt64.max), signer: SigningKey,
     validator: any CredentialValidator, random: any RandomSource = SystemRandom()
   ) throws(MLSError) -> Group {
+    defer { eraseStack() }
     let requirements = try LeafRequirements(suite: cipherSuite, groupID: groupID, extensions: extensions)
     try extensions.checkExternalSenders(validator)
     let leafKey = cipherSuite.hpke.generateKeyPair(using: random)

@@ -20,6 +20,7 @@ extension Group {
     pskIDs: [PreSharedKeyID] = [], authenticatedData: [UInt8] = [], psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator, workers: any Workers = CallingThread()
   ) throws(MLSError) -> OutgoingCommit {
+    defer { eraseStack() }
     guard case .groupInfo(let info) = try MLSMessage.decode(groupInfo) else { throw .unexpectedMessage }
     guard let suite = cipherSuite ?? CipherSuite(rawValue: info.groupContext.cipherSuite) else {
       throw .unsupportedCipherSuite(info.groupContext.cipherSuite)

@@ -111,7 +111,8 @@ extension Group {
   ///
   /// - Parameter count: bytes, at most 255 times the hash's length.
   public func export(label: String, context: [UInt8], count: Int) throws(MLSError) -> Secret {
-    try secrets.export(label: label, context: context, count: count, suite)
+    defer { eraseStack() }
+    return try secrets.export(label: label, context: context, count: count, suite)
   }
 
   /// The secret of a component of the application in this epoch, which can be taken once (draft-ietf-mls-extensions,
@@ -120,6 +121,7 @@ extension Group {
   /// - Returns: as many bytes as the suite's hash, and the state without it. Persist the state before using the secret.
   /// - Throws: `.exportSecretSpent` the second time.
   public func safeExportSecret(for component: ComponentID) throws(MLSError) -> (secret: Secret, group: Group) {
+    defer { eraseStack() }
     var next = self
     let secret = try next.exporterTree.take(component, suite)
     return (secret, next)
@@ -140,6 +142,7 @@ extension Group {
     signer: SigningKey, includeRatchetTree: Bool = true, includeExternalPub: Bool = true,
     extensions: [Extension] = []
   ) throws(MLSError) -> [UInt8] {
+    defer { eraseStack() }
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
     let info = try GroupInfo(
       of: state, secrets: secrets, signer: signer, at: ownLeafIndex, includeRatchetTree: includeRatchetTree,

@@ -4,7 +4,7 @@ import WireFormat
 /// A group's state for storage, in two parts that are written together but change at different times.
 ///
 /// The secret part holds keys: seal it, and overwrite the old one. Neither part is for anybody else.
-public struct GroupArchive: Sendable, Equatable {
+public struct GroupArchive: Sendable {
   /// Tree and context; changes only with a commit.
   public var publicPart: [UInt8]
   /// Keys and pending proposals; changes with each message.
@@ -15,12 +15,22 @@ public struct GroupArchive: Sendable, Equatable {
     self.secretPart = secretPart
   }
 
+  /// Overwrites the secret part, once it has been stored or read. Only where nothing else holds these bytes.
+  public mutating func wipe() { secretPart.wipe() }
+
   /// The layout that this version writes. It reads 1 too, which had no exporter tree.
   static let version: UInt8 = 2
 }
 
+extension GroupArchive: Equatable {
+  /// Compares the secret parts in time that depends on their lengths only.
+  public static func == (left: GroupArchive, right: GroupArchive) -> Bool {
+    left.publicPart == right.publicPart && constantTimeEquals(left.secretPart, right.secretPart)
+  }
+}
+
 extension Group {
-  /// The state for storage.
+  /// The state for storage. ``GroupArchive/wipe()`` it when it is stored.
   public func archive() -> GroupArchive {
     GroupArchive(publicPart: publicArchive(), secretPart: secretArchive())
   }
@@ -40,14 +50,15 @@ extension Group {
     return publicPart.bytes
   }
 
-  /// The part that changes with each message.
+  /// The part that changes with each message. Wipe it when it is stored.
   public func secretArchive() -> [UInt8] { memberSecrets() }
 }
 
 extension GroupMember {
   /// The secret part, whose layout full and partial members share.
   func memberSecrets() -> [UInt8] {
-    var secretPart = ByteWriter()
+    defer { eraseStack() }
+    var secretPart = ByteWriter(secretCapacity: 8192)
     secretPart.write(GroupArchive.version)
     // Ties this part to its public part: equal tags mean equal history.
     secretPart.writeVector(confirmationTag)
@@ -67,6 +78,7 @@ extension Group {
   ///
   /// - Throws: `.invalidArchive` for another version, parts of different states, and any damage that shows.
   public init(restoring archive: GroupArchive) throws(MLSError) {
+    defer { eraseStack() }
     do {
       var publicReader = ByteReader(archive.publicPart.span)
       let publicPart = try PublicPart(from: &publicReader)
@@ -74,7 +86,7 @@ extension Group {
       var secretReader = ByteReader(archive.secretPart.span)
       let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
       try secretReader.finish()
-      guard publicPart.version == secretPart.version, publicPart.confirmationTag == secretPart.confirmationTag,
+      guard publicPart.version == secretPart.version, constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
         secretPart.privateKeys.leaf == publicPart.ownLeafIndex
       else { throw MLSError.invalidArchive }
       self.init(
@@ -161,7 +173,7 @@ struct SecretPart {
     resumptionSecrets = try reader.readList(maxCount: Limits.resumptionEpochs)
     pastEpochs = []
     for item in past {
-      let senderDataSecret = Secret(try reader.readVector())
+      let senderDataSecret = try reader.readSecret()
       let secretTree = try SecretTree(from: &reader)
       let replaced = item.replacedLeaves.map { ($0.index, $0.leafNode) }
       pastEpochs.append(
@@ -178,18 +190,18 @@ extension EpochSecrets: WireCodable {
     for secret in [
       senderDataSecret, exporterSecret, externalSecret, confirmationKey, membershipKey, resumptionPSK,
       epochAuthenticator, initSecret,
-    ] { writer.writeVector(secret.exposedBytes) }
+    ] { writer.writeVector(secret) }
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
-    senderDataSecret = Secret(try reader.readVector())
-    exporterSecret = Secret(try reader.readVector())
-    externalSecret = Secret(try reader.readVector())
-    confirmationKey = Secret(try reader.readVector())
-    membershipKey = Secret(try reader.readVector())
-    resumptionPSK = Secret(try reader.readVector())
-    epochAuthenticator = Secret(try reader.readVector())
-    initSecret = Secret(try reader.readVector())
+    senderDataSecret = try reader.readSecret()
+    exporterSecret = try reader.readSecret()
+    externalSecret = try reader.readSecret()
+    confirmationKey = try reader.readSecret()
+    membershipKey = try reader.readSecret()
+    resumptionPSK = try reader.readSecret()
+    epochAuthenticator = try reader.readSecret()
+    initSecret = try reader.readSecret()
   }
 }
 

@@ -28,6 +28,7 @@ extension Group {
     predecessor: Group? = nil, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator,
     workers: any Workers = CallingThread()
   ) throws(MLSError) -> JoinedGroup {
+    defer { eraseStack() }
     guard case .welcome(let welcome) = try MLSMessage.decode(welcome) else { throw .unexpectedMessage }
     return try join(
       welcome, keyPackage: keyPackage, ratchetTree: ratchetTree, predecessor: predecessor, psks: psks,
@@ -84,15 +85,19 @@ extension Welcome {
   func groupSecrets(for keyPackage: KeyPackageBundle) throws(MLSError) -> GroupSecrets {
     let reference = keyPackage.reference
     guard let entry = secrets.first(where: { $0.newMember == reference }) else { throw .notForThisKeyPackage }
-    let plaintext: [UInt8]
+    let plaintext: Secret
     do {
-      plaintext = try keyPackage.cipherSuite.decryptWithLabel(
+      plaintext = try keyPackage.cipherSuite.decryptSecretWithLabel(
         keyPair: keyPackage.initKey, label: "Welcome", context: encryptedGroupInfo,
         ciphertext: entry.encryptedGroupSecrets)
     } catch {
       throw .crypto(error)
     }
-    do { return try GroupSecrets(decoding: plaintext) } catch { throw .malformed(error) }
+    do {
+      return try plaintext.withSpan { (bytes) throws(WireError) in try GroupSecrets(decoding: bytes) }
+    } catch {
+      throw .malformed(error)
+    }
   }
 
   /// Opens the group info; its signature is still to be checked.
@@ -124,7 +129,9 @@ extension Welcome {
       for (keyPackage, pathSecret) in newMembers {
         let plaintext = GroupSecrets(
           joinerSecret: schedule.joinerSecret, pathSecret: pathSecret, preSharedKeys: preSharedKeys)
-        let ciphertext = try suite.encrypt(plaintext.encoded, to: keyPackage.initKey, prepared: prepared)
+        let ciphertext = try plaintext.withSecretEncoding(capacity: 256 + 128 * preSharedKeys.count) {
+          (bytes) throws(CryptoError) in try suite.encrypt(bytes, to: keyPackage.initKey, prepared: prepared)
+        }
         secrets.append(
           EncryptedGroupSecrets(newMember: keyPackage.reference(suite), encryptedGroupSecrets: ciphertext))
       }

@@ -90,6 +90,7 @@ extension GroupMember {
   func protectApplication(
     _ plaintext: [UInt8], authenticatedData: [UInt8], padding: Int, signer: SigningKey
   ) throws(MLSError) -> (message: [UInt8], group: Self, authenticated: AuthenticatedContent) {
+    defer { eraseStack() }
     guard pending.isEmpty else { throw .pendingProposals }
     guard plaintext.count <= Limits.maxMessageByteCount / 2, authenticatedData.count <= Limits.maxMessageByteCount / 8,
       padding <= Limits.maxMessageByteCount / 8
@@ -102,6 +103,7 @@ extension GroupMember {
   func makeUpdate(
     leaf: LeafParameters, signer: SigningKey
   ) throws(MLSError) -> (leafNode: LeafNode, leafKey: HPKEKeyPair) {
+    defer { eraseStack() }
     let leafKey = suite.hpke.generateKeyPair()
     let leafNode = try LeafNode(
       encryptionKey: leafKey.publicKey, parameters: leaf, source: .update, groupID: groupID, leafIndex: ownLeafIndex,
@@ -114,6 +116,7 @@ extension GroupMember {
     _ proposal: Proposal, leafKey: HPKEKeyPair?, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
     padding: Int
   ) throws(MLSError) -> ProtectedMessage<Self> {
+    defer { eraseStack() }
     guard pending.count < Limits.maxPendingProposals else { throw .tooManyProposals }
     let sent = try send(
       .proposal(proposal), authenticatedData: authenticatedData, encrypt: encrypt, padding: padding, signer: signer)

@@ -36,7 +36,7 @@ extension PastEpoch {
   }
 
   func encodeSecret(into writer: inout ByteWriter) {
-    writer.writeVector(senderDataSecret.exposedBytes)
+    writer.writeVector(senderDataSecret)
     secretTree.encode(into: &writer)
   }
 }
@@ -65,12 +65,12 @@ struct ReplacedLeaf: WireCodable {
 extension ResumptionSecret: WireCodable {
   func encode(into writer: inout ByteWriter) {
     writer.write(epoch)
-    writer.writeVector(secret.exposedBytes)
+    writer.writeVector(secret)
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
     epoch = try reader.readUInt64()
-    secret = Secret(try reader.readVector())
+    secret = try reader.readSecret()
   }
 }
 
@@ -79,16 +79,16 @@ extension PendingProposal: WireCodable {
     reference.encode(into: &writer)
     proposal.encode(into: &writer)
     sender.encode(into: &writer)
-    writer.writeOptional(leafKey.map { OpaqueVector($0.privateKey.exposedBytes) })
+    writer.writeOptionalVector(leafKey?.privateKey)
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
     reference = try ProposalRef(from: &reader)
     proposal = try Proposal(from: &reader)
     sender = try Sender(from: &reader)
-    let privateKey = try reader.readOptional(of: OpaqueVector.self)
+    let privateKey = try reader.readOptionalSecret()
     if let privateKey, case .update(let leafNode) = proposal {
-      leafKey = HPKEKeyPair(privateKey: Secret(privateKey.bytes), publicKey: leafNode.encryptionKey)
+      leafKey = HPKEKeyPair(privateKey: privateKey, publicKey: leafNode.encryptionKey)
     } else {
       leafKey = nil
     }

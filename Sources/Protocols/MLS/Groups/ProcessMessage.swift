@@ -10,6 +10,7 @@ extension Group {
   public func process(
     _ message: [UInt8], psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
   ) throws(MLSError) -> Received {
+    defer { eraseStack() }
     switch try MLSMessage.decode(message) {
     case .publicMessage(let message):
       let verified = try receive(message)

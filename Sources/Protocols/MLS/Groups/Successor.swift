@@ -59,6 +59,7 @@ extension Group {
     groupInfoExtensions: [Extension], ratchetTreeInWelcome: Bool, psks: any PSKProvider,
     validator: any CredentialValidator
   ) throws(MLSError) -> OutgoingCommit {
+    defer { eraseStack() }
     let id = PreSharedKeyID(
       key: .resumption(usage: usage, groupID: groupID, epoch: epoch),
       nonce: SystemRandom().bytes(first.suite.hash.byteCount))

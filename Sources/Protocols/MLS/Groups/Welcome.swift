@@ -26,14 +26,14 @@ public struct GroupSecrets: Sendable, Equatable {
 
 extension GroupSecrets: WireCodable {
   public func encode(into writer: inout ByteWriter) {
-    writer.writeVector(joinerSecret.exposedBytes)
-    writer.writeOptional(pathSecret.map { OpaqueVector($0.exposedBytes) })
+    writer.writeVector(joinerSecret)
+    writer.writeOptionalVector(pathSecret)
     writer.writeList(preSharedKeys)
   }
 
   public init(from reader: inout ByteReader) throws(WireError) {
-    joinerSecret = Secret(try reader.readVector())
-    pathSecret = try reader.readOptional(of: OpaqueVector.self).map { Secret($0.bytes) }
+    joinerSecret = try reader.readSecret()
+    pathSecret = try reader.readOptionalSecret()
     preSharedKeys = try reader.readList(maxCount: Limits.maxPreSharedKeys)
   }
 }

@@ -48,6 +48,7 @@ public struct KeyPackageBundle: Sendable, Equatable {
     cipherSuite: CipherSuite, leaf: LeafParameters, lifetime: Lifetime, lastResort: Bool = false,
     extensions: [Extension] = [], signer: SigningKey, random: any RandomSource = SystemRandom()
   ) throws(MLSError) -> KeyPackageBundle {
+    defer { eraseStack() }
     var leaf = leaf
     var extensions = extensions
     if lastResort {
@@ -91,15 +92,15 @@ extension KeyPackageBundle: WireCodable {
   public func encode(into writer: inout ByteWriter) {
     cipherSuite.encode(into: &writer)
     keyPackage.encode(into: &writer)
-    writer.writeVector(initKey.privateKey.exposedBytes)
-    writer.writeVector(leafKey.privateKey.exposedBytes)
+    writer.writeVector(initKey.privateKey)
+    writer.writeVector(leafKey.privateKey)
   }
 
   public init(from reader: inout ByteReader) throws(WireError) {
     cipherSuite = try CipherSuite(from: &reader)
     keyPackage = try KeyPackage(from: &reader)
-    initKey = HPKEKeyPair(privateKey: Secret(try reader.readVector()), publicKey: keyPackage.initKey)
-    leafKey = HPKEKeyPair(privateKey: Secret(try reader.readVector()), publicKey: keyPackage.leafNode.encryptionKey)
+    initKey = HPKEKeyPair(privateKey: try reader.readSecret(), publicKey: keyPackage.initKey)
+    leafKey = HPKEKeyPair(privateKey: try reader.readSecret(), publicKey: keyPackage.leafNode.encryptionKey)
   }
 }
 

@@ -7,7 +7,7 @@ import WireFormat
 /// A value that shares its structure with its copies. A component's secret is handed out once; with it goes everything
 /// that it could be derived from again, while the secrets of other components stay derivable.
 struct ExporterTree: Sendable {
-  private indirect enum Branch: Sendable {
+  indirect enum Branch: Sendable {
     /// Nothing below has been derived.
     case sealed(Secret)
     case parent(left: Branch, right: Branch)
@@ -15,7 +15,7 @@ struct ExporterTree: Sendable {
     case spent
   }
 
-  private var root: Branch
+  private(set) var root: Branch
 
   /// Levels below the root: one for each bit of a component's number.
   private static let depth = UInt16.bitWidth
@@ -85,7 +85,7 @@ extension ExporterTree: WireCodable {
     switch branch {
     case .sealed(let secret):
       writer.write(UInt8(0))
-      writer.writeVector(secret.exposedBytes)
+      writer.writeVector(secret)
     case .parent(let left, let right):
       writer.write(UInt8(1))
       encode(left, into: &writer)
@@ -101,7 +101,7 @@ extension ExporterTree: WireCodable {
   private static func decode(from reader: inout ByteReader, height: Int) throws(WireError) -> Branch {
     let tag = try reader.readUInt8()
     switch tag {
-    case 0: return .sealed(Secret(try reader.readVector()))
+    case 0: return .sealed(try reader.readSecret())
     case 1 where height > 0:
       let left = try decode(from: &reader, height: height - 1)
       return .parent(left: left, right: try decode(from: &reader, height: height - 1))

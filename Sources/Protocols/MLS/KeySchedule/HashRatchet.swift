@@ -4,7 +4,7 @@ import WireFormat
 /// A key and nonce for one message (RFC 9420 §9.1).
 struct MessageKey: Sendable, Equatable {
   var key: Secret
-  var nonce: [UInt8]
+  var nonce: Secret
 }
 
 /// One sender's chain of message keys for one kind of content (RFC 9420 §9.1). Keys are handed out once.
@@ -61,7 +61,7 @@ struct HashRatchet: Sendable {
     let nonce = suite.deriveTreeSecret(secret, label: "nonce", generation: next, count: suite.aead.nonceByteCount)
     secret = suite.deriveTreeSecret(secret, label: "secret", generation: next, count: suite.hash.byteCount)
     next += 1
-    return MessageKey(key: key, nonce: nonce.exposedBytes)
+    return MessageKey(key: key, nonce: nonce)
   }
 }
 
@@ -69,13 +69,13 @@ struct HashRatchet: Sendable {
 
 extension HashRatchet: WireCodable {
   func encode(into writer: inout ByteWriter) {
-    writer.writeVector(secret.exposedBytes)
+    writer.writeVector(secret)
     writer.write(next)
     writer.writeList(skipped)
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
-    secret = Secret(try reader.readVector())
+    secret = try reader.readSecret()
     next = try reader.readUInt32()
     skipped = try reader.readList(maxCount: Limits.maxSkippedGenerations)
   }
@@ -84,13 +84,13 @@ extension HashRatchet: WireCodable {
 extension HashRatchet.Skipped: WireCodable {
   func encode(into writer: inout ByteWriter) {
     writer.write(generation)
-    writer.writeVector(key.key.exposedBytes)
+    writer.writeVector(key.key)
     writer.writeVector(key.nonce)
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
     generation = try reader.readUInt32()
-    let key = Secret(try reader.readVector())
-    self.key = MessageKey(key: key, nonce: try reader.readVector())
+    let key = try reader.readSecret()
+    self.key = MessageKey(key: key, nonce: try reader.readSecret())
   }
 }

@@ -105,7 +105,7 @@ struct KeySchedule: Sendable {
 /// What encrypts the group info of a Welcome (RFC 9420 §12.4.3.1).
 struct WelcomeKey {
   let key: Secret
-  let nonce: [UInt8]
+  let nonce: Secret
 
   init(joinerSecret: Secret, pskSecret: Secret, suite: CipherSuite) {
     let member = suite.kdf.extract(salt: joinerSecret, ikm: pskSecret)
@@ -114,7 +114,6 @@ struct WelcomeKey {
 
   init(welcomeSecret: Secret, suite: CipherSuite) {
     key = suite.expandWithLabel(welcomeSecret, label: "key", context: [], count: suite.aead.keyByteCount)
-    nonce =
-      suite.expandWithLabel(welcomeSecret, label: "nonce", context: [], count: suite.aead.nonceByteCount).exposedBytes
+    nonce = suite.expandWithLabel(welcomeSecret, label: "nonce", context: [], count: suite.aead.nonceByteCount)
   }
 }

@@ -6,14 +6,14 @@ import WireFormat
 /// A value that shares its structure with its copies. Nothing is derived before it is needed, so a group of any size costs
 /// its depth for each sender, and a secret is gone from the value as soon as something was derived from it.
 struct SecretTree: Sendable {
-  private indirect enum Branch: Sendable {
+  indirect enum Branch: Sendable {
     /// Nothing below has been derived.
     case sealed(Secret)
     case parent(left: Branch, right: Branch)
     case member(MemberRatchets)
   }
 
-  private var root: Branch
+  private(set) var root: Branch
   private let depth: Int
 
   /// The tree of an epoch with this many leaves, rounded up to a power of two as the ratchet tree is.
@@ -108,7 +108,7 @@ extension SecretTree: WireCodable {
     switch branch {
     case .sealed(let secret):
       writer.write(UInt8(0))
-      writer.writeVector(secret.exposedBytes)
+      writer.writeVector(secret)
     case .parent(let left, let right):
       writer.write(UInt8(1))
       encode(left, into: &writer)
@@ -130,7 +130,7 @@ extension SecretTree: WireCodable {
   private static func decode(from reader: inout ByteReader, height: Int) throws(WireError) -> Branch {
     let tag = try reader.readUInt8()
     switch tag {
-    case 0: return .sealed(Secret(try reader.readVector()))
+    case 0: return .sealed(try reader.readSecret())
     case 1 where height > 0:
       let left = try decode(from: &reader, height: height - 1)
       return .parent(left: left, right: try decode(from: &reader, height: height - 1))

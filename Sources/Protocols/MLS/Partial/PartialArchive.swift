@@ -23,13 +23,14 @@ extension PartialGroup {
     return writer.bytes
   }
 
-  /// The part that changes with each message.
+  /// The part that changes with each message. Wipe it when it is stored.
   public func secretArchive() -> [UInt8] { memberSecrets() }
 
   /// Restores a saved state.
   ///
   /// - Throws: `.invalidArchive` for a full member's, another version, parts of different states, and any damage that shows.
   public init(restoring archive: GroupArchive) throws(MLSError) {
+    defer { eraseStack() }
     do {
       var publicReader = ByteReader(archive.publicPart.span)
       let publicPart = try PartialPublicPart(from: &publicReader)
@@ -37,7 +38,7 @@ extension PartialGroup {
       var secretReader = ByteReader(archive.secretPart.span)
       let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
       try secretReader.finish()
-      guard publicPart.confirmationTag == secretPart.confirmationTag,
+      guard constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
         secretPart.privateKeys.leaf == publicPart.ownLeafIndex, publicPart.isConsistent
       else { throw MLSError.invalidArchive }
       self.init(

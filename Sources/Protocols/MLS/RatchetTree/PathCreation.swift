@@ -33,16 +33,14 @@ struct OutgoingPath: Sendable {
     let prepared = suite.prepareEncryption(label: "UpdatePathNode", context: context)
     var nodes: [UpdatePathNode] = []
     for step in steps {
-      let ciphertexts = try step.secret.withBytes { (plaintext) throws(MLSError) in
-        try encrypt(plaintext, to: step.recipients, prepared)
-      }
+      let ciphertexts = try encrypt(step.secret, to: step.recipients, prepared)
       nodes.append(UpdatePathNode(encryptionKey: step.publicKey, encryptedPathSecrets: ciphertexts))
     }
     return UpdatePath(leafNode: leafNode, nodes: nodes)
   }
 
   private func encrypt(
-    _ secret: [UInt8], to recipients: [[UInt8]], _ prepared: HPKEInfo
+    _ secret: Secret, to recipients: [[UInt8]], _ prepared: HPKEInfo
   ) throws(MLSError) -> [HPKECiphertext] {
     var ciphertexts: [HPKECiphertext] = []
     ciphertexts.reserveCapacity(recipients.count)

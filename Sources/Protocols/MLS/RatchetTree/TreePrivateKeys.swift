@@ -38,7 +38,7 @@ extension TreePrivateKeys: WireCodable {
     writer.writeVector { (writer: inout ByteWriter) in
       for (node, pair) in pairs.sorted(by: { $0.key < $1.key }) {
         node.encode(into: &writer)
-        pair.privateKey.withBytes { writer.writeVector($0) }
+        writer.writeVector(pair.privateKey)
         writer.writeVector(pair.publicKey)
       }
     }
@@ -50,7 +50,7 @@ extension TreePrivateKeys: WireCodable {
     var list = try reader.readNested()
     while !list.isAtEnd {
       let node = try NodeIndex(from: &list)
-      let privateKey = Secret(try list.readVector())
+      let privateKey = try list.readSecret()
       pairs[node] = HPKEKeyPair(privateKey: privateKey, publicKey: try list.readVector())
     }
   }
