@@ -12,7 +12,7 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-let fuzzers = ["byte-reader", "mls-structures", "mls-tree", "mls-group", "sotto-structures", "mailbox-engine"]
+let fuzzers = ["byte-reader", "mls-structures", "mls-tree", "mls-group", "mls-partial", "sotto-structures", "mailbox-engine"]
 
 let package = Package(
   name: "fuzzing",

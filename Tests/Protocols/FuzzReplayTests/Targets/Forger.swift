@@ -15,6 +15,9 @@ struct Forger {
   static let resign: UInt8 = 32
   /// The sender is one of the `external_senders`.
   static let external: UInt8 = 64
+  /// A commit gets a path that leads somewhere and the confirmation tag that belongs to it, so that whatever else it says
+  /// can be accepted.
+  static let confirmed: UInt8 = 128
 
   let group: Group
   let members: [SigningKey]
@@ -76,12 +79,64 @@ struct Forger {
   }
 
   private func signed(_ body: FramedContent.Body, _ format: MessageFormat) -> AuthenticatedContent? {
+    var body = body
+    var step: Step?
+    if has(Self.confirmed), case .commit(let commit) = body, let prepared = prepare(commit) {
+      body = .commit(prepared.commit)
+      step = prepared
+    }
     let content = FramedContent(groupID: group.groupID, epoch: group.epoch, sender: sender, authenticatedData: [], body: body)
     var authenticated = try? content.sign(
       format: format, groupContext: group.groupContext.encoded, signer: signer, suite: suite)
-    // Nobody can know the tag of a commit that cannot be applied; it is the last thing that is checked.
-    if case .commit = body { authenticated?.auth.confirmationTag = [UInt8](repeating: 1, count: suite.hash.byteCount) }
+    if case .commit = body {
+      // Nobody can know the tag of a commit that cannot be applied; it is the last thing that is checked.
+      let tag = authenticated.flatMap { step?.confirmationTag(of: $0) }
+      authenticated?.auth.confirmationTag = tag ?? [UInt8](repeating: 1, count: suite.hash.byteCount)
+    }
     return authenticated
+  }
+
+  /// A commit on its way into the epoch that it starts.
+  private struct Step {
+    var commit: Commit
+    var next: ProvisionalState
+    let initSecret: Secret
+    let commitSecret: Secret?
+    let pskSecret: Secret
+
+    func confirmationTag(of authenticated: AuthenticatedContent) -> [UInt8]? {
+      var next = next
+      return
+        (try? next.advance(
+          commit: authenticated, initSecret: initSecret, commitSecret: commitSecret, pskSecret: pskSecret))?.state.confirmationTag
+    }
+  }
+
+  /// Applies the proposals of a commit, and gives it a path if it has one or needs one.
+  private func prepare(_ commit: Commit) -> Step? {
+    guard let proposals = try? group.resolve(commit.proposals, committer: sender),
+      let list = try? ProposalList(proposals, committer: sender, in: group.state),
+      var next = try? ProvisionalState(applying: list, to: group.state, validator: Anyone()),
+      let pskSecret = try? group.preSharedKeySecret(list.preSharedKeys, OneSecret())
+    else { return nil }
+    var initSecret = group.secrets.initSecret
+    if let kemOutput = list.externalInit {
+      guard let external = try? group.secrets.externalInitSecret(kemOutput, suite) else { return nil }
+      initSecret = external
+    }
+    guard commit.path != nil || list.requiresPath else {
+      return Step(commit: commit, next: next, initSecret: initSecret, commitSecret: nil, pskSecret: pskSecret)
+    }
+    let isExternal = sender == .newMemberCommit
+    guard let place = isExternal ? try? next.tree.reserveLeaf() : leaf,
+      let parameters = (commit.path?.leafNode ?? next.tree.leaf(at: place)).map(LeafParameters.init),
+      let path = try? next.makePath(
+        from: place, parameters: parameters, signer: signer, isExternal: isExternal, validator: Anyone())
+    else { return nil }
+    var commit = commit
+    commit.path = path.sent
+    return Step(
+      commit: commit, next: next, initSecret: initSecret, commitSecret: path.made.commitSecret, pskSecret: pskSecret)
   }
 
   func publicMessage(_ bytes: [UInt8]) -> [UInt8]? {
@@ -122,7 +177,31 @@ struct Forger {
 
   /// Signs a GroupInfo by the member that it names, as far as it is one of ours.
   func groupInfo(_ bytes: [UInt8]) -> [UInt8]? {
+    (try? GroupInfo(decoding: bytes)).map { MLSMessage.groupInfo(signed($0)).encoded }
+  }
+
+  /// A Welcome with this GroupInfo, confirmed and signed, for the owner of a key package.
+  ///
+  /// With the option `external` it has a pre-shared key, with `newcomer` a path secret.
+  func welcome(_ bytes: [UInt8], for keyPackage: KeyPackage) -> Welcome? {
     guard var info = try? GroupInfo(decoding: bytes) else { return nil }
+    // The signature is over the tag, and the tag over the tree hash: twice, so that both are right.
+    info = signed(info)
+    let secret = Secret([UInt8](repeating: 9, count: suite.hash.byteCount))
+    let nonce = [UInt8](repeating: 8, count: suite.hash.byteCount)
+    let psks = has(Self.external) ? [PreSharedKeyID(key: .external(id: [7]), nonce: nonce)] : []
+    guard let pskSecret = try? Group.preSharedKeySecret(psks, OneSecret(), suite: suite) else { return nil }
+    let schedule = KeySchedule(
+      joinerSecret: secret, pskSecret: pskSecret, groupContext: info.groupContext.encoded, suite: suite)
+    info.confirmationTag = schedule.secrets.confirmationTag(info.groupContext.confirmedTranscriptHash, suite)
+    info = signed(info)
+    return try? Welcome(
+      info, newMembers: [(keyPackage, has(Self.newcomer) ? secret : nil)], schedule: schedule, preSharedKeys: psks,
+      suite: suite)
+  }
+
+  private func signed(_ info: GroupInfo) -> GroupInfo {
+    var info = info
     let signer = members[Int(info.signer.rawValue % UInt32(members.count))]
     info.signature = (try? suite.signWithLabel(signer, label: "GroupInfoTBS", content: info.toBeSigned)) ?? []
     // A changed tree changes its hash: let the tree itself be judged.
@@ -132,6 +211,6 @@ struct Forger {
       info.groupContext.treeHash = decoded.treeHash()
       info.signature = (try? suite.signWithLabel(signer, label: "GroupInfoTBS", content: info.toBeSigned)) ?? []
     }
-    return MLSMessage.groupInfo(info).encoded
+    return info
   }
 }

@@ -11,6 +11,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case mlsTree = "mls-tree"
   /// Any messages into a live group: raw, and forged by a member with its real keys.
   case mlsGroup = "mls-group"
+  /// Any messages into a member of the same group who has no tree.
+  case mlsPartial = "mls-partial"
   /// Every structure and text of docs/protocol.md.
   case sottoStructures = "sotto-structures"
   /// Any calls and stream messages to a server.
@@ -25,6 +27,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .mlsStructures: try Structure.check(input, of: Structure.mls)
     case .mlsTree: try TreeTarget.check(input)
     case .mlsGroup: try GroupTarget.check(input)
+    case .mlsPartial: try PartialTarget.check(input)
     case .sottoStructures: try Structure.check(input, of: Structure.sotto)
     case .mailboxEngine: try MailboxTarget.check(input)
     }
@@ -37,6 +40,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .mlsStructures: try Structure.mlsSeeds()
     case .mlsTree: try TreeTarget.makeSeeds()
     case .mlsGroup: try GroupTarget.makeSeeds()
+    case .mlsPartial: try PartialTarget.makeSeeds()
     case .sottoStructures: try Structure.sottoSeeds()
     case .mailboxEngine: try MailboxTarget.makeSeeds()
     }

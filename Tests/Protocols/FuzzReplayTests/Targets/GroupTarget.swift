@@ -23,6 +23,8 @@ enum GroupTarget {
     case groupInfo
     /// Nothing from outside: this member commits what is pending.
     case commit
+    /// A GroupInfo, confirmed, signed and encrypted in a Welcome, for somebody outside.
+    case forgedWelcome
   }
 
   private static let live = Result { try LiveGroup.load() }
@@ -50,7 +52,9 @@ enum GroupTarget {
       case .privateContent: next = try receive(forger.privateContent(bytes), group)
       case .commit: next = commit(group, live.members)
       case .welcome:
-        newcomer = (try? Group.join(welcome: bytes, keyPackage: live.bundle, psks: OneSecret(), validator: Anyone()))?.group
+        newcomer = join(bytes, live.bundle)
+      case .forgedWelcome:
+        newcomer = forger.welcome(bytes, for: live.bundle.keyPackage).flatMap { join(MLSMessage.welcome($0).encoded, live.bundle) }
       case .groupInfo: newcomer = joinExternally(forger.groupInfo(bytes), live.stranger)
       }
       guard let result = next ?? newcomer else { continue }
@@ -87,6 +91,10 @@ enum GroupTarget {
       try BrokenProperty.unless(next.pendingProposals.isEmpty, "proposals outlive their epoch")
       return next
     }
+  }
+
+  private static func join(_ welcome: [UInt8], _ bundle: KeyPackageBundle) -> Group? {
+    (try? Group.join(welcome: welcome, keyPackage: bundle, psks: OneSecret(), validator: Anyone()))?.group
   }
 
   private static func joinExternally(_ info: [UInt8]?, _ stranger: SigningKey) -> Group? {
@@ -137,6 +145,10 @@ enum GroupTarget {
       removes: [LeafIndex(3)], psks: [psk], extensions: [Extension(type: ExtensionType(rawValue: 0xF0A5), data: [1])],
       custom: [(type: ProposalType(rawValue: 0xF0A6), content: [2])], encrypt: false)
     let added = try commit(add)
+    guard
+      case .groupInfo(let addedInfo) = try MLSMessage(decoding: added.group.groupInfo(signer: signer, includeExternalPub: false))
+    else { throw BrokenProperty("no group info") }
+    let leaving = try carol.proposeSelfRemove(signer: world.clients[2].signer)
     let update = try carol.proposeUpdate(signer: world.clients[2].signer)
     guard case .update(let leaf)? = update.group.pendingProposals.first?.proposal else { throw BrokenProperty("no update is pending") }
     let info = try alice.groupInfo(signer: signer)
@@ -146,7 +158,7 @@ enum GroupTarget {
     let proposals: [Proposal] = [
       .remove(LeafIndex(3)), .update(leaf), .add(bundle.keyPackage), .preSharedKey(psk),
       .groupContextExtensions([Extension(type: ExtensionType(rawValue: 0xF0A5), data: [])]), .reInit(reInit),
-      .externalInit(kemOutput: [UInt8](repeating: 9, count: 32)), .custom(type: ProposalType(rawValue: 0xF0A6), content: [1]),
+      .externalInit(kemOutput: [UInt8](repeating: 9, count: 32)), .selfRemove, .custom(type: ProposalType(rawValue: 0xF0A6), content: [1]),
     ]
     let application = try alice.protect([1, 2, 3], signer: signer).message
     let first = try alice.protect([1], signer: signer)
@@ -163,6 +175,12 @@ enum GroupTarget {
       ("update-and-commit", step(.raw, 0, update.message) + step(.commit, 0, [])),
       ("welcome", step(.welcome, 0, added.welcome ?? [])),
       ("group-info", step(.groupInfo, 0, groupInfo.encoded)),
+      ("forged-welcome", step(.forgedWelcome, 0, addedInfo.encoded)),
+      ("forged-welcome-psk", step(.forgedWelcome, Forger.external | Forger.resign, addedInfo.encoded)),
+      ("self-remove-and-commit", step(.raw, 0, leaving.message) + step(.commit, 0, [])),
+      ("confirmed-add", step(.publicBody, Forger.commit | Forger.confirmed | Forger.resign, try body(added))),
+      ("confirmed-mixed", step(.privateBody, Forger.commit | Forger.confirmed, try body(commit(mixed))) + step(.commit, 0, [])),
+      ("confirmed-external", step(.publicBody, Forger.commit | Forger.newcomer | Forger.confirmed, try body(external))),
       ("forged-commit", step(.publicBody, Forger.commit, try body(commit(CommitPlan(encrypt: false))))),
       ("forged-add", step(.privateBody, Forger.commit | Forger.resign, try body(added))),
       ("forged-mixed", step(.publicBody, Forger.commit, try body(commit(mixed)))),

@@ -78,8 +78,8 @@ struct SeedClient {
     LeafParameters(
       credential: .basic(identity: Array(name.utf8)),
       capabilities: Capabilities(
-        cipherSuites: [LiveGroup.suite.rawValue], extensions: [ExtensionType(rawValue: 0xF0A5)],
-        proposals: [ProposalType(rawValue: 0xF0A6)], credentials: [.basic]))
+        cipherSuites: [LiveGroup.suite.rawValue], extensions: [ExtensionType(rawValue: 0xF0A5), .appDataDictionary],
+        proposals: [ProposalType(rawValue: 0xF0A6), .selfRemove], credentials: [.basic]))
   }
 
   func bundle() throws -> KeyPackageBundle {

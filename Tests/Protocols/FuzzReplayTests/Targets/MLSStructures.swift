@@ -13,6 +13,12 @@ extension Structure {
     .wire(UpdatePath.self), .wire(Credential.self), .wire(Capabilities.self), .wire(Lifetime.self), .wire(Extension.self),
     .wire(RequiredCapabilities.self), .wire(ExternalSenders.self), .wire(ExternalPub.self), .wire(PreSharedKeyID.self),
     archive, keyPackage,
+    .wire(Node.self), .wire(UpdatePathNode.self), .wire(HPKECiphertext.self), .wire(ExternalSender.self),
+    .wire(ProposalOrRef.self), .wire(Sender.self), .wire(AppDataDictionary.self), .wire(SafeAAD.self),
+    .wire(ComponentsList.self), .wire(MembershipProof.self), .wire(AnnotatedWelcome.self), .wire(AnnotatedCommit.self),
+    .wire(SenderAuthenticatedMessage<MLSMessage>.self), .wire(SenderAuthenticatedMessage<Welcome>.self),
+    .wire(SenderAuthenticatedMessage<GroupInfo>.self), .wire(SenderAuthenticatedMessage<PublicMessage>.self),
+    .wire(SenderAuthenticatedMessage<PrivateMessage>.self), partialArchive,
   ]
 
   /// Two vectors, the parts of an archive: what can be restored is saved the same again, and the group can be used.
@@ -26,6 +32,18 @@ extension Structure {
     _ = try? group.groupInfo(signer: signer)
     _ = try? group.protect([1], signer: signer)
     _ = try? group.commit(CommitPlan(), signer: signer, validator: Anyone())
+  }
+
+  /// The same of a member who has no tree.
+  private static let partialArchive = Structure("partial archive") { (bytes) throws(BrokenProperty) in
+    var reader = ByteReader(bytes.span)
+    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readVector() else { return }
+    guard let group = try? PartialGroup(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return }
+    try group.checkArchive()
+    _ = try? group.export(label: "test", context: [], count: 32)
+    let signer = LiveGroup.suite.signature.generateKey()
+    _ = try? group.protect([1], signer: signer)
+    _ = try? group.proposeUpdate(signer: signer)
   }
 
   /// A key package with its signatures made right: no judgement on it traps.
@@ -65,6 +83,14 @@ extension Structure {
     var archived = ByteWriter()
     archived.writeVector(archive.publicPart)
     archived.writeVector(archive.secretPart)
+    let partial = world.groups[1].downgraded().archive()
+    var partialArchived = ByteWriter()
+    partialArchived.writeVector(partial.publicPart)
+    partialArchived.writeVector(partial.secretPart)
+    let full = world.groups[0]
+    let proof = try full.membershipProof(of: LeafIndex(2))
+    let annotated = try full.annotator(for: full.commit(CommitPlan(), signer: world.clients[0].signer, validator: Anyone()))
+      .annotated(for: LeafIndex(1))
     let reInit = ReInit(groupID: [9], version: .mls10, cipherSuite: 1, extensions: [])
     let authenticated = AuthenticatedContent(
       format: .publicMessage, content: publicMessage.content, auth: publicMessage.auth)
@@ -82,8 +108,25 @@ extension Structure {
       ("RequiredCapabilities", RequiredCapabilities(extensionTypes: [.applicationID], credentialTypes: [.basic])),
       ("ExternalSenders", ExternalSenders([ExternalSender(signatureKey: [1], credential: .basic(identity: [2]))])),
       ("PreSharedKeyID", psk), ("signed key package", bundle.keyPackage),
+      ("Node", Node.leaf(path.leafNode)), ("ProposalOrRef", ProposalOrRef.proposal(.selfRemove)), ("Sender", Sender.external(1)),
+      ("AppDataDictionary", AppDataDictionary([.appComponents: ComponentsList([.safeAAD]).encoded, .safeAAD: []])),
+      ("SafeAAD", SafeAAD([.lastResortKeyPackage: [1]])), ("ComponentsList", ComponentsList([.appComponents, .safeAAD])),
+      ("MembershipProof", proof), ("AnnotatedCommit", annotated),
+      (
+        "AnnotatedWelcome",
+        AnnotatedWelcome(
+          welcome: SenderAuthenticatedMessage(message: welcome, senderMembershipProof: proof), joinerMembershipProof: proof)
+      ),
+      (
+        "SenderAuthenticatedMessage<MLSMessage>",
+        SenderAuthenticatedMessage(message: MLSMessage.privateMessage(privateMessage), senderMembershipProof: proof)
+      ),
+      ("SenderAuthenticatedMessage<GroupInfo>", SenderAuthenticatedMessage(message: groupInfo, senderMembershipProof: proof)),
+      ("SenderAuthenticatedMessage<PublicMessage>", SenderAuthenticatedMessage(message: publicMessage, senderMembershipProof: proof)),
     ]
-    return try values.map { try seed($0.0, $0.1.encoded, of: mls) } + [seed("archive", archived.bytes, of: mls)]
+    return try values.map { try seed($0.0, $0.1.encoded, of: mls) } + [
+      seed("archive", archived.bytes, of: mls), seed("partial archive", partialArchived.bytes, of: mls),
+    ]
   }
 }
 
@@ -100,6 +143,15 @@ extension LeafNode {
   mutating func forge(by signer: SigningKey, groupID: [UInt8], at leaf: LeafIndex) {
     let content = toBeSigned(groupID: groupID, leafIndex: leaf)
     signature = (try? LiveGroup.suite.signWithLabel(signer, label: "LeafNodeTBS", content: content)) ?? []
+  }
+}
+
+extension PartialGroup {
+  /// What was saved is restored to the same.
+  func checkArchive() throws(BrokenProperty) {
+    let archive = archive()
+    guard let restored = try? PartialGroup(restoring: archive) else { throw BrokenProperty("an archive cannot be restored") }
+    try BrokenProperty.unless(restored.archive() == archive, "an archive is restored to something else")
   }
 }
 

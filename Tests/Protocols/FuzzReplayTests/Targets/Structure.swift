@@ -28,6 +28,8 @@ struct Structure: Sendable {
     guard let index = structures.firstIndex(where: { $0.name == name }) else {
       throw BrokenProperty("no structure has the name \(name)")
     }
-    return (name, [UInt8(index)] + bytes)
+    // The name is a file's.
+    let file = name.replacing("<", with: "-").replacing(">", with: "")
+    return (file, [UInt8(index)] + bytes)
   }
 }
