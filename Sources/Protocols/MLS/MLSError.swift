@@ -81,17 +81,22 @@ public enum MLSError: Error, Equatable, Sendable {
   /// Saved state that this version does not read.
   case invalidArchive
 
+  /// What a signature was over.
   public enum SignedObject: Sendable, Equatable { case leafNode, keyPackage, groupInfo, content }
+  /// A value that two sides compute.
   public enum ComparedValue: Sendable, Equatable { case membershipTag, confirmationTag, treeHash }
 
+  /// A rule of RFC 9420 §7.3.
   public enum LeafNodeRule: Sendable, Equatable {
     case credential, requiredCapabilities, credentialTypeNotSupported, extensionNotInCapabilities, groupExtensionNotSupported
     case versionOrSuiteNotInCapabilities, source, sameEncryptionKey, duplicateSignatureKey, duplicateEncryptionKey
     case invalidKey, lifetime, identityChanged
   }
 
+  /// A rule of RFC 9420 §10.1.
   public enum KeyPackageRule: Sendable, Equatable { case version, cipherSuite, initKeyEqualsEncryptionKey, initKey }
 
+  /// A rule of RFC 9420 §12.1, §12.2 or draft-ietf-mls-extensions.
   public enum ProposalRule: Sendable, Equatable {
     case updateByCommitter, removeOfCommitter, conflictingChanges, duplicateAdd, alreadyMember, duplicatePreSharedKey
     case preSharedKeyNonce, resumptionUsage, multipleGroupContextExtensions, reInitNotAlone, reInitVersion
@@ -99,6 +104,7 @@ public enum MLSError: Error, Equatable, Sendable {
     case requiredCapabilities, pathMissing, updateBySenderOnly, selfRemoveByValue, selfRemoveEncrypted
   }
 
+  /// A rule of RFC 9420 §7.5, §7.6 or §12.4.2.
   public enum PathRule: Sendable, Equatable {
     case wrongLength, wrongCiphertextCount, duplicateKey, invalidKey, publicKeyMismatch, parentHash, noSecretForUs
   }
@@ -108,6 +114,7 @@ public enum MLSError: Error, Equatable, Sendable {
     case missing, unexpected, senderIndex, senderLeaf, receiverLeaf, resolutionIndex
   }
 
+  /// A rule of RFC 9420 §7.8, §7.9 or §12.4.3.
   public enum TreeRule: Sendable, Equatable {
     case empty, tooLarge, trailingBlank, nodeKind, unmergedLeaves, parentHash, duplicateKey, blankLeaf, ownLeafMissing, invalidKey
   }

@@ -5,10 +5,13 @@ public import WireFormat
 ///
 /// Its encoding is in rising order of component, each once; decoding refuses any other.
 public struct AppDataDictionary: Sendable, Hashable {
+  /// Data by component; what it means is the component's business.
   public var entries: [ComponentID: [UInt8]]
 
+  /// A dictionary of these entries.
   public init(_ entries: [ComponentID: [UInt8]] = [:]) { self.entries = entries }
 
+  /// The `app_data_dictionary` extension with this content.
   public var asExtension: Extension { Extension(type: .appDataDictionary, data: encoded) }
 }
 
@@ -26,8 +29,10 @@ extension AppDataDictionary: WireCodable {
 /// Data"). Where the group context's dictionary has the component ``ComponentID/safeAAD``, the `authenticatedData` of
 /// every message is one of these.
 public struct SafeAAD: Sendable, Hashable {
+  /// Authenticated data by component.
   public var items: [ComponentID: [UInt8]]
 
+  /// Authenticated data of these components.
   public init(_ items: [ComponentID: [UInt8]] = [:]) { self.items = items }
 }
 

@@ -2,10 +2,14 @@ public import WireFormat
 
 /// The kind of a credential (RFC 9420 §17.5).
 public struct CredentialType: CodePoint {
+  /// The number on the wire.
   public let rawValue: UInt16
+  /// The type with this number.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
+  /// A bare identity.
   public static let basic = CredentialType(rawValue: 1)
+  /// A chain of certificates.
   public static let x509 = CredentialType(rawValue: 2)
 }
 
@@ -18,6 +22,7 @@ public enum Credential: Sendable, Hashable {
   /// A type that RFC 9420 does not define; its content is one opaque vector.
   case other(type: CredentialType, content: [UInt8])
 
+  /// The type, as it stands before the content on the wire.
   public var type: CredentialType {
     switch self {
     case .basic: .basic

@@ -2,11 +2,12 @@ public import WireFormat
 
 /// Signature and, for a commit, confirmation tag of a framed content (RFC 9420 §6.1).
 public struct FramedContentAuthData: Sendable, Hashable {
+  /// By the sender, over `FramedContentTBS`.
   public var signature: [UInt8]
   /// Present exactly when the content is a commit.
   public var confirmationTag: [UInt8]?
 
-  public init(signature: [UInt8], confirmationTag: [UInt8]?) {
+  init(signature: [UInt8], confirmationTag: [UInt8]?) {
     self.signature = signature
     self.confirmationTag = confirmationTag
   }
@@ -25,12 +26,12 @@ extension FramedContentAuthData: WireEncodable {
 }
 
 /// Content with its authentication, and the message form that both are bound to (RFC 9420 §6). As decoded, unverified.
-public struct AuthenticatedContent: Sendable, Hashable {
-  public var format: MessageFormat
-  public var content: FramedContent
-  public var auth: FramedContentAuthData
+struct AuthenticatedContent: Sendable, Hashable {
+  var format: MessageFormat
+  var content: FramedContent
+  var auth: FramedContentAuthData
 
-  public init(format: MessageFormat, content: FramedContent, auth: FramedContentAuthData) {
+  init(format: MessageFormat, content: FramedContent, auth: FramedContentAuthData) {
     self.format = format
     self.content = content
     self.auth = auth
@@ -38,13 +39,13 @@ public struct AuthenticatedContent: Sendable, Hashable {
 }
 
 extension AuthenticatedContent: WireCodable {
-  public func encode(into writer: inout ByteWriter) {
+  func encode(into writer: inout ByteWriter) {
     format.encode(into: &writer)
     content.encode(into: &writer)
     auth.encode(into: &writer)
   }
 
-  public init(from reader: inout ByteReader) throws(WireError) {
+  init(from reader: inout ByteReader) throws(WireError) {
     format = try MessageFormat(from: &reader)
     content = try FramedContent(from: &reader)
     auth = try FramedContentAuthData(for: content.contentType, from: &reader)

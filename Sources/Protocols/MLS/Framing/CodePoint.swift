@@ -2,6 +2,7 @@ public import WireFormat
 
 /// A two-byte value of one of the registries of RFC 9420 §17. Unknown values (GREASE among them) are kept, not refused.
 public protocol CodePoint: RawRepresentable, WireCodable, Hashable, Sendable, Comparable where RawValue == UInt16 {
+  /// The value with this number, known or not.
   init(rawValue: UInt16)
 }
 
@@ -13,9 +14,12 @@ extension CodePoint {
 
 /// The protocol version (RFC 9420 §6); this library speaks only ``mls10``.
 public struct ProtocolVersion: CodePoint {
+  /// The number on the wire.
   public let rawValue: UInt16
+  /// The version with this number.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
+  /// MLS 1.0, RFC 9420.
   public static let mls10 = ProtocolVersion(rawValue: 1)
 }
 

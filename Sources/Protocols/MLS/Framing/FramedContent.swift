@@ -61,19 +61,25 @@ public enum Sender: Sendable, Hashable, WireCodable {
 
 /// The content of a framed message before its authentication (RFC 9420 §6).
 public struct FramedContent: Sendable, Hashable {
+  /// What is said: application data, a proposal or a commit.
   public enum Body: Sendable, Hashable {
     case application([UInt8])
     case proposal(Proposal)
     case commit(Commit)
   }
 
+  /// The group that the content is for.
   public var groupID: [UInt8]
+  /// The epoch that it was sent in.
   public var epoch: UInt64
+  /// Who says to have signed it.
   public var sender: Sender
+  /// The application's own, sent beside the content: authenticated, never encrypted.
   public var authenticatedData: [UInt8]
+  /// What is said.
   public var body: Body
 
-  public init(groupID: [UInt8], epoch: UInt64, sender: Sender, authenticatedData: [UInt8], body: Body) {
+  init(groupID: [UInt8], epoch: UInt64, sender: Sender, authenticatedData: [UInt8], body: Body) {
     self.groupID = groupID
     self.epoch = epoch
     self.sender = sender
@@ -81,10 +87,12 @@ public struct FramedContent: Sendable, Hashable {
     self.body = body
   }
 
+  /// The kind of the body.
   public var contentType: ContentType { body.contentType }
 }
 
 extension FramedContent.Body {
+  /// The kind, as it stands before the body on the wire.
   public var contentType: ContentType {
     switch self {
     case .application: .application

@@ -2,13 +2,20 @@ public import WireFormat
 
 /// Which structure an ``MLSMessage`` carries (the RFC's `WireFormat`, §17.2).
 public struct MessageFormat: CodePoint {
+  /// The number on the wire.
   public let rawValue: UInt16
+  /// The format with this number.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
+  /// A ``PublicMessage``.
   public static let publicMessage = MessageFormat(rawValue: 1)
+  /// A ``PrivateMessage``.
   public static let privateMessage = MessageFormat(rawValue: 2)
+  /// A ``Welcome``.
   public static let welcome = MessageFormat(rawValue: 3)
+  /// A ``GroupInfo``.
   public static let groupInfo = MessageFormat(rawValue: 4)
+  /// A ``KeyPackage``.
   public static let keyPackage = MessageFormat(rawValue: 5)
 }
 
@@ -20,6 +27,7 @@ public enum MLSMessage: Sendable, Hashable {
   case groupInfo(GroupInfo)
   case keyPackage(KeyPackage)
 
+  /// Which structure this is.
   public var format: MessageFormat {
     switch self {
     case .publicMessage: .publicMessage

@@ -2,14 +2,20 @@ public import WireFormat
 
 /// A signed and encrypted message (RFC 9420 §6.3).
 public struct PrivateMessage: Sendable, Hashable {
+  /// The group that the message is for.
   public var groupID: [UInt8]
+  /// The epoch whose keys open it.
   public var epoch: UInt64
+  /// What it holds; readable to whoever carries it.
   public var contentType: ContentType
+  /// The application's own: authenticated, not encrypted.
   public var authenticatedData: [UInt8]
+  /// Which key of which sender opens the content.
   public var encryptedSenderData: [UInt8]
+  /// The content, its signature and padding, encrypted.
   public var ciphertext: [UInt8]
 
-  public init(
+  init(
     groupID: [UInt8], epoch: UInt64, contentType: ContentType, authenticatedData: [UInt8],
     encryptedSenderData: [UInt8], ciphertext: [UInt8]
   ) {

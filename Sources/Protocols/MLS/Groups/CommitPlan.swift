@@ -2,7 +2,9 @@ public import CryptoSuite
 
 /// What a commit is to do. Intents, not messages: keep them, and when another commit wins the epoch, plan again.
 public struct CommitPlan: Sendable {
+  /// Key packages of those to add, each checked when the commit is made.
   public var adds: [KeyPackage]
+  /// Leaves of the members to remove; not one's own.
   public var removes: [LeafIndex]
   /// Each with a fresh nonce; see ``PreSharedKeyID/external(id:cipherSuite:)``.
   public var psks: [PreSharedKeyID]
@@ -23,7 +25,9 @@ public struct CommitPlan: Sendable {
   public var leaf: LeafParameters?
   /// A new signature key of the committer, in force with the new epoch. Implies a path.
   public var newSigner: SigningKey?
+  /// Further extensions of the group info in the Welcome, for the application's own use.
   public var groupInfoExtensions: [Extension]
+  /// Whether the Welcome carries the tree; else newcomers get it by ``Group/exportRatchetTree()``.
   public var ratchetTreeInWelcome: Bool
   /// As a PrivateMessage, or readable to the server as a PublicMessage.
   public var encrypt: Bool
@@ -34,6 +38,7 @@ public struct CommitPlan: Sendable {
   /// Seconds since 1970; if given, key packages outside their lifetime are refused.
   public var now: UInt64?
 
+  /// A plan; with nothing in it, the commit renews the committer's keys and covers the proposals that wait.
   public init(
     adds: [KeyPackage] = [], removes: [LeafIndex] = [], psks: [PreSharedKeyID] = [], extensions: [Extension]? = nil,
     custom: [(type: ProposalType, content: [UInt8])] = [], reInit: ReInit? = nil, includePending: Bool = true,
@@ -72,6 +77,7 @@ public struct OutgoingCommit: Sendable {
   /// The state in the old epoch to keep when another commit wins: it never uses this commit's message key again.
   /// For an external commit, which has no old state, nil.
   public let groupIfLost: Group?
+  /// What the commit does, as its receivers will see it.
   public let changes: CommitChanges
 }
 

@@ -60,14 +60,21 @@ public struct Group: Sendable {
 // MARK: - Looking at the group
 
 extension Group {
+  /// The group's name, the same in all epochs.
   public var groupID: [UInt8] { state.context.groupID }
+  /// The current epoch: 0 for a new group, one more with each commit.
   public var epoch: UInt64 { state.context.epoch }
+  /// The group's suite, the same in all epochs.
   public var cipherSuite: CipherSuite { state.suite }
   /// The extensions of the group context.
   public var extensions: [Extension] { state.context.extensions }
+  /// What the members agree on in this epoch (RFC 9420 §8.1).
   public var groupContext: GroupContext { state.context }
+  /// The hash of the ratchet tree (RFC 9420 §7.8).
   public var treeHash: [UInt8] { state.context.treeHash }
+  /// The hash of all commits so far (RFC 9420 §8.2); empty in epoch 0.
   public var confirmedTranscriptHash: [UInt8] { state.context.confirmedTranscriptHash }
+  /// How many members there are.
   public var memberCount: Int { state.tally.memberCount }
 
   /// All members, in the order of their leaves. Visits the whole tree.
@@ -75,6 +82,7 @@ extension Group {
     state.tree.leaves.map { Member(leafIndex: $0.index, leafNode: $0.node) }
   }
 
+  /// The member at this leaf; nil where it is blank.
   public func member(at index: LeafIndex) -> Member? {
     state.tree.leaf(at: index).map { Member(leafIndex: index, leafNode: $0) }
   }

@@ -10,6 +10,7 @@ public struct GroupArchive: Sendable {
   /// Keys and pending proposals; changes with each message.
   public var secretPart: [UInt8]
 
+  /// An archive of two parts that were stored.
   public init(publicPart: [UInt8], secretPart: [UInt8]) {
     self.publicPart = publicPart
     self.secretPart = secretPart

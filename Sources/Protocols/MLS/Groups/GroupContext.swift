@@ -2,15 +2,22 @@ public import WireFormat
 
 /// What the members of a group agree on in an epoch (RFC 9420 §8.1).
 public struct GroupContext: Sendable, Hashable {
+  /// MLS 1.0.
   public var version: ProtocolVersion
+  /// The number of the group's suite.
   public var cipherSuite: UInt16
+  /// The group's name.
   public var groupID: [UInt8]
+  /// The number of the epoch.
   public var epoch: UInt64
+  /// The hash of the ratchet tree (RFC 9420 §7.8).
   public var treeHash: [UInt8]
+  /// The hash of all commits so far (RFC 9420 §8.2).
   public var confirmedTranscriptHash: [UInt8]
+  /// What all members agree to use.
   public var extensions: [Extension]
 
-  public init(
+  init(
     version: ProtocolVersion = .mls10, cipherSuite: UInt16, groupID: [UInt8], epoch: UInt64, treeHash: [UInt8],
     confirmedTranscriptHash: [UInt8], extensions: [Extension]
   ) {

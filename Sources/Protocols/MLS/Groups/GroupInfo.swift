@@ -2,13 +2,18 @@ public import WireFormat
 
 /// A group's state as a newcomer needs it, signed by a member (RFC 9420 §12.4.3). As decoded, unverified.
 public struct GroupInfo: Sendable, Hashable {
+  /// The epoch that it describes.
   public var groupContext: GroupContext
+  /// Beside those of the group context: the tree, the external key, whatever the application adds.
   public var extensions: [Extension]
+  /// Of the commit that started the epoch.
   public var confirmationTag: [UInt8]
+  /// The leaf of the member who signed.
   public var signer: LeafIndex
+  /// Over all of the above.
   public var signature: [UInt8]
 
-  public init(
+  init(
     groupContext: GroupContext, extensions: [Extension], confirmationTag: [UInt8], signer: LeafIndex, signature: [UInt8]
   ) {
     self.groupContext = groupContext

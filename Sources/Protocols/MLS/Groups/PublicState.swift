@@ -27,13 +27,17 @@ struct PublicState: Sendable {
 
 /// One member of a group.
 public struct Member: Sendable, Hashable {
+  /// The member's place in the tree.
   public var leafIndex: LeafIndex
+  /// Its keys, credential and capabilities.
   public var leafNode: LeafNode
 
+  /// A member at this place.
   public init(leafIndex: LeafIndex, leafNode: LeafNode) {
     self.leafIndex = leafIndex
     self.leafNode = leafNode
   }
 
+  /// Who the member says it is.
   public var credential: Credential { leafNode.credential }
 }

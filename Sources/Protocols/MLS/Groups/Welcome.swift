@@ -3,21 +3,23 @@ public import WireFormat
 
 /// The hash by which a Welcome names the key package it answers (RFC 9420 §5.2).
 public struct KeyPackageRef: Sendable, Hashable, WireCodable {
+  /// The hash.
   public var bytes: [UInt8]
 
+  /// A reference with this hash.
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
   public init(from reader: inout ByteReader) throws(WireError) { bytes = try reader.readVector() }
   public func encode(into writer: inout ByteWriter) { writer.writeVector(bytes) }
 }
 
 /// What a Welcome encrypts to one new member (RFC 9420 §12.4.3.1).
-public struct GroupSecrets: Sendable, Equatable {
-  public var joinerSecret: Secret
+struct GroupSecrets: Sendable, Equatable {
+  var joinerSecret: Secret
   /// The secret of the lowest node that covers both the committer and the new member.
-  public var pathSecret: Secret?
-  public var preSharedKeys: [PreSharedKeyID]
+  var pathSecret: Secret?
+  var preSharedKeys: [PreSharedKeyID]
 
-  public init(joinerSecret: Secret, pathSecret: Secret?, preSharedKeys: [PreSharedKeyID]) {
+  init(joinerSecret: Secret, pathSecret: Secret?, preSharedKeys: [PreSharedKeyID]) {
     self.joinerSecret = joinerSecret
     self.pathSecret = pathSecret
     self.preSharedKeys = preSharedKeys
@@ -25,13 +27,13 @@ public struct GroupSecrets: Sendable, Equatable {
 }
 
 extension GroupSecrets: WireCodable {
-  public func encode(into writer: inout ByteWriter) {
+  func encode(into writer: inout ByteWriter) {
     writer.writeVector(joinerSecret)
     writer.writeOptionalVector(pathSecret)
     writer.writeList(preSharedKeys)
   }
 
-  public init(from reader: inout ByteReader) throws(WireError) {
+  init(from reader: inout ByteReader) throws(WireError) {
     joinerSecret = try reader.readSecret()
     pathSecret = try reader.readOptionalSecret()
     preSharedKeys = try reader.readList(maxCount: Limits.maxPreSharedKeys)
@@ -40,10 +42,12 @@ extension GroupSecrets: WireCodable {
 
 /// The ``GroupSecrets`` of one new member, encrypted to its key package (RFC 9420 §12.4.3.1).
 public struct EncryptedGroupSecrets: Sendable, Hashable {
+  /// Whose key package opens it.
   public var newMember: KeyPackageRef
+  /// The secrets, encrypted to its init key.
   public var encryptedGroupSecrets: HPKECiphertext
 
-  public init(newMember: KeyPackageRef, encryptedGroupSecrets: HPKECiphertext) {
+  init(newMember: KeyPackageRef, encryptedGroupSecrets: HPKECiphertext) {
     self.newMember = newMember
     self.encryptedGroupSecrets = encryptedGroupSecrets
   }
@@ -63,11 +67,14 @@ extension EncryptedGroupSecrets: WireCodable {
 
 /// What lets the members added by a commit join the group (RFC 9420 §12.4.3.1).
 public struct Welcome: Sendable, Hashable {
+  /// The number of the group's suite.
   public var cipherSuite: UInt16
+  /// One entry for each new member.
   public var secrets: [EncryptedGroupSecrets]
+  /// The ``GroupInfo``, encrypted for all of them.
   public var encryptedGroupInfo: [UInt8]
 
-  public init(cipherSuite: UInt16, secrets: [EncryptedGroupSecrets], encryptedGroupInfo: [UInt8]) {
+  init(cipherSuite: UInt16, secrets: [EncryptedGroupSecrets], encryptedGroupInfo: [UInt8]) {
     self.cipherSuite = cipherSuite
     self.secrets = secrets
     self.encryptedGroupInfo = encryptedGroupInfo

@@ -3,13 +3,18 @@ public import WireFormat
 
 /// What a member supports beyond the defaults of RFC 9420 (§7.2). Unknown values are kept and ignored.
 public struct Capabilities: Sendable, Hashable {
+  /// Protocol versions.
   public var versions: [ProtocolVersion]
   /// Numbers of cipher suites, known here or not.
   public var cipherSuites: [UInt16]
+  /// Extension types beyond those of RFC 9420.
   public var extensions: [ExtensionType]
+  /// Proposal types beyond those of RFC 9420.
   public var proposals: [ProposalType]
+  /// Credential types; all of them, for none is a default.
   public var credentials: [CredentialType]
 
+  /// Capabilities beyond the defaults.
   public init(
     versions: [ProtocolVersion] = [.mls10], cipherSuites: [UInt16], extensions: [ExtensionType] = [],
     proposals: [ProposalType] = [], credentials: [CredentialType]
@@ -21,10 +26,14 @@ public struct Capabilities: Sendable, Hashable {
     self.credentials = credentials
   }
 
+  /// Whether the type is a default of RFC 9420 or listed.
   public func supports(_ type: ExtensionType) -> Bool { type.isDefault || extensions.contains(type) }
+  /// Whether the type is a default of RFC 9420 or listed.
   public func supports(_ type: ProposalType) -> Bool { type.isDefault || proposals.contains(type) }
+  /// Whether the type is listed.
   public func supports(_ type: CredentialType) -> Bool { credentials.contains(type) }
 
+  /// Whether everything that a group requires is supported (RFC 9420 §11.1).
   public func supports(_ required: RequiredCapabilities) -> Bool {
     required.extensionTypes.allSatisfy { supports($0) }
       && required.proposalTypes.allSatisfy { supports($0) }
@@ -67,14 +76,18 @@ extension Capabilities: WireCodable {
 
 /// When a key package's leaf is valid, in seconds since 1970 UTC, both ends included (RFC 9420 §7.2).
 public struct Lifetime: Sendable, Hashable {
+  /// The first second.
   public var notBefore: UInt64
+  /// The last second.
   public var notAfter: UInt64
 
+  /// A time from one second to another.
   public init(notBefore: UInt64, notAfter: UInt64) {
     self.notBefore = notBefore
     self.notAfter = notAfter
   }
 
+  /// Whether this moment is in it.
   public func contains(_ secondsSince1970: UInt64) -> Bool {
     notBefore <= secondsSince1970 && secondsSince1970 <= notAfter
   }

@@ -2,13 +2,20 @@ public import WireFormat
 
 /// The kind of an extension (RFC 9420 §17.3).
 public struct ExtensionType: CodePoint {
+  /// The number on the wire.
   public let rawValue: UInt16
+  /// The type with this number.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
+  /// A name of the application's for a leaf (RFC 9420 §5.3.3).
   public static let applicationID = ExtensionType(rawValue: 1)
+  /// The tree, in a group info (RFC 9420 §12.4.3.3).
   public static let ratchetTree = ExtensionType(rawValue: 2)
+  /// ``RequiredCapabilities``, in a group context.
   public static let requiredCapabilities = ExtensionType(rawValue: 3)
+  /// The key that an external joiner encrypts to, in a group info (RFC 9420 §12.4.3.2).
   public static let externalPub = ExtensionType(rawValue: 4)
+  /// ``ExternalSenders``, in a group context.
   public static let externalSenders = ExtensionType(rawValue: 5)
   /// What components of the application attach (draft-ietf-mls-extensions); its content is an ``AppDataDictionary``.
   public static let appDataDictionary = ExtensionType(rawValue: 6)
@@ -21,9 +28,12 @@ public struct ExtensionType: CodePoint {
 
 /// One extension of a key package, leaf, group info or group context (RFC 9420 §13.4).
 public struct Extension: Sendable, Hashable {
+  /// What kind it is.
   public var type: ExtensionType
+  /// Its content, in the encoding of its kind.
   public var data: [UInt8]
 
+  /// An extension with this content.
   public init(type: ExtensionType, data: [UInt8]) {
     self.type = type
     self.data = data
@@ -52,16 +62,21 @@ extension [Extension] {
 
 /// What every member of the group must support (RFC 9420 §11.1).
 public struct RequiredCapabilities: Sendable, Hashable {
+  /// Extension types beyond the defaults.
   public var extensionTypes: [ExtensionType]
+  /// Proposal types beyond the defaults.
   public var proposalTypes: [ProposalType]
+  /// Credential types.
   public var credentialTypes: [CredentialType]
 
+  /// Requirements for a group.
   public init(extensionTypes: [ExtensionType] = [], proposalTypes: [ProposalType] = [], credentialTypes: [CredentialType] = []) {
     self.extensionTypes = extensionTypes
     self.proposalTypes = proposalTypes
     self.credentialTypes = credentialTypes
   }
 
+  /// The `required_capabilities` extension with this content.
   public var asExtension: Extension { Extension(type: .requiredCapabilities, data: encoded) }
 }
 
@@ -81,9 +96,12 @@ extension RequiredCapabilities: WireCodable {
 
 /// Somebody outside the group who may send proposals to it (RFC 9420 §12.1.8.1).
 public struct ExternalSender: Sendable, Hashable {
+  /// The key that its proposals are signed with.
   public var signatureKey: [UInt8]
+  /// Who it says it is; the creator of the list answers for it.
   public var credential: Credential
 
+  /// A sender with this key.
   public init(signatureKey: [UInt8], credential: Credential) {
     self.signatureKey = signatureKey
     self.credential = credential
@@ -104,10 +122,13 @@ extension ExternalSender: WireCodable {
 
 /// The content of the `external_senders` extension.
 public struct ExternalSenders: Sendable, Hashable {
+  /// In the order by which proposals refer to them, from 0.
   public var senders: [ExternalSender]
 
+  /// A list of these senders.
   public init(_ senders: [ExternalSender]) { self.senders = senders }
 
+  /// The `external_senders` extension with this content.
   public var asExtension: Extension { Extension(type: .externalSenders, data: encoded) }
 }
 
@@ -120,13 +141,13 @@ extension ExternalSenders: WireCodable {
 }
 
 /// The content of the `external_pub` extension: the key that an external joiner encrypts to (RFC 9420 §12.4.3.2).
-public struct ExternalPub: Sendable, Hashable {
-  public var publicKey: [UInt8]
+struct ExternalPub: Sendable, Hashable {
+  var publicKey: [UInt8]
 
-  public init(_ publicKey: [UInt8]) { self.publicKey = publicKey }
+  init(_ publicKey: [UInt8]) { self.publicKey = publicKey }
 }
 
 extension ExternalPub: WireCodable {
-  public func encode(into writer: inout ByteWriter) { writer.writeVector(publicKey) }
-  public init(from reader: inout ByteReader) throws(WireError) { publicKey = try reader.readVector() }
+  func encode(into writer: inout ByteWriter) { writer.writeVector(publicKey) }
+  init(from reader: inout ByteReader) throws(WireError) { publicKey = try reader.readVector() }
 }

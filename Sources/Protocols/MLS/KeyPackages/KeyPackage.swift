@@ -2,15 +2,20 @@ public import WireFormat
 
 /// What somebody publishes so that others can add them to a group (RFC 9420 §10). As decoded, unverified.
 public struct KeyPackage: Sendable, Hashable {
+  /// MLS 1.0.
   public var version: ProtocolVersion
   /// The number of a cipher suite, known here or not.
   public var cipherSuite: UInt16
+  /// The key that a Welcome is encrypted to.
   public var initKey: [UInt8]
+  /// The leaf that its owner will have in the group.
   public var leafNode: LeafNode
+  /// Of the package; unknown ones are ignored.
   public var extensions: [Extension]
+  /// By the leaf's key, over all of the above.
   public var signature: [UInt8]
 
-  public init(
+  init(
     version: ProtocolVersion = .mls10, cipherSuite: UInt16, initKey: [UInt8], leafNode: LeafNode,
     extensions: [Extension], signature: [UInt8]
   ) {

@@ -4,7 +4,9 @@ public import WireFormat
 /// A key package with the private keys that belong to it. Single use: delete it once a Welcome was joined with it, unless
 /// it is a last resort.
 public struct KeyPackageBundle: Sendable, Equatable {
+  /// The suite of the keys.
   public let cipherSuite: CipherSuite
+  /// What is published.
   public let keyPackage: KeyPackage
   /// Opens the Welcome.
   public let initKey: HPKEKeyPair

@@ -9,6 +9,7 @@ public enum ResumptionPSKUsage: UInt8, Sendable, Hashable {
 
 /// Names a pre-shared key that a commit mixes into the group's secrets (RFC 9420 §8.4).
 public struct PreSharedKeyID: Sendable, Hashable {
+  /// Which key it is.
   public enum Key: Sendable, Hashable {
     /// A key that the application distributes under this name.
     case external(id: [UInt8])
@@ -19,10 +20,12 @@ public struct PreSharedKeyID: Sendable, Hashable {
     case application(component: ComponentID, id: [UInt8])
   }
 
+  /// Which key it is.
   public var key: Key
   /// Fresh random bytes for each use, as many as the suite's hash.
   public var nonce: [UInt8]
 
+  /// A key for one use. ``external(id:cipherSuite:random:)`` and its like draw the nonce.
   public init(key: Key, nonce: [UInt8]) {
     self.key = key
     self.nonce = nonce

@@ -3,11 +3,13 @@ import WireFormat
 
 /// Finds pre-shared keys by name. Resumption keys of the group's own past epochs are found by the group itself first.
 public protocol PSKProvider: Sendable {
+  /// The key with this name; nil when it is not known.
   func secret(for id: PreSharedKeyID) -> Secret?
 }
 
 /// A provider that knows no key.
 public struct NoPreSharedKeys: PSKProvider {
+  /// A provider without keys.
   public init() {}
   public func secret(for id: PreSharedKeyID) -> Secret? { nil }
 }

@@ -2,9 +2,12 @@ public import WireFormat
 
 /// The position of a member among the leaves of the ratchet tree, counted from the left.
 public struct LeafIndex: RawRepresentable, Sendable, Hashable, Comparable, WireCodable {
+  /// From 0.
   public let rawValue: UInt32
 
+  /// The leaf at this place.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// The leaf at this place.
   public init(_ value: UInt32) { rawValue = value }
 
   public func encode(into writer: inout ByteWriter) { writer.write(rawValue) }

@@ -9,15 +9,22 @@ public struct LeafNode: Sendable, Hashable {
     case commit(parentHash: [UInt8])
   }
 
+  /// The key that path secrets are encrypted to.
   public var encryptionKey: [UInt8]
+  /// The key that the member signs with.
   public var signatureKey: [UInt8]
+  /// Who the member says it is.
   public var credential: Credential
+  /// What it supports beyond the defaults.
   public var capabilities: Capabilities
+  /// How the leaf came into the tree.
   public var source: Source
+  /// Of this member alone.
   public var extensions: [Extension]
+  /// By the member itself, over all of the above and, but for a key package's leaf, its place.
   public var signature: [UInt8]
 
-  public init(
+  init(
     encryptionKey: [UInt8], signatureKey: [UInt8], credential: Credential, capabilities: Capabilities,
     source: Source, extensions: [Extension], signature: [UInt8]
   ) {

@@ -2,12 +2,14 @@ public import WireFormat
 
 /// An inner node of the tree, whose private key every member below it holds except the unmerged (RFC 9420 §7.1).
 public struct ParentNode: Sendable, Hashable {
+  /// The key of all members below, but the unmerged.
   public var encryptionKey: [UInt8]
+  /// Ties the node to the one above it (RFC 9420 §7.9).
   public var parentHash: [UInt8]
   /// In rising order; a validator of the tree checks that, decoding does not.
   public var unmergedLeaves: [LeafIndex]
 
-  public init(encryptionKey: [UInt8], parentHash: [UInt8], unmergedLeaves: [LeafIndex]) {
+  init(encryptionKey: [UInt8], parentHash: [UInt8], unmergedLeaves: [LeafIndex]) {
     self.encryptionKey = encryptionKey
     self.parentHash = parentHash
     self.unmergedLeaves = unmergedLeaves

@@ -4,10 +4,12 @@ public import WireFormat
 /// One node of an update path: its new public key, and its path secret for each node of the copath's resolution
 /// (RFC 9420 §7.6).
 public struct UpdatePathNode: Sendable, Hashable {
+  /// The new key of the node.
   public var encryptionKey: [UInt8]
+  /// The path secret, once for each node of the resolution of the other side.
   public var encryptedPathSecrets: [HPKECiphertext]
 
-  public init(encryptionKey: [UInt8], encryptedPathSecrets: [HPKECiphertext]) {
+  init(encryptionKey: [UInt8], encryptedPathSecrets: [HPKECiphertext]) {
     self.encryptionKey = encryptionKey
     self.encryptedPathSecrets = encryptedPathSecrets
   }
@@ -27,10 +29,12 @@ extension UpdatePathNode: WireCodable {
 
 /// The committer's new leaf and the new nodes of its filtered direct path (RFC 9420 §7.6).
 public struct UpdatePath: Sendable, Hashable {
+  /// The committer's new leaf.
   public var leafNode: LeafNode
+  /// From the leaf's parent up, without those whose other side is empty.
   public var nodes: [UpdatePathNode]
 
-  public init(leafNode: LeafNode, nodes: [UpdatePathNode]) {
+  init(leafNode: LeafNode, nodes: [UpdatePathNode]) {
     self.leafNode = leafNode
     self.nodes = nodes
   }

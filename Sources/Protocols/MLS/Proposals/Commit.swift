@@ -2,8 +2,10 @@ public import WireFormat
 
 /// The hash by which a commit names a proposal that was sent before (RFC 9420 §5.2).
 public struct ProposalRef: Sendable, Hashable, WireCodable {
+  /// The hash.
   public var bytes: [UInt8]
 
+  /// A reference with this hash.
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
   public init(from reader: inout ByteReader) throws(WireError) { bytes = try reader.readVector() }
   public func encode(into writer: inout ByteWriter) { writer.writeVector(bytes) }
@@ -39,10 +41,12 @@ extension ProposalOrRef: WireCodable {
 
 /// The step from one epoch to the next (RFC 9420 §12.4).
 public struct Commit: Sendable, Hashable {
+  /// What the commit covers, in this order.
   public var proposals: [ProposalOrRef]
+  /// New keys for the committer and the nodes above it, where there are any.
   public var path: UpdatePath?
 
-  public init(proposals: [ProposalOrRef], path: UpdatePath?) {
+  init(proposals: [ProposalOrRef], path: UpdatePath?) {
     self.proposals = proposals
     self.path = path
   }

@@ -2,15 +2,24 @@ public import WireFormat
 
 /// The kind of a proposal (RFC 9420 §17.4).
 public struct ProposalType: CodePoint {
+  /// The number on the wire.
   public let rawValue: UInt16
+  /// The type with this number.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
+  /// Somebody is to be added (RFC 9420 §12.1.1).
   public static let add = ProposalType(rawValue: 1)
+  /// The sender's leaf is to be replaced (§12.1.2).
   public static let update = ProposalType(rawValue: 2)
+  /// A member is to be removed (§12.1.3).
   public static let remove = ProposalType(rawValue: 3)
+  /// A key is to be mixed in (§12.1.4).
   public static let preSharedKey = ProposalType(rawValue: 4)
+  /// The group is to be replaced by another (§12.1.5).
   public static let reInit = ProposalType(rawValue: 5)
+  /// Carries an external joiner's init secret (§12.1.6).
   public static let externalInit = ProposalType(rawValue: 6)
+  /// The group context's extensions are to be replaced (§12.1.7).
   public static let groupContextExtensions = ProposalType(rawValue: 7)
   /// draft-ietf-mls-extensions, "SelfRemove Proposal"; listed in the capabilities of whoever supports it.
   public static let selfRemove = ProposalType(rawValue: 0x000A)
@@ -46,6 +55,7 @@ public enum Proposal: Sendable, Hashable {
   /// cannot be known, so they are refused when decoded, as are the GREASE values, which RFC 9420 §13.5 forbids here.
   case custom(type: ProposalType, content: [UInt8])
 
+  /// The type, as it stands before the content on the wire.
   public var type: ProposalType {
     switch self {
     case .add: .add
@@ -98,11 +108,16 @@ extension Proposal: WireCodable {
 
 /// The parameters of the group that is to replace this one (RFC 9420 §12.1.5).
 public struct ReInit: Sendable, Hashable {
+  /// The new group's name.
   public var groupID: [UInt8]
+  /// Its protocol version, not older than this one's.
   public var version: ProtocolVersion
+  /// The number of its suite.
   public var cipherSuite: UInt16
+  /// Of its group context.
   public var extensions: [Extension]
 
+  /// The parameters of a new group.
   public init(groupID: [UInt8], version: ProtocolVersion, cipherSuite: UInt16, extensions: [Extension]) {
     self.groupID = groupID
     self.version = version
