@@ -53,6 +53,17 @@ struct ProposalRuleTests {
     refuse(.invalidProposals(.conflictingChanges), try forger.forge(references, path: forger.path()), world)
   }
 
+  @Test func `a proposal counts in its own epoch only`() throws {
+    var world = try World(suite, count: 4)
+    let message = try world.members[2].forge(.proposal(.remove(LeafIndex(3))), encrypt: false)
+    for index in 0..<2 { try world.members[index].note(message) }
+    let reference = try #require(world.members[1].group.pendingProposals.first).reference
+    try world.commit(CommitPlan(includePending: false), by: 0)
+    #expect(world.members[1].group.pendingProposals.isEmpty)
+    let forger = world.members[0]
+    refuse(.unknownProposal, try forger.forge([.reference(reference)], path: forger.path()), world)
+  }
+
   @Test func `nobody is added twice`() throws {
     let world = try World(suite, count: 3)
     let forger = world.members[0]
