@@ -62,6 +62,22 @@ struct Changes {
     #expect(try bobGroup.after(text.message, validator: directory).epoch == aliceGroup.epoch)
   }
 
+  @Test func `a commit under way`() throws {
+    let groups = try start([alice, bob, carol], directory: directory)
+    let group = groups[0]
+    var storage = Storage()
+    // docs: store-commit
+    let commit = try group.commit(CommitPlan(), signer: alice.signer, validator: directory)
+    // One transaction, before the message leaves: what to go on with if it loses, and what winning brings.
+    if let ifLost = commit.groupIfLost { storage.save(ifLost, position: storage.position) }
+    let waiting = (message: commit.message, welcome: commit.welcome, archive: commit.group.archive())
+    // docs: end
+    #expect(try Group(restoring: waiting.archive).epochAuthenticator == commit.group.epochAuthenticator)
+    let restored = try Group(restoring: try #require(storage.archive))
+    #expect(restored.epoch == group.epoch)
+    #expect(throws: MLSError.ownMessage) { try restored.process(waiting.message, validator: directory) }
+  }
+
   @Test func `a lost race`() throws {
     let groups = try start([alice, bob, carol], directory: directory)
     var aliceGroup = groups[0]

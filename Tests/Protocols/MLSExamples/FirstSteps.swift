@@ -52,6 +52,13 @@ struct FirstSteps {
     // docs: end
     let welcome = try #require(commit.welcome)
 
+    let stock = [try bob.bundle(), bundle]
+    // docs: welcome-for
+    guard case .welcome(let content) = try MLSMessage.decode(welcome) else { return }
+    let answered = stock.first { bundle in content.secrets.contains { $0.newMember == bundle.reference } }
+    // docs: end
+    #expect(answered == bundle)
+
     // docs: join
     let joined = try Group.join(welcome: welcome, keyPackage: bundle, validator: directory)
     var bobGroup = joined.group
