@@ -7,15 +7,16 @@ import WireFormat
 @inline(never)
 public func eraseStack() {
   #if DEBUG
-  // Frames of code that is not optimised are several times as large.
-  var frame = InlineArray<16384, UInt64>(repeating: 0)
+    // Frames of code that is not optimised are several times as large.
+    var frame = InlineArray<16384, UInt64>(repeating: 0)
   #else
-  // Deeper than the deepest of them, ML-KEM inside X-Wing.
-  var frame = InlineArray<2048, UInt64>(repeating: 0)
+    // Deeper than the deepest of them, ML-KEM inside X-Wing.
+    var frame = InlineArray<2048, UInt64>(repeating: 0)
   #endif
   var words = frame.mutableSpan
-  // The span is this frame's own, and only written to.
-  unsafe words.withUnsafeMutableBytes { unsafe $0.wipe() }
+  // The span is this frame's own. The zeros are there already, and must be: who is given the first eight bytes might
+  // look at all.
+  unsafe words.withUnsafeMutableBytes { unsafe UnsafeMutableRawBufferPointer(rebasing: $0[..<8]).wipe() }
 }
 
 /// Overwrites the block of memory of this size that was freed last, for an object of swift-crypto that holds a key and

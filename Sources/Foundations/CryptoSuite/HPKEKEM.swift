@@ -62,6 +62,11 @@ extension HPKESuite {
         case .xWing(let key): [UInt8](key.publicKey.rawRepresentation)
         }
       }
+
+      /// Overwrites what swift-crypto does not wipe when the key goes. The key is not used any more.
+      func wipe() {
+        if case .xWing(let key) = self { key.wipe() }
+      }
     }
 
     func privateKey(_ secret: Secret) throws(CryptoError) -> PrivateKey {
@@ -136,6 +141,7 @@ extension HPKESuite.KEM {
       throw .invalidLength(expected: kemOutputByteCount, actual: kemOutput.count)
     }
     let privateKey = try privateKey(keyPair.privateKey)
+    defer { privateKey.wipe() }
     let secret: SharedSecret
     do {
       switch privateKey {

@@ -78,7 +78,9 @@ extension HPKESuite {
   ///
   /// - Throws: `.invalidKey` for bytes that are no private key.
   public func publicKey(for privateKey: Secret) throws(CryptoError) -> [UInt8] {
-    try kem.privateKey(privateKey).publicKey
+    let key = try kem.privateKey(privateKey)
+    defer { key.wipe() }
+    return key.publicKey
   }
 
   /// Whether these bytes are a public key of this suite: of the right length, and on the curve.

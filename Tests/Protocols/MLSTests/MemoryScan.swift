@@ -79,9 +79,9 @@
       }
     }
 
-    /// Runs of the same few bytes, such as of a secret that stands for an absent one, are everywhere.
+    /// Runs of one byte, such as of the zeros that stand for an absent secret, are everywhere.
     private func isTelling(_ run: UInt64) -> Bool {
-      Set((0..<8).map { UInt8(truncatingIfNeeded: run >> (8 * $0)) }).count >= 5
+      run != (run >> 8 | run << 56)
     }
 
     /// Together with what `other` holds, under names that begin with `prefix`.
@@ -103,27 +103,38 @@
     ///
     /// - Returns: the name of each secret of which something was found, how many runs, and in what kind of memory.
     func scan() -> [Finding] {
-      // One bit for each 20-bit tag of a run, so that nearly all memory is passed over without a look at the table.
-      let filter = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << 20)
-      unsafe filter.initialize(repeating: 0, count: 1 << 20)
+      // One bit for each tag of a run, so that nearly all memory is passed over without a look at the table.
+      let filter = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << (Self.tagBitCount - 3))
+      unsafe filter.initialize(repeating: 0, count: 1 << (Self.tagBitCount - 3))
       defer { unsafe filter.deallocate() }
-      for run in runs.keys { unsafe filter[tag(run)] = 1 }
+      for run in runs.keys {
+        let tag = tag(run)
+        unsafe filter[tag &>> 3] |= 1 &<< UInt8(tag & 7)
+      }
       var found: [Finding.Key: Int] = [:]
       for mapping in Mapping.ownWritable() {
         // The mapping is readable, and nobody but this thread runs to unmap it.
         guard let start = unsafe UnsafePointer<UInt64>(bitPattern: mapping.start) else { continue }
         let count = (mapping.end - mapping.start) / 8
         var low = unsafe start[0]
-        for index in 1..<count {
+        // Plain loops, for this is not optimised code.
+        var index = 1
+        while index < count {
           let high = unsafe start[index]
-          if low | high != 0 {
-            for shift in UInt64(0)..<8 {
-              let bits = shift &* 8
-              let run = (bits == 0 ? low : low &>> bits | high &<< (64 &- bits)) ^ Self.wideMask
-              if unsafe filter[tag(run)] != 0, let name = runs[run] {
-                found[Finding.Key(name: names[name], place: mapping.kind), default: 0] += 1
-              }
+          index &+= 1
+          if low | high == 0 { continue }
+          var run = low
+          var next = high
+          var shift = 0
+          while shift < 8 {
+            let masked = run ^ Self.wideMask
+            let tag = tag(masked)
+            if unsafe filter[tag &>> 3] &>> UInt8(tag & 7) & 1 != 0, let name = runs[masked] {
+              found[Finding.Key(name: names[name], place: mapping.kind), default: 0] += 1
             }
+            run = run &>> 8 | next &<< 56
+            next = next &>> 8
+            shift &+= 1
           }
           low = high
         }
@@ -131,7 +142,9 @@
       return found.map { Finding(key: $0.key, runs: $0.value) }.sorted { $0.key.name < $1.key.name }
     }
 
-    private func tag(_ run: UInt64) -> Int { Int(truncatingIfNeeded: (run &* 0x9E37_79B9_7F4A_7C15) &>> 44) }
+    private static let tagBitCount = 26
+
+    private func tag(_ run: UInt64) -> Int { Int(truncatingIfNeeded: (run &* 0x9E37_79B9_7F4A_7C15) &>> 38) }
   }
 
   /// A secret that is still in memory.

@@ -34,6 +34,7 @@ extension PartialGroup {
     _ annotated: AnnotatedWelcome, keyPackage: KeyPackageBundle, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator
   ) throws(MLSError) -> JoinedPartialGroup {
+    defer { eraseStack() }
     let suite = keyPackage.cipherSuite
     let welcome = annotated.welcome.message
     guard welcome.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(welcome.cipherSuite) }

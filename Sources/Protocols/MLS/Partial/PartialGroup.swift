@@ -126,7 +126,8 @@ extension PartialGroup {
   ///
   /// - Parameter count: bytes, at most 255 times the hash's length.
   public func export(label: String, context: [UInt8], count: Int) throws(MLSError) -> Secret {
-    try secrets.export(label: label, context: context, count: count, suite)
+    defer { eraseStack() }
+    return try secrets.export(label: label, context: context, count: count, suite)
   }
 
   /// The secret of a component of the application in this epoch, which can be taken once (draft-ietf-mls-extensions,
@@ -137,6 +138,7 @@ extension PartialGroup {
   public func safeExportSecret(
     for component: ComponentID
   ) throws(MLSError) -> (secret: Secret, group: PartialGroup) {
+    defer { eraseStack() }
     var next = self
     let secret = try next.exporterTree.take(component, suite)
     return (secret, next)

@@ -17,6 +17,7 @@ extension PartialGroup {
   public func process(
     _ annotated: AnnotatedCommit, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
   ) throws(MLSError) -> ReceivedAnnotatedCommit {
+    defer { eraseStack() }
     var current = self
     let (verified, before) = try current.open(annotated, validator: validator)
     guard reInit == nil, epoch < UInt64.max else { throw .groupEnded }

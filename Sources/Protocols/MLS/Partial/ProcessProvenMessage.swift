@@ -52,6 +52,7 @@ extension PartialGroup {
   private func receive(
     _ message: PublicMessage, proof: MembershipProof?, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
+    defer { eraseStack() }
     guard message.content.contentType != .commit else { throw .unexpectedMessage }
     var next = self
     let (verified, sender) = try next.open(message, proof: proof, validator: validator)
@@ -61,6 +62,7 @@ extension PartialGroup {
   private func receive(
     _ message: PrivateMessage, proof: MembershipProof?, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
+    defer { eraseStack() }
     guard message.contentType != .commit else { throw .unexpectedMessage }
     try checkAddress(groupID: message.groupID, epoch: message.epoch)
     guard message.epoch == epoch else { return try receiveLate(message, proof: proof, validator: validator) }
