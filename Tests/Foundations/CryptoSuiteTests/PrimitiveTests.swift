@@ -83,6 +83,36 @@ func `a signature holds for its message and key alone`(algorithm: SignatureAlgor
   #expect(algorithm.generateKey(using: SeededRandom(seed: 3)) == algorithm.generateKey(using: SeededRandom(seed: 3)))
 }
 
+@Test(arguments: [SignatureAlgorithm.ed25519, .p256, .p384, .p521])
+func `a signature has one length and one encoding`(algorithm: SignatureAlgorithm) throws {
+  let key = algorithm.generateKey()
+  let signature = try key.sign([1, 2, 3])
+  #expect(!algorithm.verify(signature + [0], of: [1, 2, 3], publicKey: key.publicKey))
+  #expect(!algorithm.verify([0] + signature, of: [1, 2, 3], publicKey: key.publicKey))
+  #expect(!algorithm.verify(signature, of: [1, 2, 3], publicKey: key.publicKey + [0]))
+  guard algorithm == .ed25519 else {
+    // SEQUENCE { INTEGER r ...: a zero in front of r, counted in both lengths.
+    let longForm = signature[1] == 0x81
+    var padded = signature
+    let sequence = longForm ? 2 : 1
+    padded[sequence] += 1
+    padded[sequence + 2] += 1
+    padded.insert(0, at: sequence + 3)
+    #expect(!algorithm.verify(padded, of: [1, 2, 3], publicKey: key.publicKey))
+    return
+  }
+  // S plus the order of the group (RFC 8032 §5.1.7 refuses it): 2^252 + 27742317777372353535851937790883648493.
+  let order = try #require(bytes(hex: "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010"))
+  var raised = signature
+  var carry = 0
+  for index in order.indices {
+    let sum = Int(raised[32 + index]) + Int(order[index]) + carry
+    raised[32 + index] = UInt8(truncatingIfNeeded: sum)
+    carry = sum >> 8
+  }
+  #expect(!algorithm.verify(raised, of: [1, 2, 3], publicKey: key.publicKey))
+}
+
 @Test func `RFC 7914 scrypt with N 1024`() throws {
   let key = try PasswordHash.scrypt(
     password: Array("password".utf8), salt: Array("NaCl".utf8), logN: 10, r: 8, p: 16, count: 64)

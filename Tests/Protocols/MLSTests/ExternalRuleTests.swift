@@ -94,6 +94,39 @@ struct ExternalRuleTests {
     #expect(commit.changes.added.isEmpty)
   }
 
+  @Test func `proposals that exclude each other do not stop a commit`() throws {
+    let world = try World(suite, count: 3)
+    func commit(_ proposals: [Proposal]) throws -> CommitChanges {
+      var (committer, receiver) = (world.members[0], world.members[2])
+      for proposal in proposals {
+        let message = MLSMessage.publicMessage(try world.members[1].forgePublic(.proposal(proposal))).encoded
+        try committer.note(message)
+        try receiver.note(message)
+      }
+      #expect(committer.group.pendingProposals.count == proposals.count)
+      let commit = try committer.group.commit(
+        CommitPlan(), signer: committer.client.signer, validator: BasicIdentities())
+      guard case .commit(let received) = try receiver.receive(commit.message) else { throw MLSError.unexpectedMessage }
+      return received.changes
+    }
+    var lacking = Client("lacking", suite)
+    lacking.proposals = []
+    let add = Proposal.add(try lacking.bundle().keyPackage)
+    let required = RequiredCapabilities(proposalTypes: [ProposalType(rawValue: 0xF0A6)]).asExtension
+    let together = try commit([.groupContextExtensions([required]), add])
+    #expect(together.added.count == 1)
+    #expect(together.newExtensions == nil)
+
+    // Two newcomers with one encryption key.
+    let first = Client("first", suite)
+    let second = Client("second", suite)
+    let package = try first.bundle().keyPackage
+    let twin = try second.bundle().keyPackage.forged(by: second) {
+      $0.leafNode.encryptionKey = package.leafNode.encryptionKey
+    }
+    #expect(try commit([.add(package), .add(twin)]).added.map(\.credential) == [package.leafNode.credential])
+  }
+
   @Test func `an external commit holds its one ExternalInit and little else`() throws {
     let world = try World(suite, count: 3)
     let joiner = Client("joiner", suite)

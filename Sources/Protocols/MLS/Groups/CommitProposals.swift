@@ -14,7 +14,20 @@ extension Group {
     guard plan.includePending, plan.reInit == nil else { return own }
     let leaving = leavingMembers(validator)
     let others = own.filter { item in item.proposal.removedLeaf.map { leaving[$0] == nil } ?? true }
-    return usablePending(beside: others, leaving: leaving, now: plan.now, psks: psks, validator: validator) + others
+    let usable = usablePending(beside: others, leaving: leaving, now: plan.now, psks: psks, validator: validator)
+    return validTogether(usable, beside: others, now: plan.now, validator: validator) + others
+  }
+
+  /// Those of the pending proposals that can be committed together. Each is valid by itself, but two can exclude each
+  /// other: new extensions and the Add of somebody who lacks them, or two newcomers who do not know each other's
+  /// credentials. The extensions give way first, then all but the wishes to leave: who proposed can do so again, and
+  /// nobody can keep the group from ever committing.
+  private func validTogether(
+    _ usable: [CommittedProposal], beside own: [CommittedProposal], now: UInt64?, validator: any CredentialValidator
+  ) -> [CommittedProposal] {
+    guard !usable.isEmpty, usable.count + own.count > 1 else { return usable }
+    let lists = [usable, usable.filter { $0.proposal.type != .groupContextExtensions }]
+    return lists.first { isValid($0 + own, now: now, validator: validator) } ?? usable.filter { $0.proposal == .selfRemove }
   }
 
   /// The members whose SelfRemove waits, each with its place in the list. Beside it, a Remove of the same leaf is invalid
@@ -38,7 +51,8 @@ extension Group {
   ) -> [CommittedProposal] {
     var removed = Set(own.compactMap(\.proposal.removedLeaf)).union(leaving.keys)
     var updated: Set<LeafIndex> = []
-    var addedKeys = Set(own.compactMap(\.proposal.addedSignatureKey))
+    // Signature keys and encryption keys alike: none may come twice.
+    var newKeys = Set(own.flatMap(\.proposal.newKeys))
     var preSharedKeys = Set(own.compactMap(\.proposal.preSharedKey))
     var hasExtensions = own.contains { $0.proposal.type == .groupContextExtensions }
     var usable: [Int: CommittedProposal] = [:]
@@ -53,8 +67,9 @@ extension Group {
       switch item.proposal {
       case .remove(let leaf):
         if removed.insert(leaf).inserted { use(index) }
-      case .add(let keyPackage):
-        if addedKeys.insert(keyPackage.leafNode.signatureKey).inserted { use(index) }
+      case .add:
+        if newKeys.isDisjoint(with: item.proposal.newKeys) { use(index) }
+        newKeys.formUnion(item.proposal.newKeys)
       case .preSharedKey(let id):
         if preSharedKeys.insert(id).inserted { use(index) }
       case .groupContextExtensions:
@@ -66,9 +81,11 @@ extension Group {
     }
     for (index, item) in pending.enumerated().reversed() {
       guard case .update = item.proposal, case .member(let leaf) = item.sender, !removed.contains(leaf),
-        !updated.contains(leaf), isValidAlone(item, psks: psks, validator: validator)
+        !updated.contains(leaf), newKeys.isDisjoint(with: item.proposal.newKeys),
+        isValidAlone(item, psks: psks, validator: validator)
       else { continue }
       updated.insert(leaf)
+      newKeys.formUnion(item.proposal.newKeys)
       use(index)
     }
     if usable.isEmpty, own.isEmpty, let index = pending.firstIndex(where: { $0.proposal.type == .reInit }) {
@@ -81,11 +98,16 @@ extension Group {
   private func isValidAlone(
     _ item: PendingProposal, now: UInt64? = nil, psks: any PSKProvider, validator: any CredentialValidator
   ) -> Bool {
+    let single = CommittedProposal(proposal: item.proposal, sender: item.sender, reference: item.reference)
+    guard isValid([single], now: now, validator: validator) else { return false }
+    guard case .preSharedKey(let id) = item.proposal else { return true }
+    return (try? preSharedKeySecret([id], psks)) != nil
+  }
+
+  private func isValid(_ proposals: [CommittedProposal], now: UInt64?, validator: any CredentialValidator) -> Bool {
     do {
-      let single = CommittedProposal(proposal: item.proposal, sender: item.sender, reference: item.reference)
-      let list = try ProposalList([single], committer: .member(ownLeafIndex), in: state)
+      let list = try ProposalList(proposals, committer: .member(ownLeafIndex), in: state)
       _ = try ProvisionalState(applying: list, to: state, now: now, validator: validator)
-      _ = try preSharedKeySecret(list.preSharedKeys, psks)
       return true
     } catch {
       return false
@@ -140,7 +162,12 @@ extension CommitPlan {
 extension Proposal {
   fileprivate var removedLeaf: LeafIndex? { if case .remove(let leaf) = self { leaf } else { nil } }
   fileprivate var preSharedKey: PreSharedKeyID? { if case .preSharedKey(let id) = self { id } else { nil } }
-  fileprivate var addedSignatureKey: [UInt8]? {
-    if case .add(let keyPackage) = self { keyPackage.leafNode.signatureKey } else { nil }
+  /// The keys that it brings into the tree.
+  fileprivate var newKeys: [[UInt8]] {
+    switch self {
+    case .add(let keyPackage): [keyPackage.leafNode.signatureKey, keyPackage.leafNode.encryptionKey]
+    case .update(let leafNode): [leafNode.signatureKey, leafNode.encryptionKey]
+    default: []
+    }
   }
 }
