@@ -25,10 +25,15 @@ public struct CipherSuite: Sendable, Hashable {
     self.signature = signature
   }
 
+  /// MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, number 1.
   public static let mls128X25519AES128SHA256Ed25519 = CipherSuite(1, .x25519_sha256_aes128gcm, .ed25519)
+  /// MLS_128_DHKEMP256_AES128GCM_SHA256_P256, number 2.
   public static let mls128P256AES128SHA256P256 = CipherSuite(2, .p256_sha256_aes128gcm, .p256)
+  /// MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519, number 3.
   public static let mls128X25519ChaCha20SHA256Ed25519 = CipherSuite(3, .x25519_sha256_chaCha20Poly1305, .ed25519)
+  /// MLS_256_DHKEMP521_AES256GCM_SHA512_P521, number 5.
   public static let mls256P521AES256SHA512P521 = CipherSuite(5, .p521_sha512_aes256gcm, .p521)
+  /// MLS_256_DHKEMP384_AES256GCM_SHA384_P384, number 7.
   public static let mls256P384AES256SHA384P384 = CipherSuite(7, .p384_sha384_aes256gcm, .p384)
 
   /// X-Wing, AES-256-GCM, SHA-384, Ed25519 under a number of the caller's choice.

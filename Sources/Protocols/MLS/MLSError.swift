@@ -109,6 +109,7 @@ public enum MLSError: Error, Equatable, Sendable {
     case wrongLength, wrongCiphertextCount, duplicateKey, invalidKey, publicKeyMismatch, parentHash, noSecretForUs
   }
 
+  /// A rule of draft-ietf-mls-partial.
   public enum ProofRule: Sendable, Equatable {
     case leafCount, leafIndex, pathLength, hashLength, nodeKind, unmergedLeaves, treeHash, differentTrees
     case missing, unexpected, senderIndex, senderLeaf, receiverLeaf, resolutionIndex

@@ -27,6 +27,16 @@ struct FromOutside {
     let lost = carolGroup
     let newInfo = try aliceGroup.groupInfo(signer: alice.signer)
     let newSigner = carolAgain.signer
+    // docs: roster
+    // Who has lost the state finds its old leaf in the tree.
+    guard case .groupInfo(let content) = try MLSMessage.decode(newInfo),
+      let encoded = content.extensions.data(of: .ratchetTree)
+    else { return }
+    let tree = try PublicTree(ratchetTree: encoded, cipherSuite: carol.suite)
+    let oldLeaf = tree.members.first { $0.credential == carol.leaf.credential }?.leafIndex
+    // docs: end
+    #expect(oldLeaf == lost.ownLeafIndex)
+
     // docs: resync
     // Carol has missed a commit: a message was refused with .futureEpoch. She joins again and removes her old leaf.
     let resync = try Group.joinExternally(

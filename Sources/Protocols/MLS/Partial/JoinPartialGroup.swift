@@ -3,11 +3,13 @@ import WireFormat
 
 /// A group that one was welcomed into as a partial member.
 public struct JoinedPartialGroup: Sendable {
+  /// One's own state. Store it, and delete the key package, in one transaction.
   public let group: PartialGroup
   /// Of the group info, among them whatever the application sent along.
   public let groupInfoExtensions: [Extension]
   /// Who signed the group info; usually the committer who added us.
   public let signer: Member
+  /// Keys that were mixed in.
   public let preSharedKeys: [PreSharedKeyID]
 }
 

@@ -2,8 +2,10 @@ public import WireFormat
 
 /// The tree hash of a node beside a direct path (draft-ietf-mls-partial, "Membership Proofs and Partial Trees").
 public struct CopathHash: Sendable, Hashable, WireCodable {
+  /// The hash of a subtree.
   public var bytes: [UInt8]
 
+  /// A subtree with this hash.
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
   public init(from reader: inout ByteReader) throws(WireError) { bytes = try reader.readVector() }
   public func encode(into writer: inout ByteWriter) { writer.writeVector(bytes) }
@@ -12,6 +14,7 @@ public struct CopathHash: Sendable, Hashable, WireCodable {
 /// A leaf with the nodes above it and the tree hashes beside them, from which the root's tree hash follows
 /// (draft-ietf-mls-partial, "Membership Proofs and Partial Trees"). As decoded, it proves nothing.
 public struct MembershipProof: Sendable, Hashable {
+  /// Whose proof it is.
   public var leafIndex: LeafIndex
   /// `n_leaves`: leaves of the tree, blank ones included.
   public var leafCount: UInt32
@@ -20,6 +23,7 @@ public struct MembershipProof: Sendable, Hashable {
   /// From the leaf's sibling to the root's child.
   public var copathHashes: [CopathHash]
 
+  /// A proof of these nodes, unverified.
   public init(leafIndex: LeafIndex, leafCount: UInt32, directPathNodes: [Node?], copathHashes: [CopathHash]) {
     self.leafIndex = leafIndex
     self.leafCount = leafCount

@@ -3,6 +3,7 @@ public import CryptoSuite
 /// A ratchet tree without a group around it, for whoever makes proofs from it: a server that follows the tree, say.
 public struct PublicTree: Sendable {
   let tree: RatchetTree
+  /// The hash of the tree (RFC 9420 §7.8).
   public let treeHash: [UInt8]
 
   init(_ tree: RatchetTree) {
@@ -20,6 +21,9 @@ public struct PublicTree: Sendable {
 
   /// Leaves, blank ones included.
   public var leafCount: Int { tree.leafCount }
+
+  /// All members, in the order of their leaves: no more verified than the tree is.
+  public var members: [Member] { tree.leaves.map { Member(leafIndex: $0.index, leafNode: $0.node) } }
 
   /// The leaf of whoever signs with this key.
   public func leafIndex(ofSignatureKey key: [UInt8]) -> LeafIndex? { tree.leafIndex(ofSignatureKey: key) }

@@ -72,13 +72,19 @@ extension PartialGroup: GroupMember {
 // MARK: - Looking at the group
 
 extension PartialGroup {
+  /// The group's name, the same in all epochs.
   public var groupID: [UInt8] { state.context.groupID }
+  /// The current epoch.
   public var epoch: UInt64 { state.context.epoch }
+  /// The group's suite, the same in all epochs.
   public var cipherSuite: CipherSuite { state.suite }
   /// The extensions of the group context.
   public var extensions: [Extension] { state.context.extensions }
+  /// What the members agree on in this epoch (RFC 9420 §8.1).
   public var groupContext: GroupContext { state.context }
+  /// The hash of the ratchet tree (RFC 9420 §7.8), which this member has not seen.
   public var treeHash: [UInt8] { state.context.treeHash }
+  /// The hash of all commits so far (RFC 9420 §8.2).
   public var confirmedTranscriptHash: [UInt8] { state.context.confirmedTranscriptHash }
 
   /// This member's own leaf.

@@ -6,16 +6,20 @@ public enum PartialReceived: Sendable {
 
 /// A commit that a partial member has verified as far as it can. Judge what it claims, then adopt its group, or skip it.
 public struct ReceivedAnnotatedCommit: Sendable {
+  /// Who made it: a member, or whoever joins by it.
   public let sender: Sender
   /// With the leaf that it has after the commit. Proven to be in the new tree, unless the commit removes us.
   public let committer: Member
+  /// What it does, as far as a partial member sees.
   public let changes: AnnotatedChanges
   /// The epoch that it starts.
   public let epoch: UInt64
+  /// What was sent beside it, authenticated but readable to all.
   public let authenticatedData: [UInt8]
   /// The state in the new epoch; nil when the commit removes us.
   public let group: PartialGroup?
 
+  /// Whether the commit removes us.
   public var removedSelf: Bool { group == nil }
 }
 
@@ -26,6 +30,7 @@ public struct AnnotatedChanges: Sendable, Hashable {
   public let proposals: [CommitChanges.Proposer]
   /// The whole new list of the group context, if a proposal replaced it.
   public let newExtensions: [Extension]?
+  /// Keys that were mixed in.
   public let preSharedKeys: [PreSharedKeyID]
   /// The group ends with this commit and is to be replaced (RFC 9420 §11.2).
   public let reInit: ReInit?

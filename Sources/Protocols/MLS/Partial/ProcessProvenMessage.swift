@@ -14,6 +14,7 @@ extension PartialGroup {
     try process(try SenderAuthenticatedMessage<MLSMessage>.decodeBounded(message), validator: validator)
   }
 
+  /// As ``process(senderAuthenticated:validator:)``, from the decoded structure.
   public func process(
     _ message: SenderAuthenticatedMessage<MLSMessage>, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
@@ -26,12 +27,14 @@ extension PartialGroup {
     }
   }
 
+  /// As ``process(senderAuthenticated:validator:)``, from the structure that the draft names.
   public func process(
     _ message: SenderAuthenticatedMessage<PrivateMessage>, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
     try receive(message.message, proof: message.senderMembershipProof, validator: validator)
   }
 
+  /// As ``process(senderAuthenticated:validator:)``, from the structure that the draft names.
   public func process(
     _ message: SenderAuthenticatedMessage<PublicMessage>, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {

@@ -6,9 +6,12 @@ public import WireFormat
 /// The draft embeds the bare structure: a ``Welcome``, ``GroupInfo``, ``PublicMessage`` or ``PrivateMessage``. An
 /// ``MLSMessage`` is taken as well, which says itself what it is; the published vectors send application data so.
 public struct SenderAuthenticatedMessage<Message: WireCodable & Sendable & Hashable>: Sendable, Hashable {
+  /// The message, signed by the proven member.
   public var message: Message
+  /// Of the sender's leaf, in the tree of the message's epoch.
   public var senderMembershipProof: MembershipProof
 
+  /// A message with a proof.
   public init(message: Message, senderMembershipProof: MembershipProof) {
     self.message = message
     self.senderMembershipProof = senderMembershipProof
@@ -35,6 +38,7 @@ public struct AnnotatedWelcome: Sendable, Hashable {
   /// Of the newcomer's own leaf.
   public var joinerMembershipProof: MembershipProof
 
+  /// A Welcome with its proofs.
   public init(welcome: SenderAuthenticatedMessage<Welcome>, joinerMembershipProof: MembershipProof) {
     self.welcome = welcome
     self.joinerMembershipProof = joinerMembershipProof
@@ -60,6 +64,7 @@ public struct AnnotatedCommit: Sendable, Hashable {
   public var commit: MLSMessage
   /// Of the committer in the tree before the commit; absent for an external commit.
   public var senderMembershipProof: MembershipProof?
+  /// Of the tree after the commit.
   public var treeHashAfter: [UInt8]
   /// Which ciphertext of the path's node is for the receiver; present exactly when the commit has a path.
   public var resolutionIndex: UInt32?
@@ -69,6 +74,7 @@ public struct AnnotatedCommit: Sendable, Hashable {
   /// the committer's proof once more, and stops reading before it.
   public var receiverMembershipProofAfter: MembershipProof
 
+  /// A commit with its annotations.
   public init(
     commit: MLSMessage, senderMembershipProof: MembershipProof?, treeHashAfter: [UInt8], resolutionIndex: UInt32?,
     senderMembershipProofAfter: MembershipProof, receiverMembershipProofAfter: MembershipProof

@@ -13,6 +13,7 @@ public struct TreeVerification: Sendable {
   public var groupID: [UInt8] { context.groupID }
   /// Of which epoch.
   public var epoch: UInt64 { context.epoch }
+  /// The hash that the tree must have.
   public var treeHash: [UInt8] { context.treeHash }
 
   /// Checks the tree as a newcomer with the full tree does: hash, structure, every leaf's signature, credential and
@@ -37,7 +38,9 @@ public struct TreeVerification: Sendable {
 public struct VerifiedTree: Sendable {
   let state: PublicState
 
+  /// Whose tree it is.
   public var groupID: [UInt8] { state.context.groupID }
+  /// Of which epoch.
   public var epoch: UInt64 { state.context.epoch }
 }
 
