@@ -55,7 +55,8 @@ struct PartialRuleTests {
 
   @Test func `a newcomer checks the group info that a member made and signed`() throws {
     let world = try MixedWorld(suite, full: 4, partial: 0)
-    let bundle = try Client("new", suite).bundle()
+    let client = Client("new", suite)
+    let bundle = try client.bundle()
     let commit = try world.full[0].group.commit(
       CommitPlan(adds: [bundle.keyPackage], ratchetTreeInWelcome: false), signer: world.full[0].client.signer,
       validator: validator)
@@ -99,11 +100,52 @@ struct PartialRuleTests {
     try refused(.invalidExtensions) { info, _ in info.extensions += [doubled, doubled] }
     try refused(.invalidPath(.publicKeyMismatch)) { _, secrets in secrets.pathSecret = .zeros(32) }
     try refused(.invalidPath(.noSecretForUs)) { _, secrets in secrets.pathSecret = .zeros(31) }
+    // Whoever knows the keys of the group before cannot tell whether this one has its members.
+    struct Everything: PSKProvider {
+      func secret(for id: PreSharedKeyID) -> Secret? { .zeros(32) }
+    }
     for usage in [ResumptionPSKUsage.reinit, .branch] {
       let key = PreSharedKeyID.Key.resumption(usage: usage, groupID: [1], epoch: 1)
-      try refused(.missingPreSharedKey) { _, secrets in
-        secrets.preSharedKeys = [PreSharedKeyID(key: key, nonce: [UInt8](repeating: 1, count: 32))]
+      var changed = annotated
+      var changedSecrets = secrets
+      changedSecrets.preSharedKeys = [PreSharedKeyID(key: key, nonce: [UInt8](repeating: 1, count: 32))]
+      changed.welcome.message = try welcome(info, changedSecrets, signs: true)
+      #expect(throws: MLSError.missingPreSharedKey) {
+        try PartialGroup.join(changed, keyPackage: bundle, psks: Everything(), validator: validator)
       }
+    }
+    let senders = Extension(type: .externalSenders, data: [9])
+    try refused(.malformed(.truncated(needed: 9, available: 0))) { info, _ in
+      info.groupContext.extensions = [senders]
+    }
+    // A newcomer cannot have made the path that welcomes it.
+    var own = annotated
+    own.welcome.senderMembershipProof = own.joinerMembershipProof
+    var ownInfo = info
+    ownInfo.signer = own.joinerMembershipProof.leafIndex
+    ownInfo.signature = try suite.signWithLabel(client.signer, label: "GroupInfoTBS", content: ownInfo.toBeSigned)
+    own.welcome.message = try welcome(ownInfo, secrets, signs: false)
+    #expect(throws: MLSError.invalidPath(.noSecretForUs)) {
+      try PartialGroup.join(own, keyPackage: bundle, validator: validator)
+    }
+    // Both leaves are judged: the signer's, and one's own.
+    for name in ["0", "new"] {
+      #expect(throws: MLSError.invalidLeafNode(.credential)) {
+        try PartialGroup.join(annotated, keyPackage: bundle, validator: AllBut(name: name))
+      }
+    }
+    // A tree that is deeper on one side, with one hash for two sizes.
+    let signerLeaf = world.full[0].group.ownLeafNode
+    let weird = WeirdTree(left: commit.group.ownLeafNode, right: bundle.keyPackage.leafNode, suite)
+    #expect(signerLeaf.signatureKey == commit.group.ownLeafNode.signatureKey)
+    var uneven = annotated
+    var unevenInfo = info
+    unevenInfo.groupContext.treeHash = weird.treeHash
+    uneven.welcome.message = try welcome(unevenInfo, secrets, signs: true)
+    uneven.welcome.senderMembershipProof = weird.shallowProof
+    uneven.joinerMembershipProof = weird.deepProof
+    #expect(throws: MLSError.invalidProof(.differentTrees)) {
+      try PartialGroup.join(uneven, keyPackage: bundle, validator: validator)
     }
     // A group that asks for what the newcomer does not support, with a right tag.
     for (list, rule) in [
@@ -124,23 +166,14 @@ struct PartialRuleTests {
     var world = try MixedWorld(suite, full: 2, partial: 1)
     let group = world.partial[0].group
     #expect(group.ownLeafIndex == LeafIndex(2))
-    let stored = StoredLeaf(decodable: world.full[0].group.ownLeafNode.encoded)
-    let left = Subtree.leafHash(stored, index: 0, suite: suite)
-    let own = Subtree.leafHash(StoredLeaf(decodable: group.ownLeafNode.encoded), index: 2, suite: suite)
-    let beside = Subtree.leafHash(nil, index: 3, suite: suite)
-    let right = Subtree.parentNodeHash(nil, left: own, right: beside, suite: suite)
-    let root = Subtree.parentNodeHash(nil, left: left, right: right, suite: suite)
+    let weird = WeirdTree(left: world.full[0].group.ownLeafNode, right: group.ownLeafNode, suite)
     let commit = try world.full[0].group.commit(
       CommitPlan(adds: [world.newClient().bundle().keyPackage], forcePath: false), signer: world.full[0].client.signer,
       validator: validator)
     var annotated = try world.full[0].group.annotator(for: commit).annotated(for: LeafIndex(2))
-    annotated.treeHashAfter = root
-    annotated.senderMembershipProofAfter = MembershipProof(
-      leafIndex: LeafIndex(0), leafCount: 2, directPathNodes: [.leaf(world.full[0].group.ownLeafNode), nil],
-      copathHashes: [CopathHash(right)])
-    annotated.receiverMembershipProofAfter = MembershipProof(
-      leafIndex: LeafIndex(2), leafCount: 4, directPathNodes: [.leaf(group.ownLeafNode), nil, nil],
-      copathHashes: [CopathHash(beside), CopathHash(left)])
+    annotated.treeHashAfter = weird.treeHash
+    annotated.senderMembershipProofAfter = weird.shallowProof
+    annotated.receiverMembershipProofAfter = weird.deepProof
     #expect(throws: MLSError.invalidProof(.differentTrees)) { try group.process(annotated, validator: validator) }
   }
 
@@ -287,6 +320,9 @@ struct PartialRuleTests {
     try refused(.invalidSignature(.content)) { try made(content, by: world.full[2].client.signer) }
     try refused(.mismatch(.confirmationTag)) { try made(content, tag: [UInt8](repeating: 1, count: 32)) }
     try refused(.mismatch(.confirmationTag)) { try made(content, tag: []) }
+    try refused(.unexpectedMessage) {
+      try MLSMessage(decoding: committer.forge(.proposal(.remove(LeafIndex(2))), encrypt: false))
+    }
     // Proposals.
     func with(_ proposals: [Proposal], path: UpdatePath? = path) throws -> MLSMessage {
       try made(Commit(proposals: proposals.map { .proposal($0) }, path: path))
@@ -392,15 +428,20 @@ struct PartialRuleTests {
     var participant = world.full[1]
 
     /// A commit of a path whose leaf is made by these parameters, right up to the confirmation.
-    func annotated(_ parameters: LeafParameters, signer: SigningKey? = nil) throws -> AnnotatedCommit {
+    func annotated(
+      _ parameters: LeafParameters, over proposals: [Proposal] = [], keepsKey: Bool = false, encrypt: Bool = true
+    ) throws -> AnnotatedCommit {
       var tree = participant.group.state.tree
       let own = participant.group.ownLeafIndex
       let made = try tree.makePath(from: own, excluding: []) { (key, parentHash) throws(MLSError) in
         try LeafNode(
-          encryptionKey: key, parameters: parameters, source: .commit(parentHash: parentHash), groupID: group.groupID,
-          leafIndex: own, signer: signer ?? participant.client.signer, suite: suite)
+          encryptionKey: keepsKey ? participant.group.ownLeafNode.encryptionKey : key, parameters: parameters,
+          source: .commit(parentHash: parentHash), groupID: group.groupID, leafIndex: own,
+          signer: participant.client.signer, suite: suite)
       }
-      let message = try participant.forge([Proposal](), path: try made.encrypt(context: []))
+      let path = try made.encrypt(context: [])
+      let message = try participant.forge(
+        .commit(Commit(proposals: proposals.map { .proposal($0) }, path: path)), encrypt: encrypt)
       return try CommitAnnotator(
         message, committer: own, added: [], isExternal: false, before: participant.group.publicTree,
         after: PublicTree(tree)
@@ -426,6 +467,27 @@ struct PartialRuleTests {
     #expect(throws: MLSError.invalidLeafNode(.extensionNotInCapabilities)) {
       try group.process(annotated(other), validator: validator)
     }
+    #expect(throws: MLSError.invalidLeafNode(.sameEncryptionKey)) {
+      try group.process(annotated(parameters, keepsKey: true), validator: validator)
+    }
+    // Extensions that the committer supports, and this member does not.
+    other = parameters
+    other.capabilities.extensions.append(ExtensionType(rawValue: 0xF0BB))
+    let list = [Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])]
+    #expect(throws: MLSError.invalidLeafNode(.groupExtensionNotSupported)) {
+      try group.process(annotated(other, over: [.groupContextExtensions(list)]), validator: validator)
+    }
+    let senders = [Extension(type: .externalSenders, data: [9])]
+    #expect(throws: MLSError.malformed(.truncated(needed: 9, available: 0))) {
+      try group.process(annotated(parameters, over: [.groupContextExtensions(senders)]), validator: validator)
+    }
+    // The path is encrypted to whom the resolution index does not say.
+    var keyless = group
+    keyless.privateKeys = TreePrivateKeys(
+      leaf: group.ownLeafIndex, leafKey: HPKEKeyPair(privateKey: .zeros(32), publicKey: [1]))
+    #expect(throws: MLSError.invalidPath(.noSecretForUs)) {
+      try keyless.process(annotated(parameters), validator: validator)
+    }
     // One's own former state commits.
     participant.group = world.full[0].group
     participant.client = world.full[0].client
@@ -437,7 +499,11 @@ struct PartialRuleTests {
       state: mine.state, ownLeafIndex: LeafIndex(0), privateKeys: group.privateKeys, secrets: group.secrets,
       secretTree: group.secretTree, exporterTree: .empty, pending: [], pastEpochs: [], resumptionSecrets: [],
       reInit: nil, proven: [:], upgradeLog: nil)
-    #expect(throws: MLSError.ownMessage) { try own.process(annotated(parameters), validator: validator) }
+    for encrypt in [true, false] {
+      #expect(throws: MLSError.ownMessage) {
+        try own.process(annotated(parameters, encrypt: encrypt), validator: validator)
+      }
+    }
   }
 
   @Test func `an external commit has no proof before, and takes only a place of its own`() throws {
@@ -484,7 +550,70 @@ struct PartialRuleTests {
     #expect(throws: MLSError.invalidSignature(.content)) { try group.process(changed, validator: validator) }
   }
 
+  @Test func `nothing is proposed or committed after a ReInit, nor in the last epoch`() throws {
+    var world = try MixedWorld(suite, full: 3, partial: 1)
+    let commit = try world.full[0].group.commit(
+      CommitPlan(), signer: world.full[0].client.signer, validator: validator)
+    var last = world.partial[0].group
+    let annotated = try world.full[0].group.annotator(for: commit).annotated(for: last.ownLeafIndex)
+    var context = last.groupContext
+    context.epoch = .max
+    last.state = PartialState(
+      suite: suite, context: context, leafCount: last.state.leafCount, ownLeaf: last.ownLeafNode,
+      confirmationTag: last.confirmationTag)
+    var former = world.full[0]
+    former.group.state = PublicState(
+      suite: suite, context: context, tree: former.group.state.tree, tally: former.group.state.tally,
+      confirmationTag: last.confirmationTag)
+    var changed = annotated
+    changed.commit = try MLSMessage(decoding: former.forge([Proposal]()))
+    #expect(throws: MLSError.groupEnded) { try last.process(changed, validator: validator) }
+
+    let next = ReInit(groupID: [5, 5], version: .mls10, cipherSuite: suite.rawValue, extensions: [])
+    try world.commit(CommitPlan(reInit: next))
+    let group = world.partial[0].group
+    let proposal = try world.proven(world.full[1].forge(.proposal(.remove(LeafIndex(2)))))
+    #expect(throws: MLSError.groupEnded) { try group.process(senderAuthenticated: proposal, validator: validator) }
+    changed.commit = try MLSMessage(decoding: world.full[1].forge([Proposal](), path: world.full[1].path()))
+    changed.senderMembershipProof = try world.full[0].group.membershipProof(of: LeafIndex(1))
+    #expect(throws: MLSError.groupEnded) { try group.process(changed, validator: validator) }
+    // What was said meanwhile is still read.
+    #expect(try world.partial[0].read(world.proven(world.full[1].forge(.application([1])))).plaintext == [1])
+  }
+
   // MARK: Messages
+
+  @Test func `authenticated data is framed where the group asks for it`() throws {
+    var world = try MixedWorld(suite, full: 2, partial: 1)
+    let dictionary = AppDataDictionary([.safeAAD: ComponentsList([]).encoded])
+    try world.commit(CommitPlan(extensions: [dictionary.asExtension]))
+    let group = world.partial[0].group
+    func message(_ data: [UInt8], _ body: FramedContent.Body) throws -> [UInt8] {
+      let content = FramedContent(
+        groupID: group.groupID, epoch: group.epoch, sender: .member(LeafIndex(1)), authenticatedData: data, body: body)
+      var signed = try content.sign(
+        format: .privateMessage, groupContext: group.contextBytes, signer: world.full[1].client.signer, suite: suite)
+      if case .commit = body { signed.auth.confirmationTag = [1] }
+      var sender = world.full[1].group
+      return try sender.protect(signed, encrypt: true, padding: 0)
+    }
+    let framed = SafeAAD([ComponentID(rawValue: 0x8001): [1]]).encoded
+    let good = try world.proven(message(framed, .application([1])))
+    let bad = try world.proven(message([1, 2, 3], .application([1])))
+    _ = try group.process(senderAuthenticated: good, validator: validator)
+    #expect(throws: MLSError.invalidFraming) { try group.process(senderAuthenticated: bad, validator: validator) }
+    let commit = try message([1, 2, 3], .commit(Commit(proposals: [], path: nil)))
+    let proof = try world.full[0].group.membershipProof(of: LeafIndex(1))
+    let annotated = AnnotatedCommit(
+      commit: try MLSMessage(decoding: commit), senderMembershipProof: proof, treeHashAfter: group.treeHash,
+      resolutionIndex: nil, senderMembershipProofAfter: proof, receiverMembershipProofAfter: proof)
+    #expect(throws: MLSError.invalidFraming) { try group.process(annotated, validator: validator) }
+    try world.commit(CommitPlan(authenticatedData: framed))
+    #expect(throws: MLSError.invalidFraming) {
+      try world.partial[0].group.process(senderAuthenticated: bad, validator: validator)
+    }
+    _ = try world.partial[0].group.process(senderAuthenticated: good, validator: validator)
+  }
 
   @Test func `a message is held to the proof of its sender`() throws {
     var world = try MixedWorld(suite, full: 3, partial: 2)
@@ -546,7 +675,15 @@ struct PartialRuleTests {
     // Late, the proof is of the epoch of the message and of no other.
     let later = try world.full[1].send([3])
     let proof = try world.full[0].group.senderAuthenticated(later)
+    let ownLate = try world.proven(world.partial[1].send([5]))
+    let lateProposal = try world.proven(world.full[2].forge(.proposal(.remove(LeafIndex(0)))))
     try world.commit(CommitPlan(), by: 1)
+    #expect(throws: MLSError.ownMessage) {
+      try world.partial[1].group.process(senderAuthenticated: ownLate, validator: validator)
+    }
+    #expect(throws: MLSError.pastEpoch(group.epoch)) {
+      try world.partial[1].group.process(senderAuthenticated: lateProposal, validator: validator)
+    }
     #expect(throws: MLSError.pastEpoch(group.epoch)) { try world.full[0].group.senderAuthenticated(later) }
     var changed = proof
     changed.senderMembershipProof = try world.full[0].group.membershipProof(of: LeafIndex(1))
@@ -598,6 +735,9 @@ struct PartialRuleTests {
     #expect(received.proposal == .remove(LeafIndex(2)))
     #expect(twice.pendingProposals == once.pendingProposals)
     #expect(once.pendingProposals.count == 1)
+    #expect(throws: MLSError.invalidLeafNode(.credential)) {
+      try group.process(senderAuthenticated: proven, validator: AllBut(name: "1"))
+    }
     // Not without the proof, nor with another's.
     #expect(throws: MLSError.invalidProof(.missing)) {
       try group.process(externalProposal: sent.message, validator: validator)
@@ -621,6 +761,40 @@ struct PartialRuleTests {
     let annotated = try world.full[0].group.annotator(for: commit).annotated(for: group.ownLeafIndex)
     #expect(throws: MLSError.unknownProposal) { try group.process(annotated, validator: validator) }
     #expect(try once.process(annotated, validator: validator).group?.epochAuthenticator == commit.group.epochAuthenticator)
+  }
+}
+
+/// Accepts everybody but one.
+private struct AllBut: CredentialValidator {
+  var name: String
+
+  func validate(_ credential: Credential, signatureKey: [UInt8]) -> Bool {
+    credential != .basic(identity: Array(name.utf8))
+  }
+
+  func sameIdentity(old: Credential, new: Credential) -> Bool { old == new }
+}
+
+/// What no honest member makes: one leaf right below the root, and the other two levels below.
+private struct WeirdTree {
+  let treeHash: [UInt8]
+  /// Of the left leaf, in a tree of two.
+  let shallowProof: MembershipProof
+  /// Of the right leaf, in a tree of four.
+  let deepProof: MembershipProof
+
+  init(left: LeafNode, right: LeafNode, _ suite: CipherSuite) {
+    let leftHash = Subtree.leafHash(StoredLeaf(decodable: left.encoded), index: 0, suite: suite)
+    let own = Subtree.leafHash(StoredLeaf(decodable: right.encoded), index: 2, suite: suite)
+    let beside = Subtree.leafHash(nil, index: 3, suite: suite)
+    let rightHash = Subtree.parentNodeHash(nil, left: own, right: beside, suite: suite)
+    treeHash = Subtree.parentNodeHash(nil, left: leftHash, right: rightHash, suite: suite)
+    shallowProof = MembershipProof(
+      leafIndex: LeafIndex(0), leafCount: 2, directPathNodes: [.leaf(left), nil],
+      copathHashes: [CopathHash(rightHash)])
+    deepProof = MembershipProof(
+      leafIndex: LeafIndex(2), leafCount: 4, directPathNodes: [.leaf(right), nil, nil],
+      copathHashes: [CopathHash(beside), CopathHash(leftHash)])
   }
 }
 

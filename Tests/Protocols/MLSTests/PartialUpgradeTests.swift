@@ -172,12 +172,42 @@ struct PartialUpgradeTests {
     #expect(throws: MLSError.invalidLeafNode(.credential)) {
       try world.partial[0].group.upgraded(with: later, validator: Nobody())
     }
+    // Two commits of one epoch made two groups, of which this one is the other.
+    let fork = try (0..<2).map { index in
+      let commit = try world.full[index].group.commit(
+        CommitPlan(), signer: world.full[index].client.signer, validator: validator)
+      let annotated = try world.full[index].group.annotator(for: commit).annotated(for: start.ownLeafIndex)
+      let partial = try #require(try world.partial[0].group.process(annotated, validator: validator).group)
+      return (partial, commit.group)
+    }
+    let forked = try fork[0].0.beginningUpgrade().verification.verify(
+      ratchetTree: fork[0].1.exportRatchetTree(), validator: validator)
+    _ = try fork[0].0.upgraded(with: forked, validator: validator)
+    #expect(throws: MLSError.mismatch(.treeHash)) { try fork[1].0.upgraded(with: forked, validator: validator) }
     // A record of a hundred commits too many is no record.
     var log: UpgradeLog? = UpgradeLog()
     let change = try #require(world.partial[0].group.upgradeLog?.changes.first)
     for _ in 0..<Limits.maxUpgradeCommits { log = log?.appending(change) }
     #expect(log != nil)
     #expect(log?.appending(change) == nil)
+  }
+
+  @Test func `a gap in the record is noticed`() throws {
+    var world = try MixedWorld(suite, full: 2, partial: 1)
+    let (verification, recording) = world.partial[0].group.beginningUpgrade()
+    let verified = try verification.verify(
+      ratchetTree: world.full[0].group.exportRatchetTree(), validator: BasicIdentities())
+    world.partial[0].group = recording
+    for _ in 0..<3 { try world.commit(CommitPlan()) }
+    var group = world.partial[0].group
+    let changes = try #require(group.upgradeLog?.changes)
+    #expect(changes.count == 3)
+    var gap: UpgradeLog? = UpgradeLog()
+    for index in [0, 2] { gap = gap?.appending(changes[index]) }
+    group.upgradeLog = gap
+    #expect(throws: MLSError.pastEpoch(verified.epoch)) {
+      try group.upgraded(with: verified, validator: BasicIdentities())
+    }
   }
 
   @Test func `a tree that the group agreed on but that is not valid is found out by the upgrade`() throws {

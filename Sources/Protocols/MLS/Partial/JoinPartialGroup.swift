@@ -54,7 +54,6 @@ extension PartialGroup {
 
     var keys = TreePrivateKeys(leaf: joiner.leafIndex, leafKey: keyPackage.leafKey)
     if let pathSecret = secrets.pathSecret {
-      guard signer.leafIndex != joiner.leafIndex else { throw .invalidPath(.noSecretForUs) }
       let level = NodeIndex.commonAncestor(signer.leafIndex, joiner.leafIndex).level
       keys = try joiner.derivingKeys(from: pathSecret, level: level, keys: keys, suite: suite).privateKeys
     }

@@ -80,8 +80,7 @@ extension TreeSlice {
   func derivingKeys(
     from secret: Secret, level: Int, keys: TreePrivateKeys, suite: CipherSuite
   ) throws(MLSError) -> (commitSecret: Secret, privateKeys: TreePrivateKeys) {
-    guard (1...max(1, depth)).contains(level), level <= depth, parents[level - 1] != nil,
-      secret.byteCount == suite.hash.byteCount
+    guard level > 0, level <= depth, parents[level - 1] != nil, secret.byteCount == suite.hash.byteCount
     else { throw .invalidPath(.noSecretForUs) }
     var newKeys = keys
     var pathSecret = PathSecret(secret: secret, suite: suite)

@@ -70,10 +70,6 @@ extension PartialGroup {
     }
     guard let path = commit.path else {
       guard committer.leafNode == before?.leafNode else { throw .invalidProof(.senderLeaf) }
-      if list.extensions != nil {
-        try requirements.check(
-          committer.leafNode, at: committer.leafIndex, in: .tree, checksSignature: false, validator: validator)
-      }
       return
     }
     try committer.check(path, suite: suite)
