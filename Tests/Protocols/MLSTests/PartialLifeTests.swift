@@ -147,7 +147,7 @@ struct PartialLifeTests {
   }
 
   @Test(arguments: testedSuites)
-  func `messages are read once, in any order, and late ones for five epochs`(suite: CipherSuite) throws {
+  func `proven messages are read once, in any order, and late ones for five epochs`(suite: CipherSuite) throws {
     var world = try MixedWorld(suite, full: 2, partial: 2)
     let sent = try (0..<4).map { try world.full[1].send([UInt8($0)]) }
     let messages = try sent.map { try world.proven($0) }

@@ -232,7 +232,7 @@ struct PartialRuleTests {
       $0.receiverMembershipProofAfter = try rival.group.membershipProof(of: group.ownLeafIndex)
     }
     // Something else than a commit, and trailing bytes.
-    let text = try world.full[1].send([1])
+    let text = try world.full[0].send([1])
     try refused(.unexpectedMessage) { $0.commit = try MLSMessage(decoding: text) }
     try refused(.unexpectedMessage) { $0.commit = .keyPackage(try world.full[0].client.bundle().keyPackage) }
     #expect(throws: MLSError.malformed(.trailingBytes(count: 1))) {

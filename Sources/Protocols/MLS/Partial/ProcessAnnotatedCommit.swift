@@ -57,10 +57,8 @@ extension PartialGroup {
   ) throws(MLSError) -> (content: VerifiedContent, sender: TreeSlice?) {
     switch annotated.commit {
     case .publicMessage(let message):
-      guard message.content.contentType == .commit else { throw .unexpectedMessage }
       return try open(message, proof: annotated.senderMembershipProof, validator: validator)
     case .privateMessage(let message):
-      guard message.contentType == .commit else { throw .unexpectedMessage }
       try checkAddress(groupID: message.groupID, epoch: message.epoch)
       guard message.epoch == epoch else { throw .pastEpoch(message.epoch) }
       return try open(message, proof: annotated.senderMembershipProof, validator: validator)

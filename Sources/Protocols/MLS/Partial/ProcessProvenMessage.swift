@@ -56,7 +56,6 @@ extension PartialGroup {
     _ message: PublicMessage, proof: MembershipProof?, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
     defer { eraseStack() }
-    guard message.content.contentType != .commit else { throw .unexpectedMessage }
     var next = self
     let (verified, sender) = try next.open(message, proof: proof, validator: validator)
     return try next.apply(verified, from: sender)
@@ -66,7 +65,6 @@ extension PartialGroup {
     _ message: PrivateMessage, proof: MembershipProof?, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
     defer { eraseStack() }
-    guard message.contentType != .commit else { throw .unexpectedMessage }
     try checkAddress(groupID: message.groupID, epoch: message.epoch)
     guard message.epoch == epoch else { return try receiveLate(message, proof: proof, validator: validator) }
     var next = self
