@@ -98,18 +98,24 @@ struct FirstSteps {
     let sent = try groups[0].protect([1], signer: alice.signer)
     log.append(sent.message)
     groups[0] = sent.group
+    log.append([1, 2, 3])
+    log.append(try groups[0].commit(CommitPlan(), signer: alice.signer, validator: directory).message)
     var storage = Storage()
     storage.save(groups[1], position: 0)
     // docs: restore
     guard let archive = storage.archive else { return }
     var group = try Group(restoring: archive)
-    for message in log[storage.position...] {
-      guard case .application(_, let next) = try group.process(message, validator: directory) else { continue }
-      group = next
-      storage.save(group, position: storage.position + 1)
+    for (place, message) in log.enumerated().dropFirst(storage.position) {
+      switch try? group.process(message, validator: directory) {
+      case .application(_, let next)?, .proposal(_, let next)?: group = next
+      case .commit(let commit)?: group = commit.group ?? group
+      case nil: break  // refused, and so passed over for good
+      }
+      storage.save(group, position: place + 1)
     }
     // docs: end
-    #expect(storage.position == 1)
+    #expect(storage.position == 3)
+    #expect(group.epoch == 2)
     // What was read cannot be read again.
     #expect(throws: MLSError.replayedOrExpiredGeneration(0)) { try group.process(log[0], validator: directory) }
   }
