@@ -9,7 +9,12 @@ struct GroupBenchmarks {
   private let world: GroupWorld
   /// Who commits and who follows, in the churned group; the same in every pass.
   private let pairs: [(committer: LeafIndex, follower: LeafIndex)]
+  /// Whose state is weighed, and who adds the latecomer.
   private let bystander: LeafIndex
+  /// Added to the churned group by one commit, with the tree in the Welcome and without.
+  private let latecomer: KeyPackageBundle
+  private let lateWelcome: [UInt8]
+  private let annotatedWelcome: [UInt8]
 
   private var suite: CipherSuite { world.suite }
   private var count: Int { world.count }
@@ -22,12 +27,19 @@ struct GroupBenchmarks {
     bystander = chosen[0]
     pairs = zip(chosen, chosen.dropFirst()).map { ($0, $1) }
     self.world = world
+    latecomer = try GroupWorld.bundle(count, suite.signature.generateKey(), suite)
+    let withTree = try world.commit(by: bystander, in: world.churned, CommitPlan(adds: [latecomer.keyPackage]))
+    lateWelcome = withTree.welcome ?? []
+    let withoutTree = try world.commit(
+      by: bystander, in: world.churned, CommitPlan(adds: [latecomer.keyPackage], ratchetTreeInWelcome: false))
+    annotatedWelcome = try withoutTree.group.annotatedWelcome(withoutTree.welcome ?? [], for: latecomer.keyPackage).encoded
   }
 
   // MARK: What has no duration
 
   /// Bytes, memory and allocations, which are the same in every pass.
   func reportSizes(_ report: inout Report) throws {
+    try reportPartialSizes(&report)
     func bytes(_ name: String, _ value: Int) { report.add(area, name, size: count, Double(value), "bytes") }
     bytes("Welcome with tree", world.welcome.count)
     for (committed, mean) in world.commitBytes {
@@ -39,7 +51,7 @@ struct GroupBenchmarks {
     bytes("saved state, public part", archive.publicPart.count)
     bytes("saved state, secret part", archive.secretPart.count)
 
-    let joined = try Heap.measure { try join(bundle) }
+    let joined = try Heap.measure { try join(world.welcome, bundle) }
     report.add(area, "memory of a state, joined", size: count, Double(joined.liveBytes) / 1_048_576, "MiB")
     let restored = try Heap.measure { try Group(restoring: archive) }
     report.add(area, "memory of a state, restored", size: count, Double(restored.liveBytes) / 1_048_576, "MiB")
@@ -63,6 +75,20 @@ struct GroupBenchmarks {
     allocations("unprotect 1 KiB", try Heap.measure { try reader.process(message.value.message, validator: Anyone()) }.allocations)
   }
 
+  /// Of a member who has no tree.
+  private func reportPartialSizes(_ report: inout Report) throws {
+    let joined = try Heap.measure { try PartialGroup.join(welcome: annotatedWelcome, keyPackage: latecomer, validator: Anyone()).group }
+    report.add(area, "partial member: annotated Welcome", size: count, Double(annotatedWelcome.count), "bytes")
+    report.add(area, "partial member: memory of a state", size: count, Double(joined.liveBytes) / 1_048_576, "MiB")
+    var sum = 0
+    for (committer, follower) in pairs {
+      let commit = try world.commit(by: committer, in: world.churned)
+      guard let before = world.churned.member(at: committer) else { throw MLSError.invalidSender }
+      sum += try before.annotator(for: commit).annotated(for: follower).encoded.count
+    }
+    report.add(area, "partial member: annotated commit", size: count, Double(sum) / Double(pairs.count), "bytes")
+  }
+
   // MARK: What takes time
 
   /// One pass over everything that takes time.
@@ -78,8 +104,16 @@ struct GroupBenchmarks {
     guard let bundle = world.bundles.first else { return }
     let joinFloor = Double(count + 1) * floors.verify + 2 * floors.open + Double(2 * count) * floors.hash
     add(
-      "join from Welcome and tree", try best(samples: isBig ? 2 : 15, calls: 1) { keep(try join(bundle)) }, joinFloor,
+      "join from Welcome and tree", try best(samples: isBig ? 2 : 15, calls: 1) { keep(try join(world.welcome, bundle)) }, joinFloor,
       "1 verification a member, 2 hashes", &report)
+    add(
+      "join when half have committed", try best(samples: isBig ? 2 : 15, calls: 1) { keep(try join(lateWelcome, latecomer)) }, joinFloor,
+      "1 verification a member, 2 hashes", &report)
+    add(
+      "partial member: join",
+      try best(samples: 25, calls: 1) {
+        keep(try PartialGroup.join(welcome: annotatedWelcome, keyPackage: latecomer, validator: Anyone()))
+      }, 3 * floors.verify + floors.open, "3 verifications, 1 open", &report)
     if count >= 1_000 { try joinOnAllCores(bundle, &report) }
     try commits(floors, &report)
     try messages(floors, &report)
@@ -100,7 +134,8 @@ struct GroupBenchmarks {
 
   private func commits(_ floors: Floors, _ report: inout Report) throws {
     var (commitTime, commitFloor, processTime, processFloor) = (0.0, 0.0, 0.0, 0.0)
-    var (seals, nodes) = (0, 0)
+    var (partialTime, partialFloor) = (0.0, 0.0)
+    var seals = 0
     for (committer, follower) in pairs {
       guard let sender = world.churned.member(at: committer), let signer = world.churned.signer(of: committer),
         let receiver = world.churned.member(at: follower)
@@ -112,7 +147,6 @@ struct GroupBenchmarks {
       else { throw MLSError.unexpectedMessage }
       let pathSeals = path.nodes.reduce(0) { $0 + $1.encryptedPathSecrets.count }
       seals += pathSeals
-      nodes += path.nodes.count
       commitTime += try best(samples: 5, calls: 1) { keep(try sender.commit(CommitPlan(), signer: signer, validator: Anyone())) }
       commitFloor += Double(pathSeals) * floors.seal + Double(path.nodes.count + 1) * floors.makeKeyPair + 2 * floors.sign
 
@@ -121,17 +155,23 @@ struct GroupBenchmarks {
       let derived = Crowd.newKeyCount(from: receiver, to: after)
       processTime += try best(samples: 5, calls: 1) { keep(try follow(receiver, commit.message)) }
       processFloor += 2 * floors.verify + floors.open + Double(derived) * floors.makeKeyPair
+
+      let partial = receiver.downgraded()
+      let annotated = try sender.annotator(for: commit).annotated(for: follower)
+      partialTime += try best(samples: 5, calls: 1) { keep(try partial.process(annotated, validator: Anyone())) }
+      partialFloor += 3 * floors.verify + floors.open + Double(derived) * floors.makeKeyPair
     }
     let number = Double(pairs.count)
     add(
-      "empty commit", commitTime / number, commitFloor / number,
-      "\(Self.mean(seals, number)) seals, \(Self.mean(nodes, number)) key pairs and 1 more, 2 signatures", &report)
+      "empty commit", commitTime / number, commitFloor / number, "its seals, a key pair a node and 1 more, 2 signatures", &report)
+    report.add(area, "seals of an empty commit", size: count, Double(seals) / number, "seals")
     add(
       "process such a commit", processTime / number, processFloor / number,
       "2 verifications, 1 open, a key pair a node above both", &report)
+    add(
+      "partial member: process such a commit", partialTime / number, partialFloor / number,
+      "3 verifications, 1 open, a key pair a node above both", &report)
   }
-
-  private static func mean(_ sum: Int, _ number: Double) -> Double { (10 * Double(sum) / number).rounded() / 10 }
 
   private func messages(_ floors: Floors, _ report: inout Report) throws {
     let (from, to) = pairs[0]
@@ -168,8 +208,8 @@ struct GroupBenchmarks {
       CommitPlan(adds: world.bundles.map(\.keyPackage)), signer: world.founderSigner, validator: Anyone())
   }
 
-  private func join(_ bundle: KeyPackageBundle) throws -> Group {
-    try Group.join(welcome: world.welcome, keyPackage: bundle, validator: Anyone()).group
+  private func join(_ welcome: [UInt8], _ bundle: KeyPackageBundle) throws -> Group {
+    try Group.join(welcome: welcome, keyPackage: bundle, validator: Anyone()).group
   }
 
   private func follow(_ group: Group, _ message: [UInt8]) throws -> Group {

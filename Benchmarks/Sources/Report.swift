@@ -52,24 +52,39 @@ struct Report {
     print("[\n\(lines.joined(separator: ",\n"))\n]")
   }
 
-  /// The tables of docs/performance.md: a row an operation and unit, a column a size.
+  /// The tables of docs/performance.md.
   func printMarkdown() {
     var areas: [String] = []
     for row in rows where !areas.contains(row.area) { areas.append(row.area) }
     for area in areas {
       let own = rows.filter { $0.area == area }
-      let sizes = Set(own.map(\.size)).sorted()
-      print("\n### \(area)\n| | \(sizes.map { "\($0)" }.joined(separator: " | ")) | the floor is |")
-      print("|---|" + String(repeating: "---|", count: sizes.count + 1))
-      var seen: Set<String> = []
-      for row in own where seen.insert(row.name + row.unit).inserted {
-        let alike = own.filter { $0.name == row.name && $0.unit == row.unit }
-        let cells = sizes.map { size in
-          guard let cell = alike.first(where: { $0.size == size }) else { return "" }
-          return Self.text(cell.value) + (cell.ratio.map { " (\(Self.text($0)))" } ?? "")
-        }
-        print("| \(row.name), \(row.unit) | \(cells.joined(separator: " | ")) | \(row.floorNote) |")
+      let floors = own.filter { $0.name.hasPrefix(Self.floorPrefix) }
+      if !floors.isEmpty {
+        print("\n### \(area): floors\n| | microseconds |\n|---|---|")
+        for row in floors { print("| \(row.name.dropFirst(Self.floorPrefix.count)) | \(Self.text(row.value)) |") }
       }
+      for units in [["ms", "us"], ["bytes", "MiB", "seals"], ["allocs"]] {
+        printMarkdown(own.filter { units.contains($0.unit) && !$0.name.hasPrefix(Self.floorPrefix) }, title: area)
+      }
+    }
+  }
+
+  private static let floorPrefix = "floor: "
+
+  /// A row an operation and unit, a column a size.
+  private func printMarkdown(_ rows: [Row], title: String) {
+    guard !rows.isEmpty else { return }
+    let sizes = Set(rows.map(\.size)).sorted()
+    let hasFloors = rows.contains { !$0.floorNote.isEmpty }
+    print("\n### \(title)\n| | \(sizes.map { Self.grouped($0) }.joined(separator: " | ")) |" + (hasFloors ? " the floor is |" : ""))
+    print("|---|" + String(repeating: "---|", count: sizes.count + (hasFloors ? 1 : 0)))
+    var seen: Set<String> = []
+    for row in rows where seen.insert(row.name + row.unit).inserted {
+      let cells = sizes.map { size in
+        guard let cell = rows.first(where: { $0.name == row.name && $0.unit == row.unit && $0.size == size }) else { return "" }
+        return Self.text(cell.value) + (cell.ratio.map { " (\(Self.text($0)))" } ?? "")
+      }
+      print("| \(row.name), \(row.unit) | \(cells.joined(separator: " | ")) |" + (hasFloors ? " \(row.floorNote) |" : ""))
     }
   }
 
@@ -87,9 +102,15 @@ struct Report {
   /// Three significant digits.
   private static func text(_ value: Double) -> String {
     switch value {
-    case 100...: "\(Int(value.rounded()))"
+    case 100...: grouped(Int(value.rounded()))
     case 10..<100: "\((value * 10).rounded() / 10)"
     default: "\((value * 100).rounded() / 100)"
     }
+  }
+
+  /// With a comma between thousands.
+  private static func grouped(_ value: Int) -> String {
+    let digits = Array(String(value))
+    return String(digits.enumerated().flatMap { (digits.count - $0) % 3 == 0 && $0 > 0 ? [",", $1] : [$1] })
   }
 }

@@ -1,4 +1,5 @@
 import CryptoSuite
+import Dispatch
 import MLS
 import Testing
 
@@ -149,5 +150,19 @@ struct Changes {
     let joined = try Group.join(welcome: welcome, keyPackage: bundle, ratchetTree: tree, validator: directory)
     // docs: end
     #expect(joined.group.epochAuthenticator == aliceGroup.epochAuthenticator)
+
+    // docs: workers
+    let joinedFaster = try Group.join(
+      welcome: welcome, keyPackage: bundle, ratchetTree: tree, validator: directory, workers: AllCores())
+    // docs: end
+    #expect(joinedFaster.group.epochAuthenticator == aliceGroup.epochAuthenticator)
   }
 }
+
+// docs: all-cores
+struct AllCores: Workers {
+  func perform(_ count: Int, _ work: @Sendable (Int) -> Void) {
+    DispatchQueue.concurrentPerform(iterations: count, execute: work)
+  }
+}
+// docs: end
