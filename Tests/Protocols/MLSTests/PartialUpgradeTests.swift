@@ -212,8 +212,8 @@ struct PartialUpgradeTests {
 
   @Test func `a tree that the group agreed on but that is not valid is found out by the upgrade`() throws {
     var world = try MixedWorld(suite, full: 3, partial: 1)
-    // A committer with a real key changes the tree behind the partial members' backs: a stranger's leaf, whose signature
-    // is for another place, gets in.
+    // A committer with a real key changes the tree behind the partial members' backs: a stranger's leaf, whose
+    // signature is for another place, gets in.
     let start = world.partial[0].group
     let state = world.full[0].group.state
     var tree = state.tree

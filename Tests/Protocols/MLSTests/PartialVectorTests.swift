@@ -104,7 +104,8 @@ struct PartialVectorTests {
     var commit_secret: HexBytes
   }
 
-  /// The published paths are encrypted under the bare tree hash instead of a group context, which the vectors do not have.
+  /// The published paths are encrypted under the bare tree hash instead of a group context, which the vectors do not
+  /// have.
   @Test(arguments: files("tree-operations"))
   func `a path opens without the tree`(file: String) throws {
     try runVectors(file, as: PathCase.self) { item, suite in

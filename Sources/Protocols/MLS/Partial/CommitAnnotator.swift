@@ -1,8 +1,9 @@
-/// Makes the annotations of one commit, which differ from receiver to receiver (draft-ietf-mls-partial, "Annotated Commit").
+/// Makes the annotations of one commit, which differ from receiver to receiver (draft-ietf-mls-partial, "Annotated
+/// Commit").
 ///
-/// What the receivers share is computed once, so annotating for all members of a group costs little more than the group's
-/// size. It needs the trees before and after the commit, but no secret: the committer, any full member, or a server that
-/// follows the tree can do it.
+/// What the receivers share is computed once, so annotating for all members of a group costs little more than the
+/// group's size. It needs the trees before and after the commit, but no secret: the committer, any full member, or a
+/// server that follows the tree can do it.
 public struct CommitAnnotator: Sendable {
   private let commit: MLSMessage
   private let committer: LeafIndex

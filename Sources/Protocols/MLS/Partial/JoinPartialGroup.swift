@@ -16,14 +16,14 @@ public struct JoinedPartialGroup: Sendable {
 extension PartialGroup {
   /// Joins by an annotated Welcome, without the ratchet tree (draft-ietf-mls-partial, "Joining via Annotated Welcome").
   ///
-  /// A Welcome into a group that replaces or branches from another is refused: whether that group has the members that it
-  /// should have cannot be seen without the tree.
+  /// A Welcome into a group that replaces or branches from another is refused: whether that group has the members that
+  /// it should have cannot be seen without the tree.
   ///
   /// - Parameters:
   ///   - welcome: an encoded ``AnnotatedWelcome``.
   ///   - keyPackage: the package that it answers; delete it afterwards unless it is a last resort.
-  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, `.invalidProof`, and every refusal of
-  ///   RFC 9420 that does not depend on the tree.
+  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, `.invalidProof`, and every refusal
+  ///   of RFC 9420 that does not depend on the tree.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator
@@ -89,8 +89,8 @@ extension GroupInfo {
 extension SenderAuthenticatedMessage where Message == GroupInfo {
   /// Checks a group info by the proof of its signer's leaf, and that leaf.
   ///
-  /// The proof is relative to the tree hash in the group info itself: it shows that the signer belongs to *that* tree, not
-  /// that the tree is the group's.
+  /// The proof is relative to the tree hash in the group info itself: it shows that the signer belongs to *that* tree,
+  /// not that the tree is the group's.
   ///
   /// - Returns: who signed.
   public func verifiedSigner(

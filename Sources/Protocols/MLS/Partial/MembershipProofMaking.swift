@@ -118,8 +118,8 @@ extension Group {
   /// Adds proofs to a Welcome of one's own into this epoch, for one of the newcomers.
   ///
   /// - Parameters:
-  ///   - welcome: an ``MLSMessage``, best without the tree (``CommitPlan/ratchetTreeInWelcome``); what it holds for other
-  ///     newcomers is left out.
+  ///   - welcome: an ``MLSMessage``, best without the tree (``CommitPlan/ratchetTreeInWelcome``); what it holds for
+  ///     other newcomers is left out.
   ///   - keyPackage: the newcomer's.
   ///   - signer: who made the Welcome, if not oneself.
   public func annotatedWelcome(

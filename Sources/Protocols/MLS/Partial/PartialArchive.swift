@@ -28,7 +28,8 @@ extension PartialGroup {
 
   /// Restores a saved state.
   ///
-  /// - Throws: `.invalidArchive` for a full member's, another version, parts of different states, and any damage that shows.
+  /// - Throws: `.invalidArchive` for a full member's, another version, parts of different states, and any damage that
+  ///   shows.
   public init(restoring archive: GroupArchive) throws(MLSError) {
     defer { eraseStack() }
     do {

@@ -4,12 +4,12 @@ import WireFormat
 /// The state of a member who has no ratchet tree (draft-ietf-mls-partial).
 ///
 /// It holds the group's secrets and the keys of its own path, and asks for a proof wherever a full member would look
-/// into the tree. It reads and sends, but makes no commits. It has not seen the roster: it knows that the group has *some*
-/// tree with this hash, and the members in ``provenMembers``; an application says so to its user until the member has
-/// upgraded.
+/// into the tree. It reads and sends, but makes no commits. It has not seen the roster: it knows that the group has
+/// *some* tree with this hash, and the members in ``provenMembers``; an application says so to its user until the
+/// member has upgraded.
 ///
-/// A value, as ``Group`` is: whatever moves the group on returns a new value; the caller persists its ``archive()`` and only
-/// then adopts it.
+/// A value, as ``Group`` is: whatever moves the group on returns a new value; the caller persists its ``archive()`` and
+/// only then adopts it.
 public struct PartialGroup: Sendable {
   var state: PartialState
   /// The place of this member; it never changes.
@@ -90,8 +90,8 @@ extension PartialGroup {
   /// This member's own leaf.
   public var ownLeafNode: LeafNode { state.ownLeaf }
 
-  /// The members whose leaves have been proven in this epoch, in the order of their leaves. Others are in the group too,
-  /// unseen; nothing tells who or how many.
+  /// The members whose leaves have been proven in this epoch, in the order of their leaves. Others are in the group
+  /// too, unseen; nothing tells who or how many.
   public var provenMembers: [Member] {
     proven.sorted { $0.key < $1.key }.map { Member(leafIndex: $0.key, leafNode: $0.value) }
   }
@@ -127,8 +127,8 @@ extension PartialGroup {
   /// Equal for all members that are in the same state, full and partial (RFC 9420 §8.7).
   public var epochAuthenticator: [UInt8] { secrets.epochAuthenticator.exposedBytes }
 
-  /// A secret for use outside MLS, bound to this epoch (RFC 9420 §8.5). It can be derived again as long as the epoch lasts;
-  /// see ``safeExportSecret(for:)``.
+  /// A secret for use outside MLS, bound to this epoch (RFC 9420 §8.5). It can be derived again as long as the epoch
+  /// lasts; see ``safeExportSecret(for:)``.
   ///
   /// - Parameter count: bytes, at most 255 times the hash's length.
   public func export(label: String, context: [UInt8], count: Int) throws(MLSError) -> Secret {

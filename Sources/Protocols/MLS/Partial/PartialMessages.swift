@@ -19,8 +19,9 @@ extension PartialGroup {
 
   /// Sends a proposal to the group, for a full member to commit (RFC 9420 §12.1).
   ///
-  /// - Throws: `.invalidPlan` for an Update, which ``proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)``
-  ///   makes, for a SelfRemove, which ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit.
+  /// - Throws: `.invalidPlan` for an Update, which
+  ///   ``proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)`` makes, for a SelfRemove, which
+  ///   ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit.
   public func propose(
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
@@ -33,8 +34,8 @@ extension PartialGroup {
       proposal, leafKey: nil, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
   }
 
-  /// Proposes a new leaf of one's own, with a fresh key (RFC 9420 §12.1.2). The only way for a partial member to renew its
-  /// keys.
+  /// Proposes a new leaf of one's own, with a fresh key (RFC 9420 §12.1.2). The only way for a partial member to renew
+  /// its keys.
   ///
   /// - Parameters:
   ///   - leaf: its new content; nil keeps it.
@@ -53,8 +54,8 @@ extension PartialGroup {
   ///
   /// Whether every member supports the proposal cannot be seen here; where one does not, nobody will commit it.
   ///
-  /// - Throws: `.invalidProposals(.unsupportedType)` unless one's own capabilities list the proposal; `.invalidPlan` when
-  ///   this member asked before in this epoch.
+  /// - Throws: `.invalidProposals(.unsupportedType)` unless one's own capabilities list the proposal; `.invalidPlan`
+  ///   when this member asked before in this epoch.
   public func proposeSelfRemove(
     signer: SigningKey, authenticatedData: [UInt8] = []
   ) throws(MLSError) -> ProtectedMessage<PartialGroup> {

@@ -60,9 +60,9 @@ extension TreeSlice {
     }
   }
 
-  /// The node of this path that stands for the member in the resolution of the node right below `level`: the highest that
-  /// is not blank. Its key is unknown to a member who joined after the node got it; such a member is addressed by its
-  /// leaf (RFC 9420 §4.1.1), which the draft does not say.
+  /// The node of this path that stands for the member in the resolution of the node right below `level`: the highest
+  /// that is not blank. Its key is unknown to a member who joined after the node got it; such a member is addressed by
+  /// its leaf (RFC 9420 §4.1.1), which the draft does not say.
   private func recipient(below level: Int) -> NodeIndex {
     for level in stride(from: level - 1, to: 0, by: -1) {
       guard let parent = parents[level - 1] else { continue }

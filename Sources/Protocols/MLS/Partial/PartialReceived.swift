@@ -4,7 +4,8 @@ public enum PartialReceived: Sendable {
   case proposal(ReceivedProposal, PartialGroup)
 }
 
-/// A commit that a partial member has verified as far as it can. Judge what it claims, then adopt its group, or skip it.
+/// A commit that a partial member has verified as far as it can. Judge what it claims, then adopt its group, or skip
+/// it.
 public struct ReceivedAnnotatedCommit: Sendable {
   /// Who made it: a member, or whoever joins by it.
   public let sender: Sender
@@ -23,8 +24,8 @@ public struct ReceivedAnnotatedCommit: Sendable {
   public var removedSelf: Bool { group == nil }
 }
 
-/// What a commit does. Those of its proposals that change the tree are the committer's claim: a partial member cannot judge
-/// them, and relies on the full members to have refused what is not valid.
+/// What a commit does. Those of its proposals that change the tree are the committer's claim: a partial member cannot
+/// judge them, and relies on the full members to have refused what is not valid.
 public struct AnnotatedChanges: Sendable, Hashable {
   /// All proposals in the order of the commit, each with who made it.
   public let proposals: [CommitChanges.Proposer]

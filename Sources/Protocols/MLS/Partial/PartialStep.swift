@@ -1,7 +1,7 @@
 import CryptoSuite
 
-/// A commit on its way to the next epoch, with everything checked that a partial member can check before the secrets: the
-/// proposals as a list, the committer's new leaf and path, and the proofs of the tree after it.
+/// A commit on its way to the next epoch, with everything checked that a partial member can check before the secrets:
+/// the proposals as a list, the committer's new leaf and path, and the proofs of the tree after it.
 struct PartialStep: Sendable {
   let commit: Commit
   let proposals: [CommittedProposal]
@@ -74,7 +74,8 @@ extension PartialGroup {
     }
     try committer.check(path, suite: suite)
     try requirements.check(committer.leafNode, at: committer.leafIndex, in: .commit, validator: validator)
-    // A new leaf is as good as an Update of the old one: of the committer's, or of the one that an external joiner removes.
+    // A new leaf is as good as an Update of the old one: of the committer's, or of the one that an external joiner
+    // removes.
     let replaced = before?.leafNode ?? list.removes.first.flatMap { leaf($0) }
     if let replaced {
       guard committer.leafNode.encryptionKey != replaced.encryptionKey else {

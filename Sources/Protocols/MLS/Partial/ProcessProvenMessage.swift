@@ -2,12 +2,12 @@ import CryptoSuite
 import WireFormat
 
 extension PartialGroup {
-  /// Decrypts and verifies a message whose sender is proven beside it: application data, of late epochs too, or a proposal
-  /// (draft-ietf-mls-partial, "Sender-Authenticated Messages"). This value stays as it is.
+  /// Decrypts and verifies a message whose sender is proven beside it: application data, of late epochs too, or a
+  /// proposal (draft-ietf-mls-partial, "Sender-Authenticated Messages"). This value stays as it is.
   ///
   /// - Parameter message: an encoded ``SenderAuthenticatedMessage`` of an ``MLSMessage``.
-  /// - Throws: as ``Group/process(_:psks:validator:)``, and `.invalidProof`; `.unexpectedMessage` for a commit, which needs
-  ///   its annotations.
+  /// - Throws: as ``Group/process(_:psks:validator:)``, and `.invalidProof`; `.unexpectedMessage` for a commit, which
+  ///   needs its annotations.
   public func process(
     senderAuthenticated message: [UInt8], validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {

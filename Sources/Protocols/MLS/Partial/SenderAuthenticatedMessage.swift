@@ -1,7 +1,7 @@
 public import WireFormat
 
-/// A signed message with a proof of its sender's leaf (draft-ietf-mls-partial, "Sender-Authenticated Messages"). As decoded,
-/// unverified.
+/// A signed message with a proof of its sender's leaf (draft-ietf-mls-partial, "Sender-Authenticated Messages"). As
+/// decoded, unverified.
 ///
 /// The draft embeds the bare structure: a ``Welcome``, ``GroupInfo``, ``PublicMessage`` or ``PrivateMessage``. An
 /// ``MLSMessage`` is taken as well, which says itself what it is; the published vectors send application data so.
@@ -30,8 +30,8 @@ extension SenderAuthenticatedMessage: WireCodable {
   }
 }
 
-/// What lets a newcomer join without the ratchet tree (draft-ietf-mls-partial, "Joining via Annotated Welcome"). As decoded,
-/// unverified.
+/// What lets a newcomer join without the ratchet tree (draft-ietf-mls-partial, "Joining via Annotated Welcome"). As
+/// decoded, unverified.
 public struct AnnotatedWelcome: Sendable, Hashable {
   /// With the proof of whoever signed the group info.
   public var welcome: SenderAuthenticatedMessage<Welcome>
@@ -70,8 +70,8 @@ public struct AnnotatedCommit: Sendable, Hashable {
   public var resolutionIndex: UInt32?
   /// Of the committer in the tree after the commit.
   public var senderMembershipProofAfter: MembershipProof
-  /// Of the receiver in the tree after the commit. For a receiver whom the commit removes there is none; it is then given
-  /// the committer's proof once more, and stops reading before it.
+  /// Of the receiver in the tree after the commit. For a receiver whom the commit removes there is none; it is then
+  /// given the committer's proof once more, and stops reading before it.
   public var receiverMembershipProofAfter: MembershipProof
 
   /// A commit with its annotations.

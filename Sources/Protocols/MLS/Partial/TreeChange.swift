@@ -48,8 +48,9 @@ struct UpgradeLog: Sendable {
 }
 
 extension PublicState {
-  /// The tree after a commit that a partial member has followed: all rules on its proposals, leaves and path are checked
-  /// now that there is a tree (RFC 9420 §12.4.2). The secrets and the confirmation were checked when it was followed.
+  /// The tree after a commit that a partial member has followed: all rules on its proposals, leaves and path are
+  /// checked now that there is a tree (RFC 9420 §12.4.2). The secrets and the confirmation were checked when it was
+  /// followed.
   func following(
     _ change: TreeChange, validator: any CredentialValidator
   ) throws(MLSError) -> (state: PublicState, replacedLeaves: [LeafIndex: LeafNode?]) {

@@ -1,8 +1,8 @@
 import CryptoSuite
 import WireFormat
 
-/// A leaf and the nodes above it, proven to be part of the tree with a given hash (draft-ietf-mls-partial, "Terminology").
-/// There is no other way to make one than from a valid proof.
+/// A leaf and the nodes above it, proven to be part of the tree with a given hash (draft-ietf-mls-partial,
+/// "Terminology"). There is no other way to make one than from a valid proof.
 struct TreeSlice: Sendable {
   let leafIndex: LeafIndex
   let leafNode: LeafNode
@@ -18,7 +18,8 @@ struct TreeSlice: Sendable {
 
   /// Checks the form of a proof and computes its tree hash (RFC 9420 §7.8).
   ///
-  /// - Parameter treeHash: of the tree that the leaf is to be part of, from a source that is trusted or still to be checked.
+  /// - Parameter treeHash: of the tree that the leaf is to be part of, from a source that is trusted or still to be
+  ///   checked.
   /// - Throws: `.invalidProof`.
   init(_ proof: MembershipProof, of treeHash: [UInt8], suite: CipherSuite) throws(MLSError) {
     guard proof.leafCount.nonzeroBitCount == 1, proof.leafCount <= UInt32(clamping: Limits.maxLeafCount) else {

@@ -51,8 +51,8 @@ extension PartialGroup {
   /// Begins to become a full member (draft-ietf-mls-partial, "Upgrading and Downgrading"). May be called again at any
   /// time, for the tree of a later epoch.
   ///
-  /// - Returns: the verification of this epoch's tree, and the state that from now on records what commits do to the tree.
-  ///   The record has no secrets, is part of the archive, and holds ``Limits/maxUpgradeCommits`` commits.
+  /// - Returns: the verification of this epoch's tree, and the state that from now on records what commits do to the
+  ///   tree. The record has no secrets, is part of the archive, and holds ``Limits/maxUpgradeCommits`` commits.
   public func beginningUpgrade() -> (verification: TreeVerification, group: PartialGroup) {
     var next = self
     next.upgradeLog = upgradeLog ?? UpgradeLog()
@@ -68,13 +68,13 @@ extension PartialGroup {
 
   /// The full member, in the same epoch and with the same message keys; this value must not be used any more.
   ///
-  /// The recorded commits are applied to the verified tree one by one, each under all rules of RFC 9420, and the result must
-  /// have the hash that this member has confirmed. Application messages still under way from epochs before the verified
-  /// tree's can no longer be read: their senders' leaves are not known.
+  /// The recorded commits are applied to the verified tree one by one, each under all rules of RFC 9420, and the result
+  /// must have the hash that this member has confirmed. Application messages still under way from epochs before the
+  /// verified tree's can no longer be read: their senders' leaves are not known.
   ///
   /// - Parameter tree: of this epoch, or of one since ``beginningUpgrade()``.
-  /// - Throws: `.wrongGroup`; `.futureEpoch` and `.pastEpoch` for a tree that the record does not lead from; the broken rule
-  ///   when a commit was not valid, or the tree is not the one that the group agreed on.
+  /// - Throws: `.wrongGroup`; `.futureEpoch` and `.pastEpoch` for a tree that the record does not lead from; the broken
+  ///   rule when a commit was not valid, or the tree is not the one that the group agreed on.
   public func upgraded(with tree: VerifiedTree, validator: any CredentialValidator) throws(MLSError) -> Group {
     guard tree.groupID == groupID, tree.state.suite == suite else { throw .wrongGroup }
     guard tree.epoch <= epoch else { throw .futureEpoch(tree.epoch) }
@@ -107,19 +107,22 @@ extension PartialGroup {
 
   /// Becomes a full member at once, with the tree of this epoch.
   ///
-  /// - Parameter ratchetTree: as the `ratchet_tree` extension carries it.
-  /// - Throws: as ``TreeVerification/verify(ratchetTree:validator:)``.
+  /// - Parameters:
+  ///   - ratchetTree: as the `ratchet_tree` extension carries it.
+  ///   - workers: share the work of verifying every member's signature.
+  /// - Throws: as ``TreeVerification/verify(ratchetTree:validator:workers:)``.
   public func upgraded(
-    withRatchetTree ratchetTree: [UInt8], validator: any CredentialValidator
+    withRatchetTree ratchetTree: [UInt8], validator: any CredentialValidator, workers: any Workers = CallingThread()
   ) throws(MLSError) -> Group {
-    let tree = try beginningUpgrade().verification.verify(ratchetTree: ratchetTree, validator: validator)
+    let verification = beginningUpgrade().verification
+    let tree = try verification.verify(ratchetTree: ratchetTree, validator: validator, workers: workers)
     return try upgraded(with: tree, validator: validator)
   }
 }
 
 extension Group {
-  /// The same member without the tree (draft-ietf-mls-partial, "Upgrading and Downgrading"). Delete the archive of the full
-  /// state; this value must not be used any more.
+  /// The same member without the tree (draft-ietf-mls-partial, "Upgrading and Downgrading"). Delete the archive of the
+  /// full state; this value must not be used any more.
   public func downgraded() -> PartialGroup {
     let past = pastEpochs.map {
       PastEpoch(
