@@ -17,6 +17,16 @@ public enum Limits {
   /// honest groups have a handful.
   public static let maxPendingProposals = 4_096
 
+  /// Bytes of all proposals that wait for a commit. Anybody who knows the group can ask to be added; honest groups wait with
+  /// a few kilobytes.
+  public static let maxPendingByteCount = 16 << 20
+
+  /// Bytes of one leaf node. Keys of X-Wing take 1.2 kB, a chain of certificates or a log of devices some kilobytes more.
+  public static let maxLeafByteCount = 64 << 10
+
+  /// Bytes of all nodes of one ratchet tree, so that it can be saved and sent as one vector, which has at most 2^30.
+  public static let maxTreeByteCount = 512 << 20
+
   /// Extensions in one list. Types must be distinct, and nobody has defined a hundred.
   public static let maxExtensions = 128
 

@@ -43,6 +43,8 @@ public enum MLSError: Error, Equatable, Sendable {
   case invalidTree(TreeRule)
   /// A membership proof, or what an annotation says beside it, is wrong (draft-ietf-mls-partial).
   case invalidProof(ProofRule)
+  /// A partial member was not told to follow commits from outside the group.
+  case externalCommitNotAllowed
   /// An extension list breaks RFC 9420 §13.4.
   case invalidExtensions
   /// The credential of an external sender is not valid (RFC 9420 §5.3.1).

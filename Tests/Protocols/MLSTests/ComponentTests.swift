@@ -82,6 +82,9 @@ struct ComponentTests {
     archive.secretPart[0] = 1
     archive.publicPart[0] = 1
     world.members[1].group = try Group(restoring: archive)
+    // A message rewrites the secret part alone.
+    archive.secretPart = world.members[1].group.secretArchive()
+    world.members[1].group = try Group(restoring: archive)
     #expect(throws: MLSError.exportSecretSpent) {
       try world.members[1].group.safeExportSecret(for: ComponentID(rawValue: 0x8000))
     }
@@ -113,7 +116,7 @@ struct ComponentTests {
     let package = try client.bundle().keyPackage
     for forged in [
       try package.forged(by: client) { $0.extensions.append(bad) },
-      try package.forged(by: client) { $0.leafNode.extensions.append(bad) },
+      try package.forged(by: client) { $0.leafNode.extensions = [bad] },
     ] {
       #expect(throws: expected) { try forged.validate(cipherSuite: suite, validator: BasicIdentities()) }
     }
@@ -151,6 +154,23 @@ struct ComponentTests {
       let commit = try world.commit(CommitPlan(adds: [bundle.keyPackage]), by: 0)
       _ = try Group.join(welcome: try #require(commit.welcome), keyPackage: bundle, validator: BasicIdentities())
     }
+  }
+
+  @Test func `whoever supports the dictionary advertises the components it knows`() throws {
+    let client = Client("a", suite)
+    let own = ComponentID(rawValue: 0x8001)
+    var leaf = client.parameters
+    leaf.extensions = [AppDataDictionary([.appComponents: ComponentsList([own]).encoded]).asExtension]
+    let group = try Group.create(
+      groupID: [1], cipherSuite: suite, leaf: leaf, signer: client.signer, validator: BasicIdentities())
+    let data = try #require(try group.ownLeafNode.extensions.appData().entries[.appComponents])
+    let listed = try ComponentsList(decoding: data).components
+    #expect(listed == [own, .appComponents, .safeAAD, .lastResortKeyPackage])
+    leaf.capabilities.extensions = []
+    leaf.extensions = []
+    let plain = try Group.create(
+      groupID: [1], cipherSuite: suite, leaf: leaf, signer: client.signer, validator: BasicIdentities())
+    #expect(plain.ownLeafNode.extensions.isEmpty)
   }
 
   // MARK: Authenticated data and pre-shared keys

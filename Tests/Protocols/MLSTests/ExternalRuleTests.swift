@@ -66,6 +66,41 @@ struct ExternalRuleTests {
     }
   }
 
+  @Test func `a request to join that no commit could cover keeps nobody from sending`() throws {
+    var world = try World(suite, count: 2)
+    let group = world.members[0].group
+    let client = Client("new", suite)
+    let good = try client.bundle().keyPackage
+    var unsigned = good
+    unsigned.signature = []
+    let nobody = try good.forged(by: client) { $0.leafNode.credential = .basic(identity: []) }
+    for (bad, expected) in [
+      (unsigned, MLSError.invalidSignature(.keyPackage)), (nobody, .invalidLeafNode(.credential)),
+    ] {
+      let request = try ExternalProposal.requestToJoin(
+        with: bad, groupID: group.groupID, epoch: group.epoch, signer: client.signer, cipherSuite: suite)
+      #expect(throws: expected) { try world.members[0].receive(request) }
+    }
+    _ = try world.members[0].send([1])
+  }
+
+  @Test func `what waits for a commit is bounded in bytes`() throws {
+    var world = try World(suite, count: 2)
+    let size = Limits.maxPendingByteCount / 3
+    for step in 0..<3 {
+      let proposal = Proposal.custom(type: ProposalType(rawValue: 0xF0A6), content: [UInt8](repeating: UInt8(step), count: size))
+      let sent = try world.members[1].forge(.proposal(proposal), encrypt: false)
+      if step < 2 {
+        try world.members[0].note(sent)
+      } else {
+        #expect(throws: MLSError.tooManyProposals) { try world.members[0].receive(sent) }
+        #expect(throws: MLSError.tooManyProposals) {
+          try world.members[0].group.propose(proposal, signer: world.members[0].client.signer)
+        }
+      }
+    }
+  }
+
   @Test func `a member leaves by asking for it`() throws {
     var world = try World(suite, count: 3)
     let sent = try world.members[2].group.propose(.remove(LeafIndex(2)), signer: world.members[2].client.signer)

@@ -24,9 +24,9 @@ struct PartialCommitRuleTests {
     func refused(_ expected: MLSError, _ edit: (inout AnnotatedCommit) throws -> Void) throws {
       var changed = good
       try edit(&changed)
-      #expect(throws: expected) { try group.process(annotatedCommit: changed.encoded, validator: validator) }
+      #expect(throws: expected) { try group.process(annotatedCommit: changed.encoded, allowsExternal: true, validator: validator) }
     }
-    _ = try group.process(annotatedCommit: good.encoded, validator: validator)
+    _ = try group.process(annotatedCommit: good.encoded, allowsExternal: true, validator: validator)
 
     // The proof of the sender before.
     try refused(.invalidProof(.missing)) { $0.senderMembershipProof = nil }

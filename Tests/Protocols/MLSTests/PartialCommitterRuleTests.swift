@@ -148,32 +148,37 @@ struct PartialCommitterRuleTests {
       return (commit, try annotator.annotated(for: group.ownLeafIndex))
     }
     let (commit, good) = try join(Client("joiner", suite))
-    #expect(try group.process(good, validator: validator).committer.leafIndex == commit.group.ownLeafIndex)
+    #expect(try group.process(good, allowsExternal: true, validator: validator).committer.leafIndex == commit.group.ownLeafIndex)
+    // It is followed only by those who are told to: its maker chooses the new secrets, so the tag vouches for nothing.
+    #expect(throws: MLSError.externalCommitNotAllowed) { try group.process(good, validator: validator) }
+    #expect(throws: MLSError.externalCommitNotAllowed) {
+      try group.process(annotatedCommit: good.encoded, validator: validator)
+    }
     var changed = good
     changed.senderMembershipProof = try before.membershipProof(of: LeafIndex(0))
-    #expect(throws: MLSError.invalidProof(.unexpected)) { try group.process(changed, validator: validator) }
+    #expect(throws: MLSError.invalidProof(.unexpected)) { try group.process(changed, allowsExternal: true, validator: validator) }
     changed = good
     changed.senderMembershipProofAfter = good.receiverMembershipProofAfter
-    #expect(throws: MLSError.invalidProof(.senderIndex)) { try group.process(changed, validator: validator) }
+    #expect(throws: MLSError.invalidProof(.senderIndex)) { try group.process(changed, allowsExternal: true, validator: validator) }
     changed.senderMembershipProofAfter = try commit.group.membershipProof(of: LeafIndex(1))
-    #expect(throws: MLSError.invalidProof(.senderLeaf)) { try group.process(changed, validator: validator) }
+    #expect(throws: MLSError.invalidProof(.senderLeaf)) { try group.process(changed, allowsExternal: true, validator: validator) }
     changed = good
     changed.resolutionIndex = nil
-    #expect(throws: MLSError.invalidProof(.resolutionIndex)) { try group.process(changed, validator: validator) }
+    #expect(throws: MLSError.invalidProof(.resolutionIndex)) { try group.process(changed, allowsExternal: true, validator: validator) }
 
     // Somebody else cannot take the place of this member, nor of one that is known.
     let thief = try join(Client("thief", suite), removing: group.ownLeafIndex).annotated
-    #expect(throws: MLSError.invalidLeafNode(.identityChanged)) { try group.process(thief, validator: validator) }
+    #expect(throws: MLSError.invalidLeafNode(.identityChanged)) { try group.process(thief, allowsExternal: true, validator: validator) }
     let other = try join(Client("thief", suite), removing: LeafIndex(2)).annotated
-    _ = try group.process(other, validator: validator)
+    _ = try group.process(other, allowsExternal: true, validator: validator)
     let proven = try group.prove(before.membershipProof(of: LeafIndex(2)), validator: validator).group
-    #expect(throws: MLSError.invalidLeafNode(.identityChanged)) { try proven.process(other, validator: validator) }
+    #expect(throws: MLSError.invalidLeafNode(.identityChanged)) { try proven.process(other, allowsExternal: true, validator: validator) }
     // And a signature that is not by the new leaf.
     guard case .publicMessage(var message) = good.commit else { throw MLSError.unexpectedMessage }
     message.auth.signature[0] ^= 1
     changed = good
     changed.commit = .publicMessage(message)
-    #expect(throws: MLSError.invalidSignature(.content)) { try group.process(changed, validator: validator) }
+    #expect(throws: MLSError.invalidSignature(.content)) { try group.process(changed, allowsExternal: true, validator: validator) }
   }
 
   @Test func `nothing is proposed or committed after a ReInit, nor in the last epoch`() throws {

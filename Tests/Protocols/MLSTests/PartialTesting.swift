@@ -89,7 +89,7 @@ struct MixedWorld {
     for index in partial.indices {
       let own = partial[index].group.ownLeafIndex
       let received = try partial[index].group.process(
-        annotatedCommit: try finished.annotated(for: own).encoded, psks: psks, validator: BasicIdentities())
+        annotatedCommit: try finished.annotated(for: own).encoded, allowsExternal: true, psks: psks, validator: BasicIdentities())
       #expect(received.removedSelf == removed.contains(own))
       #expect(received.epoch == commit.group.epoch)
       #expect(received.committer.leafNode == commit.group.ownLeafNode)

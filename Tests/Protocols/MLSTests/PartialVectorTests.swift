@@ -276,7 +276,7 @@ struct PartialVectorTests {
       for epoch in item.epochs {
         #expect(epoch.proposals.isEmpty)
         let commit = try group.process(
-          annotatedCommit: epoch.annotated_commit.bytes, psks: psks, validator: AnyCredential())
+          annotatedCommit: epoch.annotated_commit.bytes, allowsExternal: true, psks: psks, validator: AnyCredential())
         group = try #require(commit.group)
         #expect(group.epochAuthenticator == epoch.epoch_authenticator.bytes)
         for message in epoch.application_messages {

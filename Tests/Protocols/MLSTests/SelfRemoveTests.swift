@@ -25,10 +25,10 @@ struct SelfRemoveTests {
   func `a member that asks to leave is removed by the next commit`(suite: CipherSuite) throws {
     var (world, messages) = try world(4, leaving: [1, 3])
     guard case .publicMessage = try MLSMessage(decoding: messages[0]) else { throw MLSError.unexpectedMessage }
-    // A removal of one of them gives way to its own wish.
+    // A removal that the plan names stands in the commit itself, so that those can follow who have not seen the wish.
     let commit = try world.commit(CommitPlan(removes: [LeafIndex(1)]), by: 0)
-    #expect(commit.changes.removed.map(\.leafIndex) == [LeafIndex(1), LeafIndex(3)])
-    #expect(commit.changes.proposers.map(\.sender) == [.member(LeafIndex(1)), .member(LeafIndex(3))])
+    #expect(Set(commit.changes.removed.map(\.leafIndex)) == [LeafIndex(1), LeafIndex(3)])
+    #expect(commit.changes.proposers.map(\.sender) == [.member(LeafIndex(3))])
     #expect(world.members.count == 2)
     try world.checkAgreement()
   }
@@ -118,6 +118,24 @@ struct SelfRemoveTests {
     refuse(.invalidSender, try forge(sender: .member(LeafIndex(9))))
     refuse(.invalidSignature(.content), try forge(sender: .member(LeafIndex(2))))
     refuse(.malformed(.trailingBytes(count: 1)), messages[0] + [0])
+  }
+
+  @Test func `an outsider takes no wish to leave whose authenticated data is not framed`() throws {
+    let dictionary = AppDataDictionary([.safeAAD: ComponentsList([]).encoded])
+    let world = try World(suite, count: 1, extensions: [dictionary.asExtension])
+    let member = world.members[0]
+    let framed = SafeAAD().encoded
+    let wish = try member.group.proposeSelfRemove(signer: member.client.signer, authenticatedData: framed).message
+    let bad = try member.forge(.proposal(.selfRemove), encrypt: false)
+    let joiner = Client("joiner", suite)
+    let info = try member.group.groupInfo(signer: member.client.signer)
+    func join(_ wishes: [[UInt8]]) throws -> OutgoingCommit {
+      try Group.joinExternally(
+        groupInfo: info, leaf: joiner.parameters, signer: joiner.signer, selfRemoves: wishes, authenticatedData: framed,
+        validator: BasicIdentities())
+    }
+    #expect(throws: MLSError.invalidFraming) { try join([bad]) }
+    #expect(try join([wish]).changes.removed.count == 1)
   }
 
   @Test func `a wish to leave is public, committed by reference, and nobody else's to commit`() throws {

@@ -125,7 +125,8 @@ extension DeviceState {
     conversation.pending = nil
     conversation.nextSlot = pending.slot + 1
     if let keys = pending.newKeys { conversation.beginGeneration(keys) }
-    conversation.adopt(pending.group)
+    // Messages were read while the commit was under way: their keys stay gone.
+    conversation.adopt(conversation.group.map { pending.group.succeeding($0) } ?? pending.group)
     conversation.intents.removeAll { $0 == .update }
     if pending.isRejoin {
       conversation.suspectedEpoch = nil

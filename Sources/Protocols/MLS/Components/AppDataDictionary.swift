@@ -90,9 +90,8 @@ extension [Extension] {
   }
 
   /// With this component's data in the dictionary, which is made if there is none.
-  func settingAppData(_ component: ComponentID, to data: [UInt8], ifAbsent: Bool = false) throws(MLSError) -> [Extension] {
+  func settingAppData(_ component: ComponentID, to data: [UInt8]) throws(MLSError) -> [Extension] {
     var dictionary = try appData()
-    if ifAbsent, dictionary.entries[component] != nil { return self }
     dictionary.entries[component] = data
     return filter { $0.type != .appDataDictionary } + [dictionary.asExtension]
   }

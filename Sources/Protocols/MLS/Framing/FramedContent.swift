@@ -50,6 +50,8 @@ public enum Sender: Sendable, Hashable, WireCodable {
     }
   }
 
+  var isMember: Bool { if case .member = self { true } else { false } }
+
   /// Whether the group context is part of what this sender signs (RFC 9420 §6.1).
   var signsGroupContext: Bool {
     switch self {

@@ -72,7 +72,8 @@ public struct OutgoingCommit: Sendable {
   public let message: [UInt8]
   /// An ``MLSMessage`` for the members added; to be sent only when the commit has won its epoch.
   public let welcome: [UInt8]?
-  /// The state in the new epoch; adopt it when the commit has won.
+  /// The state in the new epoch; adopt it when the commit has won. Where messages were read in between, adopt
+  /// its ``Group/succeeding(_:)``.
   public let group: Group
   /// The state in the old epoch to keep when another commit wins: it never uses this commit's message key again.
   /// For an external commit, which has no old state, nil.

@@ -12,10 +12,12 @@ extension Group {
       return try resolve(references.map { .reference($0) }, committer: .member(ownLeafIndex)) + own
     }
     guard plan.includePending, plan.reInit == nil else { return own }
-    let leaving = leavingMembers(validator)
-    let others = own.filter { item in item.proposal.removedLeaf.map { leaving[$0] == nil } ?? true }
-    let usable = usablePending(beside: others, leaving: leaving, now: plan.now, psks: psks, validator: validator)
-    return validTogether(usable, beside: others, now: plan.now, validator: validator) + others
+    // A removal that the plan names stands in the commit itself: a wish to leave that only some have seen must not
+    // take its place, or the others could not follow.
+    let removed = Set(own.compactMap(\.proposal.removedLeaf))
+    let leaving = leavingMembers(validator).filter { !removed.contains($0.key) }
+    let usable = usablePending(beside: own, leaving: leaving, now: plan.now, psks: psks, validator: validator)
+    return validTogether(usable, beside: own, now: plan.now, validator: validator) + own
   }
 
   /// Those of the pending proposals that can be committed together. Each is valid by itself, but two can exclude each

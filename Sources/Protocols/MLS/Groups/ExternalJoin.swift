@@ -78,6 +78,7 @@ extension PublicState {
       guard message.content.groupID == context.groupID else { throw .wrongGroup }
       guard message.content.epoch <= context.epoch else { throw .futureEpoch(message.content.epoch) }
       guard message.content.epoch == context.epoch else { throw .pastEpoch(message.content.epoch) }
+      try context.check(authenticatedData: message.content.authenticatedData)
       guard let stored = tree.storedLeaf(at: leaf) else { throw .invalidSender }
       let authenticated = AuthenticatedContent(format: .publicMessage, content: message.content, auth: message.auth)
       let verified = try authenticated.verified(

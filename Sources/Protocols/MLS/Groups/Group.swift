@@ -161,6 +161,30 @@ extension Group {
 
 // MARK: - Keys of several epochs
 
+extension Group {
+  /// This state, which a commit of one's own has led to, after other messages were read while the commit was under way.
+  ///
+  /// It keeps the epoch that ended, for messages that come late, as it was when the commit was made. Without this, keys
+  /// that were used up since then would be back: a message could be read twice, and whoever takes the device could read it.
+  ///
+  /// - Parameter current: the state that led on from ``OutgoingCommit/groupIfLost``; another one changes nothing.
+  public func succeeding(_ current: Group) -> Group {
+    guard let ended = pastEpochs.first, ended.epoch == current.epoch, ended.groupContext == current.contextBytes else {
+      return self
+    }
+    var next = self
+    for index in next.pastEpochs.indices {
+      let epoch = next.pastEpochs[index].epoch
+      if epoch == current.epoch {
+        next.pastEpochs[index].secretTree = current.secretTree
+      } else if let seen = current.pastEpochs.first(where: { $0.epoch == epoch }) {
+        next.pastEpochs[index].secretTree = seen.secretTree
+      }
+    }
+    return next
+  }
+}
+
 extension GroupMember {
   /// The secrets of these pre-shared keys, in the same order (RFC 9420 §8.4).
   func preSharedKeySecret(_ ids: [PreSharedKeyID], _ provider: any PSKProvider) throws(MLSError) -> Secret {

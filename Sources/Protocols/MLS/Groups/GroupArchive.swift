@@ -87,7 +87,7 @@ extension Group {
       var secretReader = ByteReader(archive.secretPart.span)
       let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
       try secretReader.finish()
-      guard publicPart.version == secretPart.version, constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
+      guard publicPart.version <= secretPart.version, constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
         secretPart.privateKeys.leaf == publicPart.ownLeafIndex
       else { throw MLSError.invalidArchive }
       self.init(

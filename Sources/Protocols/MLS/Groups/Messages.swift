@@ -117,11 +117,10 @@ extension GroupMember {
     padding: Int
   ) throws(MLSError) -> ProtectedMessage<Self> {
     defer { eraseStack() }
-    guard pending.count < Limits.maxPendingProposals else { throw .tooManyProposals }
     let sent = try send(
       .proposal(proposal), authenticatedData: authenticatedData, encrypt: encrypt, padding: padding, signer: signer)
     var group = sent.group
-    group.pending.append(
+    try group.append(
       PendingProposal(
         reference: sent.authenticated.proposalRef(suite), proposal: proposal, sender: .member(ownLeafIndex),
         leafKey: leafKey))

@@ -24,6 +24,16 @@ struct PendingProposal: Sendable {
   let sender: Sender
   /// The private key of one's own Update.
   let leafKey: HPKEKeyPair?
+  /// Of the proposal's encoding.
+  let byteCount: Int
+
+  init(reference: ProposalRef, proposal: Proposal, sender: Sender, leafKey: HPKEKeyPair?) {
+    self.reference = reference
+    self.proposal = proposal
+    self.sender = sender
+    self.leafKey = leafKey
+    byteCount = proposal.encoded.count
+  }
 }
 
 // MARK: - Saved state
@@ -83,14 +93,14 @@ extension PendingProposal: WireCodable {
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
-    reference = try ProposalRef(from: &reader)
-    proposal = try Proposal(from: &reader)
-    sender = try Sender(from: &reader)
+    let reference = try ProposalRef(from: &reader)
+    let proposal = try Proposal(from: &reader)
+    let sender = try Sender(from: &reader)
     let privateKey = try reader.readOptionalSecret()
+    var leafKey: HPKEKeyPair?
     if let privateKey, case .update(let leafNode) = proposal {
       leafKey = HPKEKeyPair(privateKey: privateKey, publicKey: leafNode.encryptionKey)
-    } else {
-      leafKey = nil
     }
+    self.init(reference: reference, proposal: proposal, sender: sender, leafKey: leafKey)
   }
 }

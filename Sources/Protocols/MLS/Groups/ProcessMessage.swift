@@ -100,7 +100,7 @@ extension Group {
       return .application(try ApplicationMessage(verified, from: leaf, leafNode), self)
     case .proposal(let proposal):
       guard reInit == nil else { throw .groupEnded }
-      let (received, group) = try keep(proposal, verified)
+      let (received, group) = try keep(proposal, verified, validator: validator)
       return .proposal(received, group)
     case .commit(let commit):
       guard reInit == nil else { throw .groupEnded }
@@ -112,7 +112,7 @@ extension Group {
 extension GroupMember {
   /// Keeps a verified proposal until a commit covers it.
   func keep(
-    _ proposal: Proposal, _ verified: VerifiedContent
+    _ proposal: Proposal, _ verified: VerifiedContent, validator: any CredentialValidator
   ) throws(MLSError) -> (ReceivedProposal, Self) {
     let sender = verified.content.sender
     try ProposalList.checkSender(of: proposal.type, sender, committer: nil)
@@ -124,11 +124,26 @@ extension GroupMember {
     let received = ReceivedProposal(sender: sender, proposal: proposal, reference: reference)
     // A public message can come twice; it is the same proposal.
     guard !pending.contains(where: { $0.reference == reference }) else { return (received, self) }
-    guard pending.count < Limits.maxPendingProposals else { throw .tooManyProposals }
+    // What waits keeps everybody from sending (RFC 9420 §12.4). So what outsiders send is not kept when no commit could
+    // cover it.
+    if case .add(let keyPackage) = proposal, !sender.isMember {
+      let anyGroup = try LeafRequirements(suite: suite, groupID: groupID, extensions: [])
+      try keyPackage.validate(anyGroup, now: nil, validator: validator)
+    }
     var next = self
-    next.pending.append(
+    try next.append(
       PendingProposal(reference: reference, proposal: proposal, sender: sender, leafKey: nil))
     return (received, next)
+  }
+
+  /// Adds a proposal to those that wait.
+  ///
+  /// - Throws: `.tooManyProposals`.
+  mutating func append(_ proposal: PendingProposal) throws(MLSError) {
+    guard pending.count < Limits.maxPendingProposals,
+      pending.reduce(proposal.byteCount, { $0 + $1.byteCount }) <= Limits.maxPendingByteCount
+    else { throw .tooManyProposals }
+    pending.append(proposal)
   }
 }
 

@@ -159,6 +159,7 @@ extension ProvisionalState {
   /// encrypted under it.
   mutating func provisionalContext() throws(MLSError) -> GroupContext {
     guard old.context.epoch < UInt64.max else { throw .groupEnded }
+    guard tree.root.byteCount <= Limits.maxTreeByteCount else { throw .invalidTree(.tooLarge) }
     return GroupContext(
       version: old.context.version, cipherSuite: old.context.cipherSuite, groupID: old.context.groupID,
       epoch: old.context.epoch + 1, treeHash: tree.treeHash(),

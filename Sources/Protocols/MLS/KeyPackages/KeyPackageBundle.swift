@@ -58,12 +58,7 @@ public struct KeyPackageBundle: Sendable, Equatable {
     defer { eraseStack() }
     var leaf = leaf
     var extensions = extensions
-    if lastResort {
-      extensions = try extensions.settingAppData(.lastResortKeyPackage, to: [])
-      // Whoever uses the dictionary says which components it knows.
-      let known = ComponentsList([.appComponents, .safeAAD, .lastResortKeyPackage])
-      leaf.extensions = try leaf.extensions.settingAppData(.appComponents, to: known.encoded, ifAbsent: true)
-    }
+    if lastResort { extensions = try extensions.settingAppData(.lastResortKeyPackage, to: []) }
     // RFC 9420 §10: what a key package or its leaf carries, its capabilities list.
     for type in (extensions + leaf.extensions).map(\.type) where !leaf.capabilities.supports(type) {
       leaf.capabilities.extensions.append(type)

@@ -1,3 +1,5 @@
+import WireFormat
+
 /// What a member decides about its own leaf; keys and signature are added to it.
 public struct LeafParameters: Sendable, Hashable {
   /// Who the member is.
@@ -17,5 +19,23 @@ public struct LeafParameters: Sendable, Hashable {
   /// The parameters that a leaf was made with.
   public init(_ leaf: LeafNode) {
     self.init(credential: leaf.credential, capabilities: leaf.capabilities, extensions: leaf.extensions)
+  }
+}
+
+extension LeafParameters {
+  /// The extensions with the list of components that this library knows, which whoever supports the dictionary must
+  /// advertise (draft-ietf-mls-extensions, "Attaching Application Data to MLS Messages").
+  var advertisedExtensions: [Extension] {
+    get throws(MLSError) {
+      guard capabilities.supports(.appDataDictionary) else { return extensions }
+      var components: [ComponentID] = []
+      if let data = try extensions.appData().entries[.appComponents] {
+        do { components = try ComponentsList(decoding: data).components } catch { throw .malformed(error) }
+      }
+      let own: [ComponentID] = [.appComponents, .safeAAD, .lastResortKeyPackage]
+      let missing = own.filter { !components.contains($0) }
+      guard !missing.isEmpty else { return extensions }
+      return try extensions.settingAppData(.appComponents, to: ComponentsList(components + missing).encoded)
+    }
   }
 }

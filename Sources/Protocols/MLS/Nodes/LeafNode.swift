@@ -73,6 +73,7 @@ extension LeafNode: WireCodable {
   }
 
   public init(from reader: inout ByteReader) throws(WireError) {
+    let start = reader.position
     encryptionKey = try reader.readVector()
     signatureKey = try reader.readVector()
     credential = try Credential(from: &reader)
@@ -80,6 +81,10 @@ extension LeafNode: WireCodable {
     source = try Source(from: &reader)
     extensions = try reader.readList(maxCount: Limits.maxExtensions)
     signature = try reader.readVector()
+    let byteCount = reader.position - start
+    guard byteCount <= Limits.maxLeafByteCount else {
+      throw .lengthOverLimit(length: byteCount, limit: Limits.maxLeafByteCount)
+    }
   }
 }
 

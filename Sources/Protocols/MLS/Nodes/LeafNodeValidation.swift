@@ -112,7 +112,8 @@ extension LeafNode {
   ) throws(MLSError) {
     self.init(
       encryptionKey: encryptionKey, signatureKey: signer.publicKey, credential: parameters.credential,
-      capabilities: parameters.capabilities, source: source, extensions: parameters.extensions, signature: [])
+      capabilities: parameters.capabilities, source: source, extensions: try parameters.advertisedExtensions,
+      signature: [])
     do {
       signature = try suite.signWithLabel(
         signer, label: "LeafNodeTBS", content: toBeSigned(groupID: groupID, leafIndex: leafIndex))

@@ -24,7 +24,9 @@ extension PartialGroup {
     let proposals = try resolve(commit.proposals, committer: sender)
     let list = try ProposalList(proposals, committer: sender, in: state)
     guard commit.path != nil || !list.requiresPath else { throw .invalidProposals(.pathMissing) }
-    guard list.optionalTypes.allSatisfy({ state.ownLeaf.capabilities.supports($0) }) else {
+    // Whom the commit removes need not know what is in it.
+    let isRemoved = list.removedLeaves.contains(ownLeafIndex)
+    guard isRemoved || list.optionalTypes.allSatisfy({ state.ownLeaf.capabilities.supports($0) }) else {
       throw .invalidProposals(.unsupportedType)
     }
     guard (commit.path == nil) == (annotated.resolutionIndex == nil) else { throw .invalidProof(.resolutionIndex) }
@@ -39,7 +41,7 @@ extension PartialGroup {
     try check(committer, before: before, commit, list, requirements, validator)
 
     var receiver: TreeSlice?
-    if !list.removedLeaves.contains(ownLeafIndex) {
+    if !isRemoved {
       let slice = try TreeSlice(annotated.receiverMembershipProofAfter, of: annotated.treeHashAfter, suite: suite)
       guard slice.depth == committer.depth else { throw .invalidProof(.differentTrees) }
       let ownUpdate = list.updates.first { $0.leaf == ownLeafIndex }

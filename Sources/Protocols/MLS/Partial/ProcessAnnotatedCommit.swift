@@ -4,22 +4,31 @@ import WireFormat
 extension PartialGroup {
   /// Follows a commit without the ratchet tree (draft-ietf-mls-partial, "Annotated Commit"). This value stays as it is.
   ///
-  /// - Parameter commit: an encoded ``AnnotatedCommit``, made for this member.
-  /// - Throws: `.ownMessage` for a commit of one's own leaf, which only a former state of oneself can have made;
+  /// - Parameters:
+  ///   - commit: an encoded ``AnnotatedCommit``, made for this member.
+  ///   - allowsExternal: whether a commit from outside the group is followed. Whoever makes one chooses the secrets of the
+  ///     new epoch, so its confirmation says nothing about the tree after it: a stranger who has a group info and a
+  ///     credential that the validator takes can lead a partial member, and no full one, into a tree of its own. Say yes
+  ///     only where holders of a group info are trusted with the whole conversation.
+  /// - Throws: `.externalCommitNotAllowed`; `.ownMessage` for a commit of one's own leaf, which only a former state of oneself can have made;
   ///   `.futureEpoch` proves that a commit was missed; every other refusal means that the message is to be dropped.
   public func process(
-    annotatedCommit commit: [UInt8], psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+    annotatedCommit commit: [UInt8], allowsExternal: Bool = false, psks: any PSKProvider = NoPreSharedKeys(),
+    validator: any CredentialValidator
   ) throws(MLSError) -> ReceivedAnnotatedCommit {
-    try process(try AnnotatedCommit.decodeBounded(commit), psks: psks, validator: validator)
+    try process(
+      try AnnotatedCommit.decodeBounded(commit), allowsExternal: allowsExternal, psks: psks, validator: validator)
   }
 
-  /// As ``process(annotatedCommit:psks:validator:)``, from the decoded structure.
+  /// As ``process(annotatedCommit:allowsExternal:psks:validator:)``, from the decoded structure.
   public func process(
-    _ annotated: AnnotatedCommit, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
+    _ annotated: AnnotatedCommit, allowsExternal: Bool = false, psks: any PSKProvider = NoPreSharedKeys(),
+    validator: any CredentialValidator
   ) throws(MLSError) -> ReceivedAnnotatedCommit {
     defer { eraseStack() }
     var current = self
     let (verified, before) = try current.open(annotated, validator: validator)
+    guard allowsExternal || before != nil else { throw .externalCommitNotAllowed }
     guard reInit == nil, epoch < UInt64.max else { throw .groupEnded }
     try state.context.check(authenticatedData: verified.content.authenticatedData)
     let step = try current.step(annotated, verified, before: before, validator: validator)

@@ -58,7 +58,7 @@ extension PartialGroup {
     defer { eraseStack() }
     var next = self
     let (verified, sender) = try next.open(message, proof: proof, validator: validator)
-    return try next.apply(verified, from: sender)
+    return try next.apply(verified, from: sender, validator: validator)
   }
 
   private func receive(
@@ -69,10 +69,12 @@ extension PartialGroup {
     guard message.epoch == epoch else { return try receiveLate(message, proof: proof, validator: validator) }
     var next = self
     let (verified, sender) = try next.open(message, proof: proof, validator: validator)
-    return try next.apply(verified, from: sender)
+    return try next.apply(verified, from: sender, validator: validator)
   }
 
-  private func apply(_ verified: VerifiedContent, from sender: TreeSlice?) throws(MLSError) -> PartialReceived {
+  private func apply(
+    _ verified: VerifiedContent, from sender: TreeSlice?, validator: any CredentialValidator
+  ) throws(MLSError) -> PartialReceived {
     try state.context.check(authenticatedData: verified.content.authenticatedData)
     switch verified.content.body {
     case .application:
@@ -80,7 +82,7 @@ extension PartialGroup {
       return .application(try ApplicationMessage(verified, from: sender.leafIndex, sender.leafNode), self)
     case .proposal(let proposal):
       guard reInit == nil else { throw .groupEnded }
-      let (received, group) = try keep(proposal, verified)
+      let (received, group) = try keep(proposal, verified, validator: validator)
       return .proposal(received, group)
     case .commit: throw .unexpectedMessage
     }

@@ -42,6 +42,15 @@ final class Subtree: Sendable {
     case blank
     case leaf(StoredLeaf)
     case parent(ParentNode)
+
+    var byteCount: Int {
+      switch self {
+      case .blank: 0
+      case .leaf(let leaf): leaf.bytes.count
+      case .parent(let parent):
+        parent.encryptionKey.count + parent.parentHash.count + 4 * parent.unmergedLeaves.count
+      }
+    }
   }
 
   let content: Content
@@ -50,6 +59,8 @@ final class Subtree: Sendable {
   let right: Subtree?
   /// Leaves that are not blank.
   let memberCount: UInt32
+  /// Bytes of all leaves and parents here, without the few that frame them.
+  let byteCount: Int
   /// The tree hash (RFC 9420 §7.8), absent after a change.
   let hash: [UInt8]?
 
@@ -61,6 +72,7 @@ final class Subtree: Sendable {
     self.right = right
     self.memberCount = memberCount
     self.hash = hash
+    byteCount = content.byteCount + (left?.byteCount ?? 0) + (right?.byteCount ?? 0)
   }
 
   static func leaf(_ leaf: StoredLeaf) -> Subtree {

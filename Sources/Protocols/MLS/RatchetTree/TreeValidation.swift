@@ -73,16 +73,22 @@ extension RatchetTree {
     // A part takes milliseconds: far more than handing it out, far less than all of them.
     let all = leaves
     let partSize = 64
+    let partCount = (all.count + partSize - 1) / partSize
     let isValid = Atomic(true)
-    workers.perform((all.count + partSize - 1) / partSize) { part in
+    // Marked when all its signatures were found good: workers who leave a part out, or do one twice instead, verify nothing.
+    let verified = Mutex([Bool](repeating: false, count: partCount))
+    workers.perform(partCount) { part in
+      guard (0..<partCount).contains(part) else { return }
       let start = part * partSize
       for leaf in all[start..<min(start + partSize, all.count)] {
         guard isValid.load(ordering: .relaxed) else { return }
-        if !hasValidSignature(leaf.stored.node, at: leaf.index, groupID: groupID) { isValid.store(false, ordering: .relaxed) }
+        guard hasValidSignature(leaf.stored.node, at: leaf.index, groupID: groupID) else {
+          return isValid.store(false, ordering: .relaxed)
+        }
       }
+      verified.withLock { $0[part] = true }
     }
-    // Whatever a thread has stored before `perform` returns is seen here.
-    guard isValid.load(ordering: .acquiring) else { throw .invalidSignature(.leafNode) }
+    guard verified.withLock({ $0.allSatisfy { $0 } }) else { throw .invalidSignature(.leafNode) }
   }
 
   private func hasValidSignature(_ leaf: LeafNode, at index: LeafIndex, groupID: [UInt8]) -> Bool {
