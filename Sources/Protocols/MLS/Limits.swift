@@ -67,6 +67,7 @@ public enum Limits {
   /// a few messages; a whole lost burst is resent by its author under new keys.
   public static let maxSkippedGenerations = 1_000
 
-  /// Bytes of one MLS message. Holds the Welcome, with its tree, of the largest group.
+  /// Bytes of one MLS message. Holds the Welcome, with its tree, of the largest group with X25519; the largest with
+  /// X-Wing passes its tree beside the Welcome.
   public static let maxMessageByteCount = 256 << 20
 }
