@@ -79,7 +79,7 @@ struct GroupBenchmarks {
   private func reportPartialSizes(_ report: inout Report) throws {
     let joined = try Heap.measure { try PartialGroup.join(welcome: annotatedWelcome, keyPackage: latecomer, validator: Anyone()).group }
     report.add(area, "partial member: annotated Welcome", size: count, Double(annotatedWelcome.count), "bytes")
-    report.add(area, "partial member: memory of a state", size: count, Double(joined.liveBytes) / 1_048_576, "MiB")
+    report.add(area, "partial member: memory of a state", size: count, Double(joined.liveBytes), "bytes")
     var sum = 0
     for (committer, follower) in pairs {
       let commit = try world.commit(by: committer, in: world.churned)
