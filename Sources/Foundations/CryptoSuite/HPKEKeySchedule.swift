@@ -45,6 +45,7 @@ struct LabelledKDF {
   }
 
   private func write(_ label: String, to writer: inout LabelWriter) {
+    // The writer checks that there is room.
     unsafe writer.write(Self.version)
     unsafe writer.write(suiteID)
     unsafe writer.write(label)

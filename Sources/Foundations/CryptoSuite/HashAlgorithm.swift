@@ -88,6 +88,7 @@ extension HashAlgorithm {
       } else {
         unsafe block.copyMemory(from: key)
       }
+      // The block is inside the scratch memory; the pieces are the caller's.
       for index in 0..<blockByteCount { unsafe block[index] ^= 0x36 }
       var inner = Hash()
       unsafe inner.update(bufferPointer: UnsafeRawBufferPointer(block))
@@ -96,6 +97,7 @@ extension HashAlgorithm {
       if let piece = unsafe message.pieces.2 { unsafe inner.update(bufferPointer: piece) }
       if let piece = unsafe message.pieces.3 { unsafe inner.update(bufferPointer: piece) }
       unsafe finish(inner, into: UnsafeMutableRawBufferPointer(rebasing: scratch[blockByteCount...]))
+      // Still the scratch memory and the caller's output.
       for index in 0..<blockByteCount { unsafe block[index] ^= 0x36 ^ 0x5c }
       var outer = Hash()
       unsafe outer.update(bufferPointer: UnsafeRawBufferPointer(scratch))

@@ -53,6 +53,7 @@ extension KDF {
             key: secret, message,
             into: UnsafeMutableRawBufferPointer(rebasing: scratch[index * size..<(index + 1) * size]))
         }
+        // No more than the blocks that were filled.
         return unsafe Secret(copying: UnsafeRawBufferPointer(rebasing: scratch[..<count]))
       }
     }
@@ -65,11 +66,14 @@ struct LabelWriter {
   private let buffer: UnsafeMutableRawBufferPointer
   private var count = 0
 
+  // Whoever makes one lends the memory for as long as it lives.
   init(_ buffer: UnsafeMutableRawBufferPointer) { unsafe self.buffer = buffer }
 
   var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count]) }
 
   mutating func write(_ value: UInt8) {
+    precondition(unsafe count < buffer.count, "the caller has made room for the label")
+    // Inside the caller's memory, as was checked.
     unsafe buffer[count] = value
     unsafe count += 1
   }
@@ -79,6 +83,7 @@ struct LabelWriter {
     unsafe write(UInt8(truncatingIfNeeded: value))
   }
 
+  // These go through the checked one above.
   mutating func write(_ text: String) {
     for byte in text.utf8 { unsafe write(byte) }
   }

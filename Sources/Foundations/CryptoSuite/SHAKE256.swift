@@ -25,6 +25,7 @@ enum SHAKE256 {
         }
         permute(&state)
       }
+      // The output has `count` bytes.
       return unsafe Secret(count: count) { output in
         for index in 0..<count {
           if index > 0, index % rate == 0 { permute(&state) }

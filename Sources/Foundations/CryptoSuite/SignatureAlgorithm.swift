@@ -103,6 +103,7 @@ public struct SigningKey: Sendable {
           let key = try unsafe P384.Signing.PrivateKey(rawRepresentation: bytes)
           return (.p384(key), [UInt8](key.publicKey.x963Representation))
         case .p521:
+          // As for all of them.
           let key = try unsafe P521.Signing.PrivateKey(rawRepresentation: bytes)
           return (.p521(key), [UInt8](key.publicKey.x963Representation))
         }
