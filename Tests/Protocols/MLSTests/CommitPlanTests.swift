@@ -80,23 +80,6 @@ struct CommitPlanTests {
     }
   }
 
-  @Test func `a package is made with keys from elsewhere`() throws {
-    let client = Client("a", suite)
-    let (one, other) = (suite.hpke.generateKeyPair(), suite.hpke.generateKeyPair())
-    func make(_ initKey: HPKEKeyPair?, _ leafKey: HPKEKeyPair?) throws -> KeyPackageBundle {
-      try KeyPackageBundle.generate(
-        cipherSuite: suite, leaf: client.parameters, lifetime: Lifetime(notBefore: 0, notAfter: 1),
-        signer: client.signer, initKey: initKey, leafKey: leafKey)
-    }
-    let bundle = try make(one, other)
-    #expect(bundle.initKey == one && bundle.leafKey == other)
-    try bundle.keyPackage.validate(cipherSuite: suite, validator: BasicIdentities())
-    #expect(try make(one, nil).initKey == one)
-    #expect(throws: MLSError.invalidKeyPackage(.initKeyEqualsEncryptionKey)) { try make(one, one) }
-    let wrong = HPKEKeyPair(privateKey: other.privateKey, publicKey: one.publicKey)
-    #expect(throws: MLSError.invalidKeyPackage(.initKey)) { try make(nil, wrong) }
-  }
-
   @Test func `a message tells which group and epoch it claims to be for`() throws {
     let world = try World(suite, count: 2)
     let member = world.members[0]

@@ -46,14 +46,9 @@ public struct KeyPackageBundle: Sendable, Equatable {
   ///   - lifetime: when others may add this package to a group.
   ///   - lastResort: marks the package as usable more than once.
   ///   - extensions: of the package, beside the mark.
-  ///   - initKey: made freshly unless given; never use one for two packages.
-  ///   - leafKey: as `initKey`, and another than it.
-  /// - Throws: `.invalidExtensions` for two of a type, `.invalidKeyPackage` for given keys that are the same or whose
-  ///   halves do not match.
   public static func generate(
     cipherSuite: CipherSuite, leaf: LeafParameters, lifetime: Lifetime, lastResort: Bool = false,
-    extensions: [Extension] = [], signer: SigningKey, initKey: HPKEKeyPair? = nil, leafKey: HPKEKeyPair? = nil,
-    random: any RandomSource = SystemRandom()
+    extensions: [Extension] = [], signer: SigningKey, random: any RandomSource = SystemRandom()
   ) throws(MLSError) -> KeyPackageBundle {
     defer { eraseStack() }
     var leaf = leaf
@@ -64,10 +59,8 @@ public struct KeyPackageBundle: Sendable, Equatable {
       leaf.capabilities.extensions.append(type)
     }
     guard extensions.hasDistinctTypes, leaf.extensions.hasDistinctTypes else { throw .invalidExtensions }
-    let isGiven = initKey != nil || leafKey != nil
-    let initKey = initKey ?? cipherSuite.hpke.generateKeyPair(using: random)
-    let leafKey = leafKey ?? cipherSuite.hpke.generateKeyPair(using: random)
-    guard initKey.publicKey != leafKey.publicKey else { throw .invalidKeyPackage(.initKeyEqualsEncryptionKey) }
+    let initKey = cipherSuite.hpke.generateKeyPair(using: random)
+    let leafKey = cipherSuite.hpke.generateKeyPair(using: random)
     let leafNode = try LeafNode(
       encryptionKey: leafKey.publicKey, parameters: leaf, source: .keyPackage(lifetime), groupID: [],
       leafIndex: LeafIndex(0), signer: signer, suite: cipherSuite)
@@ -80,10 +73,7 @@ public struct KeyPackageBundle: Sendable, Equatable {
     } catch {
       throw .crypto(error)
     }
-    guard isGiven else {
-      return KeyPackageBundle(matching: keyPackage, cipherSuite: cipherSuite, initKey: initKey, leafKey: leafKey)
-    }
-    return try KeyPackageBundle(cipherSuite: cipherSuite, keyPackage: keyPackage, initKey: initKey, leafKey: leafKey)
+    return KeyPackageBundle(matching: keyPackage, cipherSuite: cipherSuite, initKey: initKey, leafKey: leafKey)
   }
 
   /// The key package as an ``MLSMessage``, for publishing.
