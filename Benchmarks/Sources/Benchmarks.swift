@@ -3,7 +3,7 @@ import Glibc
 
 /// benchmarks [--json | --markdown] [--quick] [--large] [AREA...] [SIZE...]
 ///
-///   --quick      one pass instead of five
+///   --quick      one pass instead of four
 ///   --large      what takes minutes too: how commits grow in groups that change in different ways
 ///   AREA         mls, xwing, frame or server; all without one
 ///   SIZE         members of a group; without one, those of docs/performance.md
@@ -35,7 +35,7 @@ struct Benchmarks {
       }
     }
     if arguments.contains("--large"), wants("mls") { try ChurnBenchmarks.run(&report) }
-    for _ in 0..<(arguments.contains("--quick") ? 1 : 5) {
+    for _ in 0..<(arguments.contains("--quick") ? 1 : 4) {
       for (area, suite, _) in suites where wants(area) {
         for group in groups where group.area == area {
           // Anew for each, for the machine's speed changes with what else runs on it.

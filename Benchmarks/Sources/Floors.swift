@@ -16,6 +16,12 @@ struct Floors {
   /// One kibibyte through the suite's AEAD.
   let sealKibibyte: Double
   let openKibibyte: Double
+  private let message: [UInt8]
+  private let key: SigningKey
+  private let signature: [UInt8]
+  private let pair: HPKEKeyPair
+  private let secret: [UInt8]
+  private let context: [UInt8]
 
   init(_ suite: CipherSuite) throws {
     self.suite = suite
@@ -27,6 +33,12 @@ struct Floors {
     let pair = suite.hpke.generateKeyPair()
     let secret = [UInt8](repeating: 5, count: suite.hash.byteCount)
     let context = [UInt8](repeating: 6, count: 200)
+    self.message = message
+    self.key = key
+    self.signature = signature
+    self.pair = pair
+    self.secret = secret
+    self.context = context
     let sealed = try suite.hpke.seal(secret, to: pair.publicKey, info: context, aad: [])
     seal = try best { keep(try suite.hpke.seal(secret, to: pair.publicKey, info: context, aad: [])) }
     open = try best { keep(try suite.hpke.open(sealed, with: pair, info: context, aad: [])) }
@@ -41,6 +53,20 @@ struct Floors {
     let ciphertext = try suite.aead.seal(kibibyte, key: aeadKey, nonce: nonce, aad: [])
     sealKibibyte = try best { keep(try suite.aead.seal(kibibyte, key: aeadKey, nonce: nonce, aad: [])) }
     openKibibyte = try best { keep(try suite.aead.open(ciphertext, key: aeadKey, nonce: nonce, aad: [])) }
+  }
+
+  /// Verifications one after the other, in nanoseconds for each. What takes long does not run at the speed of the shortest
+  /// moment, so its floor is not to be taken from that.
+  func sustainedVerify(_ count: Int) -> Double {
+    let start = threadNanoseconds()
+    for _ in 0..<count { keep(suite.signature.verify(signature, of: message, publicKey: key.publicKey)) }
+    return (threadNanoseconds() - start) / Double(count)
+  }
+
+  func sustainedSeal(_ count: Int) throws -> Double {
+    let start = threadNanoseconds()
+    for _ in 0..<count { keep(try suite.hpke.seal(secret, to: pair.publicKey, info: context, aad: [])) }
+    return (threadNanoseconds() - start) / Double(count)
   }
 
   func report(to report: inout Report, area: String) {

@@ -93,22 +93,24 @@ struct GroupBenchmarks {
 
   /// One pass over everything that takes time.
   func reportTimes(_ floors: Floors, _ report: inout Report) throws {
-    let isBig = count > 500
     let newcomers = Double(count - 1)
-    // A newcomer costs the signatures of its leaf and its key package, and one seal in the Welcome.
-    let createFloor = newcomers * (2 * floors.verify + floors.seal) + 3 * floors.sign
-    add(
-      "create by one commit", try best(samples: isBig ? 1 : 9, calls: 1) { keep(try create()) }, createFloor,
-      "2 verifications, 1 seal a member", &report)
-
+    for _ in 0..<(count > 500 ? 1 : 5) {
+      // A newcomer costs the signatures of its leaf and its key package, and one seal in the Welcome.
+      let (created, verify, seal) = try beside(floors) { keep(try create()) }
+      add(
+        "create by one commit", created, newcomers * (2 * verify + seal) + 3 * floors.sign, "2 verifications, 1 seal a member", &report)
+    }
     guard let bundle = world.bundles.first else { return }
-    let joinFloor = Double(count + 1) * floors.verify + 2 * floors.open + Double(2 * count) * floors.hash
-    add(
-      "join from Welcome and tree", try best(samples: isBig ? 2 : 15, calls: 1) { keep(try join(world.welcome, bundle)) }, joinFloor,
-      "1 verification a member, 2 hashes", &report)
-    add(
-      "join when half have committed", try best(samples: isBig ? 2 : 15, calls: 1) { keep(try join(lateWelcome, latecomer)) }, joinFloor,
-      "1 verification a member, 2 hashes", &report)
+    for (name, welcome, bundle) in [
+      ("join from Welcome and tree", world.welcome, bundle), ("join when half have committed", lateWelcome, latecomer),
+    ] {
+      for _ in 0..<(count > 500 ? 2 : 9) {
+        let (joined, verify, _) = try beside(floors) { keep(try join(welcome, bundle)) }
+        add(
+          name, joined, Double(count + 1) * verify + 2 * floors.open + Double(2 * count) * floors.hash, "1 verification a member, 2 hashes",
+          &report)
+      }
+    }
     add(
       "partial member: join",
       try best(samples: 25, calls: 1) {
@@ -117,6 +119,15 @@ struct GroupBenchmarks {
     if count >= 1_000 { try joinOnAllCores(bundle, &report) }
     try commits(floors, &report)
     try messages(floors, &report)
+  }
+
+  /// Times one long call, and before and after it the operations that it cannot avoid.
+  private func beside(_ floors: Floors, _ body: () throws -> Void) throws -> (time: Double, verify: Double, seal: Double) {
+    let number = max(5, min(count, 500))
+    let (verifyBefore, sealBefore) = (floors.sustainedVerify(number), try floors.sustainedSeal(number))
+    let time = try once(body)
+    let (verifyAfter, sealAfter) = (floors.sustainedVerify(number), try floors.sustainedSeal(number))
+    return (time, (verifyBefore + verifyAfter) / 2, (sealBefore + sealAfter) / 2)
   }
 
   private func joinOnAllCores(_ bundle: KeyPackageBundle, _ report: inout Report) throws {

@@ -40,6 +40,13 @@ func best(samples: Int = 25, calls: Int? = nil, _ body: () throws -> Void) rethr
   return shortest
 }
 
+/// The time of one call, in nanoseconds.
+func once(_ body: () throws -> Void) rethrows -> Double {
+  let start = threadNanoseconds()
+  try body()
+  return threadNanoseconds() - start
+}
+
 /// Keeps the optimiser from leaving out a call whose result nobody uses.
 @inline(never)
 func keep<Value>(_ value: Value) {}

@@ -26,8 +26,8 @@ struct Report {
     _ area: String, _ name: String, size: Int, _ value: Double, _ unit: String, floor: Double? = nil, of floorNote: String = ""
   ) {
     if let index = rows.firstIndex(where: { $0.area == area && $0.name == name && $0.size == size && $0.unit == unit }) {
-      rows[index].value = min(rows[index].value, value)
-      if let floor, let least = rows[index].floor { rows[index].floor = min(least, floor) }
+      // With the floor of the same moment, so that the ratio is of one speed of the machine.
+      if value < rows[index].value { (rows[index].value, rows[index].floor) = (value, floor) }
     } else {
       rows.append(Row(area: area, name: name, size: size, value: value, unit: unit, floor: floor, floorNote: floorNote))
     }
