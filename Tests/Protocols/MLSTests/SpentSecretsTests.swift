@@ -25,18 +25,18 @@
       await #expect(processExitsWith: .success) { try SpentSecretsTests.check(.mls128X25519ChaCha20SHA256Ed25519) }
     }
 
-    /// Lives up to four lives, of which one must leave nothing.
+    /// Lives up to eight lives, of which one must leave nothing.
     ///
     /// A register that is saved at the wrong moment, or a block that the allocator gives to somebody else first, can keep a
     /// piece of a secret in one life and not in the next; what the code leaves behind is there in every one.
     private static func check(_ suite: CipherSuite) throws {
       var remains: [String] = []
-      for _ in 0..<4 {
+      for _ in 0..<8 {
         let life = try remainsOfALife(suite)
         if life.isEmpty { return }
         remains.append(life)
       }
-      Issue.record("each of four lives left something:\n\(remains.joined(separator: "\n"))")
+      Issue.record("each of eight lives left something:\n\(remains.joined(separator: "\n"))")
     }
 
     /// - Returns: what was found, line by line; empty if nothing was.
@@ -134,7 +134,7 @@
     private mutating func talk() throws {
       for sender in [0, members.count - 1] {
         var messages: [[UInt8]] = []
-        for _ in 0..<4 {
+        for _ in 0..<8 {
           try notes.take { record in record.note(members[sender].group, members[sender].client) }
           try notes.take { record in try record.noteNextKey(of: members[sender].group) }
           messages.append(try members[sender].send([1, 2, 3], padding: 100))
@@ -385,7 +385,7 @@
 
     private mutating func note(path: Secret, _ suite: CipherSuite) throws {
       var path = PathSecret(secret: path, suite: suite)
-      for _ in 0..<4 {
+      for _ in 0..<8 {
         note("path secret", path.secret)
         note("node secret", suite.deriveSecret(path.secret, label: "node"))
         note("leaf or node key", try path.keyPair().privateKey)
