@@ -46,12 +46,8 @@ extension Group {
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
   ) throws(MLSError) -> ProtectedMessage<Group> {
-    switch proposal {
-    case .update, .selfRemove, .externalInit: throw .invalidPlan
-    default: break
-    }
-    return try propose(
-      proposal, leafKey: nil, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
+    try proposeOrdinary(
+      proposal, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
   }
 
   /// Proposes a new leaf of one's own, with a fresh key (RFC 9420 §12.1.2). Somebody else must commit it.
@@ -63,9 +59,8 @@ extension Group {
     leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0
   ) throws(MLSError) -> ProtectedMessage<Group> {
-    let update = try makeUpdate(leaf: leaf ?? LeafParameters(ownLeafNode), signer: newSigner ?? signer)
-    return try propose(
-      .update(update.leafNode), leafKey: update.leafKey, signer: signer, encrypt: encrypt,
+    try proposeLeaf(
+      leaf ?? LeafParameters(ownLeafNode), newSigner: newSigner ?? signer, signer: signer, encrypt: encrypt,
       authenticatedData: authenticatedData, padding: padding)
   }
 
@@ -78,10 +73,7 @@ extension Group {
     signer: SigningKey, authenticatedData: [UInt8] = []
   ) throws(MLSError) -> ProtectedMessage<Group> {
     guard state.tally.allSupport(.selfRemove) else { throw .invalidProposals(.unsupportedType) }
-    let hasAsked = pending.contains { $0.proposal == .selfRemove && $0.sender == .member(ownLeafIndex) }
-    guard !hasAsked else { throw .invalidPlan }
-    return try propose(
-      .selfRemove, leafKey: nil, signer: signer, encrypt: false, authenticatedData: authenticatedData, padding: 0)
+    return try proposeLeaving(signer: signer, authenticatedData: authenticatedData)
   }
 }
 
@@ -99,16 +91,41 @@ extension GroupMember {
       .application(plaintext), authenticatedData: authenticatedData, encrypt: true, padding: padding, signer: signer)
   }
 
-  /// A signed new leaf of one's own, and its private key.
-  func makeUpdate(
-    leaf: LeafParameters, signer: SigningKey
-  ) throws(MLSError) -> (leafNode: LeafNode, leafKey: HPKEKeyPair) {
+  /// Proposes whatever needs neither a new key nor rules of its own.
+  func proposeOrdinary(
+    _ proposal: Proposal, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8], padding: Int
+  ) throws(MLSError) -> ProtectedMessage<Self> {
+    switch proposal {
+    case .update, .selfRemove, .externalInit: throw .invalidPlan
+    default: break
+    }
+    return try propose(
+      proposal, leafKey: nil, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
+  }
+
+  /// Proposes a signed new leaf of one's own, and keeps its private key.
+  func proposeLeaf(
+    _ leaf: LeafParameters, newSigner: SigningKey, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
+    padding: Int
+  ) throws(MLSError) -> ProtectedMessage<Self> {
     defer { eraseStack() }
     let leafKey = suite.hpke.generateKeyPair()
     let leafNode = try LeafNode(
       encryptionKey: leafKey.publicKey, parameters: leaf, source: .update, groupID: groupID, leafIndex: ownLeafIndex,
-      signer: signer, suite: suite)
-    return (leafNode, leafKey)
+      signer: newSigner, suite: suite)
+    return try propose(
+      .update(leafNode), leafKey: leafKey, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData,
+      padding: padding)
+  }
+
+  /// Proposes one's own removal, once in an epoch.
+  func proposeLeaving(
+    signer: SigningKey, authenticatedData: [UInt8]
+  ) throws(MLSError) -> ProtectedMessage<Self> {
+    let hasAsked = pending.contains { $0.proposal == .selfRemove && $0.sender == .member(ownLeafIndex) }
+    guard !hasAsked else { throw .invalidPlan }
+    return try propose(
+      .selfRemove, leafKey: nil, signer: signer, encrypt: false, authenticatedData: authenticatedData, padding: 0)
   }
 
   /// Signs and frames a proposal, and keeps it for the commit.

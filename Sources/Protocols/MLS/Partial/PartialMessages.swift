@@ -26,12 +26,8 @@ extension PartialGroup {
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
   ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
-    switch proposal {
-    case .update, .selfRemove, .externalInit: throw .invalidPlan
-    default: break
-    }
-    return try propose(
-      proposal, leafKey: nil, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
+    try proposeOrdinary(
+      proposal, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData, padding: padding)
   }
 
   /// Proposes a new leaf of one's own, with a fresh key (RFC 9420 §12.1.2). The only way for a partial member to renew
@@ -44,9 +40,8 @@ extension PartialGroup {
     leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0
   ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
-    let update = try makeUpdate(leaf: leaf ?? LeafParameters(ownLeafNode), signer: newSigner ?? signer)
-    return try propose(
-      .update(update.leafNode), leafKey: update.leafKey, signer: signer, encrypt: encrypt,
+    try proposeLeaf(
+      leaf ?? LeafParameters(ownLeafNode), newSigner: newSigner ?? signer, signer: signer, encrypt: encrypt,
       authenticatedData: authenticatedData, padding: padding)
   }
 
@@ -60,9 +55,6 @@ extension PartialGroup {
     signer: SigningKey, authenticatedData: [UInt8] = []
   ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
     guard ownLeafNode.capabilities.supports(.selfRemove) else { throw .invalidProposals(.unsupportedType) }
-    let hasAsked = pending.contains { $0.proposal == .selfRemove && $0.sender == .member(ownLeafIndex) }
-    guard !hasAsked else { throw .invalidPlan }
-    return try propose(
-      .selfRemove, leafKey: nil, signer: signer, encrypt: false, authenticatedData: authenticatedData, padding: 0)
+    return try proposeLeaving(signer: signer, authenticatedData: authenticatedData)
   }
 }
