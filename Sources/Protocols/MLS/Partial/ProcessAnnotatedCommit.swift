@@ -11,7 +11,8 @@ extension PartialGroup {
   ///     credential that the validator takes can lead a partial member, and no full one, into a tree of its own. Say yes
   ///     only where holders of a group info are trusted with the whole conversation.
   /// - Throws: `.externalCommitNotAllowed`; `.ownMessage` for a commit of one's own leaf, which only a former state of oneself can have made;
-  ///   `.futureEpoch` proves that a commit was missed; every other refusal means that the message is to be dropped.
+  ///   `.futureEpoch` proves that a commit was missed; what another annotation or a missing key or proposal could mend is
+  ///   to be tried again with it; every other refusal means that the message is to be dropped.
   public func process(
     annotatedCommit commit: [UInt8], allowsExternal: Bool = false, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator
