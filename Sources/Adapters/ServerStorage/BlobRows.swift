@@ -11,21 +11,21 @@ struct BlobRows {
   init(_ db: Database) { rows = Rows(db) }
 
   func publish(_ publication: Publication) throws -> OwnerOutcome {
-    let mailbox = try rows.first("SELECT used_blobs FROM mailboxes WHERE name = ?", [publication.mailbox.data])
+    let mailbox = try rows.first("SELECT used_blobs FROM mailboxes WHERE name = ?", [publication.mailbox.name.data])
     guard let mailbox else { return .refused }
-    let standing = try rows.all("SELECT name, publisher FROM blobs WHERE capability = ?", [publication.capability.data])
+    let standing = try rows.all("SELECT name, publisher FROM blobs WHERE capability = ?", [publication.capability.name.data])
     guard standing.allSatisfy({ ($0[1] as Data) == publication.publisher.data }) else { return .refused }
     var names = Set(standing.map { $0[0] as Data })
     let added = publication.blobs.filter { names.insert($0.name.data).inserted }
     guard !added.isEmpty else { return .done }
     let used: Int = mailbox[0]
     guard names.count <= publication.capabilityQuota, used + added.count <= publication.quota else { return .overQuota }
-    try rows.run("UPDATE mailboxes SET used_blobs = ? WHERE name = ?", [used + added.count, publication.mailbox.data])
+    try rows.run("UPDATE mailboxes SET used_blobs = ? WHERE name = ?", [used + added.count, publication.mailbox.name.data])
     for blob in added {
       try rows.run(
         "INSERT INTO blobs VALUES (?, ?, ?, ?, NULL, ?)",
         [
-          publication.capability.data, blob.name.data, publication.publisher.data, publication.expires.integer,
+          publication.capability.name.data, blob.name.data, publication.publisher.data, publication.expires.integer,
           Data(blob.bytes),
         ])
     }

@@ -10,7 +10,7 @@ struct EnvelopeRows {
   init(_ db: Database) { rows = Rows(db) }
 
   func append(_ copy: SealedCopy, today: Day) throws -> RecipientAnswer {
-    let mailbox = copy.target.mailbox.data
+    let mailbox = copy.target.mailbox.name.data
     let state = try rows.first(
       """
       SELECT last_sequence, waiting_count, waiting_bytes FROM mailboxes
@@ -26,7 +26,7 @@ struct EnvelopeRows {
     let byteCount: Int = state[2]
     guard count < Limits.mailboxEnvelopeCount, byteCount + copy.sealed.count <= Limits.mailboxByteCount else { return .full }
     let last: Int64 = state[0]
-    let sequence = try UInt64(stored: last) + copy.step
+    let sequence = try UInt64(stored: last) + 1
     try rows.run(
       "UPDATE mailboxes SET last_sequence = ?, waiting_count = ?, waiting_bytes = ? WHERE name = ?",
       [sequence.integer, count + 1, byteCount + copy.sealed.count, mailbox])

@@ -21,20 +21,20 @@ struct LogRows {
   }
 
   func create(_ log: NewLog) throws -> Bool {
-    if let row = try rows.first("SELECT creation FROM logs WHERE name = ?", [log.name.data]) {
+    if let row = try rows.first("SELECT creation FROM logs WHERE name = ?", [log.place.name.data]) {
       return (row[0] as Data) == log.creation.data
     }
     try rows.run(
       "INSERT INTO logs VALUES (?, ?, ?, ?, 0, x'')",
-      [log.name.data, log.writeKey.data, joined(log.administrators), log.creation.data])
+      [log.place.name.data, log.writeKey.data, joined(log.administrators), log.creation.data])
     return true
   }
 
   func append(_ append: StoredAppend, today: Day) throws -> AppendOutcome {
-    guard var log = try log(append.log) else { return .refused }
+    guard var log = try log(append.log.name) else { return .refused }
     let standing = try rows.first(
       "SELECT frame FROM log_entries WHERE log = ? AND slot = ? AND expires > ?",
-      [append.log.data, append.slot.integer, today.integer])
+      [append.log.name.data, append.slot.integer, today.integer])
     if let standing, (standing[0] as Data) == Data(append.entry) { return .duplicate }
     guard log.writeKey == append.writeKey else { return .refused }
     if let rotation = append.rotation {
@@ -45,12 +45,12 @@ struct LogRows {
     guard append.slot == log.nextSlot else { return .conflict(nextSlot: log.nextSlot) }
     log.nextSlot += 1
     log.rotations = []
-    try update(append.log, log)
+    try update(append.log.name, log)
     try rows.run(
       "INSERT INTO log_entries VALUES (?, ?, ?, ?)",
-      [append.log.data, append.slot.integer, append.expires.integer, Data(append.entry)])
+      [append.log.name.data, append.slot.integer, append.expires.integer, Data(append.entry)])
     if !append.groupInfo.isEmpty {
-      try rows.run("INSERT OR REPLACE INTO group_infos VALUES (?, ?)", [append.log.data, Data(append.groupInfo)])
+      try rows.run("INSERT OR REPLACE INTO group_infos VALUES (?, ?)", [append.log.name.data, Data(append.groupInfo)])
     }
     return .appended(try append.copies.map { try envelopes.append($0, today: today) })
   }

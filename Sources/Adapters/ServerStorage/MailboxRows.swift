@@ -3,14 +3,14 @@ import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// Mailboxes, their delivery keys, and the tokens that register them.
+/// Mailboxes and their delivery keys.
 struct MailboxRows {
   private let rows: Rows
+  private let tokenRows: TokenRows
 
-  init(_ db: Database) { rows = Rows(db) }
-
-  func addTokens(_ tokens: [StoredName], expires: Day) throws {
-    for token in tokens { try rows.run("INSERT OR REPLACE INTO tokens VALUES (?, ?)", [token.data, expires.integer]) }
+  init(_ db: Database) {
+    rows = Rows(db)
+    tokenRows = TokenRows(db)
   }
 
   func issueTokens(_ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int) throws -> OwnerOutcome {
@@ -18,21 +18,20 @@ struct MailboxRows {
     let used: Int = row[0]
     guard used + tokens.count <= quota else { return .overQuota }
     try rows.run("UPDATE mailboxes SET used_tokens = ? WHERE name = ?", [used + tokens.count, mailbox.data])
-    try addTokens(tokens, expires: expires)
+    try tokenRows.add(tokens, expires: expires)
     return .done
   }
 
   func register(_ mailbox: NewMailbox, today: Day) throws -> Bool {
-    if let row = try rows.first("SELECT owner_key, seal_key FROM mailboxes WHERE name = ?", [mailbox.name.data]) {
+    if let row = try rows.first("SELECT owner_key, seal_key FROM mailboxes WHERE name = ?", [mailbox.place.name.data]) {
       let ownerKey: Data = row[0]
       let sealKey: Data = row[1]
       return Array(ownerKey) == mailbox.ownerKey.bytes && Array(sealKey) == mailbox.sealKey.bytes
     }
-    try rows.run("DELETE FROM tokens WHERE name = ? AND expires > ?", [mailbox.token.data, today.integer])
-    guard rows.changes == 1 else { return false }
+    guard try tokenRows.spend(mailbox.token, today: today) else { return false }
     try rows.run(
       "INSERT INTO mailboxes VALUES (?, ?, ?, 0, 0, 0, 0, 0)",
-      [mailbox.name.data, Data(mailbox.ownerKey.bytes), Data(mailbox.sealKey.bytes)])
+      [mailbox.place.name.data, Data(mailbox.ownerKey.bytes), Data(mailbox.sealKey.bytes)])
     return true
   }
 
@@ -46,7 +45,7 @@ struct MailboxRows {
         """
         SELECT seal_key FROM mailboxes JOIN delivery_keys ON delivery_keys.mailbox = mailboxes.name
         WHERE mailboxes.name = ? AND delivery_keys.name = ?
-        """, [target.mailbox.data, target.deliveryKey.data]))
+        """, [target.mailbox.name.data, target.deliveryKey.data]))
   }
 
   func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) throws {

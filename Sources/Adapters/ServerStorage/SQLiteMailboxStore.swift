@@ -69,27 +69,27 @@ public final class SQLiteMailboxStore: MailboxStore {
   // MARK: Registration
 
   public func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure) {
-    try await write { try MailboxRows($0).addTokens(tokens, expires: expires) }
+    try await write { try TokenRows($0).add(tokens, expires: expires) }
   }
 
   public func issueTokens(
-    _ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int
+    _ tokens: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
   ) async throws(StoreFailure) -> OwnerOutcome {
-    try await write { try MailboxRows($0).issueTokens(tokens, expires: expires, for: mailbox, quota: quota) }
+    try await write { try MailboxRows($0).issueTokens(tokens, expires: expires, for: mailbox.name, quota: quota) }
   }
 
   public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool {
     try await write { try MailboxRows($0).register(mailbox, today: today) }
   }
 
-  public func ownerKey(of mailbox: StoredName) async throws(StoreFailure) -> PublicKey32? {
-    try await read { try MailboxRows($0).ownerKey(of: mailbox) }
+  public func ownerKey(of mailbox: StoredPlace) async throws(StoreFailure) -> PublicKey32? {
+    try await read { try MailboxRows($0).ownerKey(of: mailbox.name) }
   }
 
   // MARK: Envelopes
 
-  public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) async throws(StoreFailure) {
-    try await write { try MailboxRows($0).setDeliveryKeys(keys, of: mailbox) }
+  public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredPlace) async throws(StoreFailure) {
+    try await write { try MailboxRows($0).setDeliveryKeys(keys, of: mailbox.name) }
   }
 
   public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
@@ -107,13 +107,13 @@ public final class SQLiteMailboxStore: MailboxStore {
   }
 
   public func read(
-    _ mailbox: StoredName, after sequence: UInt64, page: PageLimit, today: Day
+    _ mailbox: StoredPlace, after sequence: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> [StoredEnvelope] {
-    try await read { try EnvelopeRows($0).read(mailbox, after: sequence, page: page, today: today) }
+    try await read { try EnvelopeRows($0).read(mailbox.name, after: sequence, page: page, today: today) }
   }
 
-  public func acknowledge(_ mailbox: StoredName, through sequence: UInt64) async throws(StoreFailure) {
-    try await write { try EnvelopeRows($0).acknowledge(mailbox, through: sequence) }
+  public func acknowledge(_ mailbox: StoredPlace, through sequence: UInt64) async throws(StoreFailure) {
+    try await write { try EnvelopeRows($0).acknowledge(mailbox.name, through: sequence) }
   }
 
   // MARK: Key packages
@@ -123,13 +123,13 @@ public final class SQLiteMailboxStore: MailboxStore {
   }
 
   public func claim(
-    _ capability: StoredName, by claimer: StoredName, today: Day
+    _ capability: StoredPlace, by claimer: StoredName, today: Day
   ) async throws(StoreFailure) -> [UInt8]? {
-    try await write { try BlobRows($0).claim(capability, by: claimer, today: today) }
+    try await write { try BlobRows($0).claim(capability.name, by: claimer, today: today) }
   }
 
-  public func withdraw(_ capability: StoredName, publisher: StoredName) async throws(StoreFailure) -> Bool {
-    try await write { try BlobRows($0).withdraw(capability, publisher: publisher) }
+  public func withdraw(_ capability: StoredPlace, publisher: StoredName) async throws(StoreFailure) -> Bool {
+    try await write { try BlobRows($0).withdraw(capability.name, publisher: publisher) }
   }
 
   // MARK: Handle logs
@@ -143,19 +143,19 @@ public final class SQLiteMailboxStore: MailboxStore {
   }
 
   public func rotate(
-    _ log: StoredName, slot: UInt64, rotation: StoredRotation, identifier: StoredName
+    _ log: StoredPlace, slot: UInt64, rotation: StoredRotation, identifier: StoredName
   ) async throws(StoreFailure) -> RotateOutcome {
-    try await write { try LogRows($0).rotate(log, slot: slot, rotation: rotation, identifier: identifier) }
+    try await write { try LogRows($0).rotate(log.name, slot: slot, rotation: rotation, identifier: identifier) }
   }
 
   public func readLog(
-    _ log: StoredName, from slot: UInt64, page: PageLimit, today: Day
+    _ log: StoredPlace, from slot: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> LogPage? {
-    try await read { try LogRows($0).read(log, from: slot, page: page, today: today) }
+    try await read { try LogRows($0).read(log.name, from: slot, page: page, today: today) }
   }
 
-  public func groupInfo(_ log: StoredName) async throws(StoreFailure) -> [UInt8]? {
-    try await read { try LogRows($0).groupInfo(log) }
+  public func groupInfo(_ log: StoredPlace) async throws(StoreFailure) -> [UInt8]? {
+    try await read { try LogRows($0).groupInfo(log.name) }
   }
 
   // MARK: Upkeep

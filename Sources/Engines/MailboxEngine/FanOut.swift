@@ -37,7 +37,7 @@ extension FanOut {
     var generator = SourceGenerator(random)
     var order = Array(zip(zip(recipients, targets), keys).enumerated())
     order.shuffle(using: &generator)
-    var indexOfMailbox: [StoredName: Int] = [:]
+    var indexOfMailbox: [StoredPlace: Int] = [:]
     for (position, ((recipient, target), key)) in order {
       guard let key else { continue }
       if let index = indexOfMailbox[target.mailbox] {
@@ -47,9 +47,8 @@ extension FanOut {
       guard let sealed = try? envelope.sealed(to: key, mailbox: recipient.mailbox) else { continue }
       indexOfMailbox[target.mailbox] = fanOut.copies.count
       fanOut.copyIndices[position] = fanOut.copies.count
-      let step = UInt64.random(in: 1...ServerLimits.sequenceStep, using: &generator)
       fanOut.copies.append(
-        SealedCopy(target: target, receipt: receipt(recipient), sealed: sealed, step: step, expires: expires))
+        SealedCopy(target: target, receipt: receipt(recipient), sealed: sealed, expires: expires))
       // A thousand seals are 50 ms: others get their turn in between.
       if fanOut.copies.count % 16 == 0 { await Task.yield() }
     }
@@ -79,7 +78,7 @@ extension MailboxEngine {
       let batch = Array(rest.prefix(batchCount))
       rest = rest.dropFirst(batchCount)
       let batchAnswers = try await store.append(batch, today: clock.today)
-      wakes.wake(zip(batch, batchAnswers).filter { $0.1 == .accepted }.map(\.0.target.mailbox))
+      wakes.wake(zip(batch, batchAnswers).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
       answers += batchAnswers
     }
     return fanOut.answers(answers)

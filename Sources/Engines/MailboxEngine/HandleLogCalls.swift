@@ -16,7 +16,7 @@ extension MailboxEngine {
       today: clock.today)
     switch outcome {
     case .appended(let answers):
-      wakes.wake(zip(fanOut.copies, answers).filter { $0.1 == .accepted }.map(\.0.target.mailbox))
+      wakes.wake(zip(fanOut.copies, answers).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
       return .appended(fanOut.answers(answers))
     case .duplicate: return .duplicate
     case .refused: return .refused

@@ -68,7 +68,7 @@ public final class MailboxEngine: Sendable {
       return .sent(try await deliver(frame, id: id, to: recipients))
     case .createLog(let handle, let writeKeyHash, let administrators):
       let log = NewLog(
-        name: names.log(handle), writeKey: names.writeKey(writeKeyHash, of: handle),
+        place: names.log(handle), writeKey: names.writeKey(writeKeyHash, of: handle),
         administrators: administrators.map { names.administrator($0, of: handle) },
         creation: names.creation(handle, writeKeyHash: writeKeyHash, administrators: administrators))
       return try await store.createLog(log) ? .created : .refused
@@ -90,7 +90,7 @@ public final class MailboxEngine: Sendable {
   ) async throws(StoreFailure) -> Answer {
     guard SignatureAlgorithm.ed25519.isValidPublicKey(ownerKey.bytes), canSeal(to: sealKey, mailbox) else { return .refused }
     let registration = NewMailbox(
-      name: names.mailbox(mailbox), token: names.token(token), ownerKey: ownerKey, sealKey: sealKey)
+      place: names.mailbox(mailbox), token: names.token(token), ownerKey: ownerKey, sealKey: sealKey)
     return try await store.register(registration, today: clock.today) ? .registered : .refused
   }
 

@@ -13,8 +13,9 @@ public enum StoreFailure: Error, Equatable, Sendable {
 /// The storage that the engine needs; every store passes the same conformance suite.
 ///
 /// Each operation that changes something is one transaction: it returns when all of it is on disk, and nothing of it is
-/// when it throws `.unavailable`. Operations run concurrently. A store knows things by `StoredName`s, keeps no time but
-/// the day on which something expires, and orders envelopes by mailbox and sequence and by nothing else.
+/// when it throws `.unavailable`. Operations run concurrently. A store knows things by `StoredName`s and seals their rows
+/// under the keys of their `StoredPlace`s; it keeps no time but the day on which something expires, and orders the envelopes
+/// of one mailbox and nothing else.
 ///
 /// A thing that expires on a day is hidden on that day and after it, and deleted by `expire`.
 public protocol MailboxStore: Sendable {
@@ -25,7 +26,7 @@ public protocol MailboxStore: Sendable {
 
   /// Adds tokens that a mailbox's owner hands out, up to a quota for the current period.
   func issueTokens(
-    _ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int
+    _ tokens: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
   ) async throws(StoreFailure) -> OwnerOutcome
 
   /// Makes a mailbox and spends its token; for a mailbox that has the same keys already, spends nothing.
@@ -34,12 +35,12 @@ public protocol MailboxStore: Sendable {
   func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool
 
   /// The key of a mailbox's owner, or nil when there is no such mailbox.
-  func ownerKey(of mailbox: StoredName) async throws(StoreFailure) -> PublicKey32?
+  func ownerKey(of mailbox: StoredPlace) async throws(StoreFailure) -> PublicKey32?
 
   // MARK: Envelopes
 
   /// Replaces the delivery keys of a mailbox; nothing happens for a mailbox that is not there.
-  func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) async throws(StoreFailure)
+  func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredPlace) async throws(StoreFailure)
 
   /// For each target, in order, the key to seal its copy with; nil where the mailbox or the delivery key is unknown.
   func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?]
@@ -49,11 +50,11 @@ public protocol MailboxStore: Sendable {
 
   /// Envelopes behind a sequence, in order: as many as the page allows, but one if there is any.
   func read(
-    _ mailbox: StoredName, after sequence: UInt64, page: PageLimit, today: Day
+    _ mailbox: StoredPlace, after sequence: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> [StoredEnvelope]
 
   /// Deletes the envelopes up to and with a sequence. Repeating it changes nothing.
-  func acknowledge(_ mailbox: StoredName, through sequence: UInt64) async throws(StoreFailure)
+  func acknowledge(_ mailbox: StoredPlace, through sequence: UInt64) async throws(StoreFailure)
 
   // MARK: Key packages
 
@@ -61,12 +62,12 @@ public protocol MailboxStore: Sendable {
   func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome
 
   /// Takes one blob for a claimer, who gets the same one whenever it asks again, and nobody else whatever happens; nil when none is there.
-  func claim(_ capability: StoredName, by claimer: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]?
+  func claim(_ capability: StoredPlace, by claimer: StoredName, today: Day) async throws(StoreFailure) -> [UInt8]?
 
   /// Deletes all blobs of a capability.
   ///
   /// - Returns: false when another publisher laid them out. A capability without blobs counts as withdrawn.
-  func withdraw(_ capability: StoredName, publisher: StoredName) async throws(StoreFailure) -> Bool
+  func withdraw(_ capability: StoredPlace, publisher: StoredName) async throws(StoreFailure) -> Bool
 
   // MARK: Handle logs
 
@@ -80,16 +81,16 @@ public protocol MailboxStore: Sendable {
 
   /// Changes a log's keys without an entry.
   func rotate(
-    _ log: StoredName, slot: UInt64, rotation: StoredRotation, identifier: StoredName
+    _ log: StoredPlace, slot: UInt64, rotation: StoredRotation, identifier: StoredName
   ) async throws(StoreFailure) -> RotateOutcome
 
   /// Entries from a slot on that have not expired, or nil when there is no such log.
   func readLog(
-    _ log: StoredName, from slot: UInt64, page: PageLimit, today: Day
+    _ log: StoredPlace, from slot: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> LogPage?
 
   /// The newest GroupInfo of a log, or nil when there is no such log or none was given.
-  func groupInfo(_ log: StoredName) async throws(StoreFailure) -> [UInt8]?
+  func groupInfo(_ log: StoredPlace) async throws(StoreFailure) -> [UInt8]?
 
   // MARK: Upkeep
 

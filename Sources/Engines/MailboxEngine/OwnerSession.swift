@@ -25,7 +25,7 @@ public actor OwnerSession {
 
   private struct Attachment {
     let mailbox: MailboxID
-    let name: StoredName
+    let place: StoredPlace
     let ticket: WakeRegistry.Ticket
     var flow = DeliveryFlow()
   }
@@ -57,7 +57,7 @@ public actor OwnerSession {
       case (.greeted(let nonce), .attach(let mailbox, let signature)):
         return try await attach(mailbox, signature: signature, nonce: nonce)
       case (.attached(let attachment), _):
-        guard engine.wakes.holds(attachment.ticket, attachment.name) else { return end(malformed: false) }
+        guard engine.wakes.holds(attachment.ticket, attachment.place.name) else { return end(malformed: false) }
         return try await obey(message, attachment)
       case (.ended, _): return []
       default: return end(malformed: true)
@@ -70,7 +70,7 @@ public actor OwnerSession {
   /// Something may wait, or another session has taken this one's place. May be called at any time.
   public func wake() async -> [SessionOutput] {
     guard case .attached(let attachment) = state else { return [] }
-    guard engine.wakes.holds(attachment.ticket, attachment.name) else { return end(malformed: false) }
+    guard engine.wakes.holds(attachment.ticket, attachment.place.name) else { return end(malformed: false) }
     do {
       return try await deliver(attachment)
     } catch {
@@ -86,15 +86,15 @@ public actor OwnerSession {
   private func attach(
     _ mailbox: MailboxID, signature: Signature64, nonce: [UInt8]
   ) async throws(StoreFailure) -> [SessionOutput] {
-    let name = engine.names.mailbox(mailbox)
+    let place = engine.names.mailbox(mailbox)
     let serverKey = engine.secrets.identity.publicKey
-    let ownerKey = try await engine.store.ownerKey(of: name)
+    let ownerKey = try await engine.store.ownerKey(of: place)
     let content = OwnerMessage.attachContent(serverKey: serverKey, nonce: nonce, mailbox: mailbox)
     // For a mailbox that is not there a signature is checked as well, so that the answer takes as long.
     let isSigned = SignatureAlgorithm.ed25519.verify(
       signature.bytes, of: content, publicKey: (ownerKey ?? serverKey).bytes)
     guard ownerKey != nil, isSigned, case .greeted = state else { return [send(.refused)] + end(malformed: false) }
-    let attachment = Attachment(mailbox: mailbox, name: name, ticket: engine.wakes.enter(name, wake: requestWake))
+    let attachment = Attachment(mailbox: mailbox, place: place, ticket: engine.wakes.enter(place.name, wake: requestWake))
     state = .attached(attachment)
     return [send(.attached)] + (try await deliver(attachment))
   }
@@ -107,7 +107,7 @@ public actor OwnerSession {
     var outputs: [SessionOutput] = []
     while let room = attachment.flow.room {
       let page = try await engine.store.read(
-        attachment.name, after: attachment.flow.lastSequence, page: room, today: engine.clock.today)
+        attachment.place, after: attachment.flow.lastSequence, page: room, today: engine.clock.today)
       if page.isEmpty {
         if attachment.flow.becomesDrained() { outputs.append(send(.drained)) }
         break
@@ -138,21 +138,21 @@ public actor OwnerSession {
     case .attach: return end(malformed: true)
     case .acknowledge(let cursor):
       guard let sequence = engine.secrets.cursors.open(cursor, of: attachment.mailbox) else { return end(malformed: true) }
-      try await store.acknowledge(attachment.name, through: sequence)
+      try await store.acknowledge(attachment.place, through: sequence)
       var attachment = attachment
       attachment.flow.acknowledge(through: sequence)
       return try await deliver(attachment)
     case .delivery(let id, let keyHashes):
       guard keyHashes.count.isMultiple(of: Limits.deliveryKeyPadding) else { return [done(id, .refused)] }
       let keys = Set(keyHashes.map { names.deliveryKey($0, of: attachment.mailbox) })
-      try await store.setDeliveryKeys(keys, of: attachment.name)
+      try await store.setDeliveryKeys(keys, of: attachment.place)
       return [done(id, .done)]
     case .publish(let id, let capabilityHash, let days, let blobs):
       guard (1...ServerLimits.blobDays).contains(days), !blobs.isEmpty, !blobs.contains([]) else { return [done(id, .refused)] }
       let publication = Publication(
         capability: names.capability(capabilityHash), publisher: names.publisher(attachment.mailbox, of: capabilityHash),
         blobs: blobs.map { Publication.Blob(name: names.blob($0, under: capabilityHash), bytes: $0) },
-        expires: engine.clock.today.adding(days), mailbox: attachment.name, quota: ServerLimits.blobsPerPeriod,
+        expires: engine.clock.today.adding(days), mailbox: attachment.place, quota: ServerLimits.blobsPerPeriod,
         capabilityQuota: ServerLimits.blobsPerCapability)
       return [done(id, try await store.publish(publication, today: engine.clock.today))]
     case .withdraw(let id, let capabilityHash):
@@ -163,7 +163,7 @@ public actor OwnerSession {
       guard (1...Limits.tokenCount).contains(Int(count)) else { return [done(id, .refused)] }
       let tokens = (0..<count).map { _ in Permission.random(using: engine.random) }
       let outcome = try await store.issueTokens(
-        tokens.map(names.token), expires: engine.clock.today.adding(ServerLimits.tokenDays), for: attachment.name,
+        tokens.map(names.token), expires: engine.clock.today.adding(ServerLimits.tokenDays), for: attachment.place,
         quota: ServerLimits.tokensPerPeriod)
       return [outcome == .done ? send(.tokens(id: id, tokens)) : done(id, outcome)]
     }
@@ -177,7 +177,7 @@ public actor OwnerSession {
 
   private func end(malformed: Bool) -> [SessionOutput] {
     if case .ended = state { return [] }
-    if case .attached(let attachment) = state { engine.wakes.leave(attachment.ticket, attachment.name) }
+    if case .attached(let attachment) = state { engine.wakes.leave(attachment.ticket, attachment.place.name) }
     state = .ended
     requestWake = {}
     return [.close(malformed: malformed)]

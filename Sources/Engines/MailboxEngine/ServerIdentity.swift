@@ -59,7 +59,9 @@ public struct ServerSecrets: Sendable {
     identity = try ServerIdentity(identityKey)
     let kdf = KDF(.sha256)
     let extracted = kdf.extract(salt: Secret(Array("sotto server 1".utf8)), ikm: root)
-    names = StoredNames(key: kdf.expand(extracted, info: Array("names".utf8), count: 32))
+    names = StoredNames(
+      key: kdf.expand(extracted, info: Array("names".utf8), count: 32),
+      rowKey: kdf.expand(extracted, info: Array("rows".utf8), count: 32))
     cursors = CursorSeal(key: kdf.expand(extracted, info: Array("cursors".utf8), count: 32))
   }
 }

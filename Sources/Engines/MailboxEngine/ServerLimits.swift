@@ -15,9 +15,6 @@ public enum ServerLimits {
   public static let tokenDays: UInt32 = 30
   /// Most days that a published blob may wait.
   public static let blobDays: UInt32 = 365
-  /// Largest step between the sequences of two neighbours in a mailbox: from the numbers nobody learns how many
-  /// envelopes came and went.
-  public static let sequenceStep: UInt64 = 1 << 16
   /// Bytes of sealed copies that one transaction of a send may carry; a larger send becomes several.
   public static let sendBatchByteCount = 8 << 20
   /// Recipients that one transaction of a send may carry: the writer is free again after a few milliseconds.

@@ -29,14 +29,25 @@ struct StoredNames: Sendable {
   }
 
   private let key: Secret
+  /// Makes the keys that rows are sealed under: another secret than that of the names, for the same identifiers.
+  private let rowKey: Secret
 
-  init(key: Secret) { self.key = key }
+  init(key: Secret, rowKey: Secret) {
+    self.key = key
+    self.rowKey = rowKey
+  }
 
   private func name(_ kind: Kind, _ fields: [UInt8]...) -> StoredName {
     StoredName(trusted: HashAlgorithm.sha256.hmac(key: key, fields.reduce(into: [kind.rawValue]) { $0 += $1 }))
   }
 
-  func mailbox(_ id: MailboxID) -> StoredName { name(.mailbox, id.bytes) }
+  private func place(_ kind: Kind, _ identifier: [UInt8]) -> StoredPlace {
+    StoredPlace(
+      name: name(kind, identifier),
+      key: Secret(HashAlgorithm.sha256.hmac(key: rowKey, [kind.rawValue] + identifier)))
+  }
+
+  func mailbox(_ id: MailboxID) -> StoredPlace { place(.mailbox, id.bytes) }
 
   func deliveryKey(_ hash: KeyHash, of mailbox: MailboxID) -> StoredName {
     name(.deliveryKey, mailbox.bytes, hash.bytes)
@@ -47,7 +58,7 @@ struct StoredNames: Sendable {
 
   func token(_ token: Permission) -> StoredName { name(.token, token.bytes) }
 
-  func capability(_ hash: KeyHash) -> StoredName { name(.capability, hash.bytes) }
+  func capability(_ hash: KeyHash) -> StoredPlace { place(.capability, hash.bytes) }
 
   /// Proves that the same mailbox published under a capability, and tells nobody which one.
   func publisher(_ mailbox: MailboxID, of capability: KeyHash) -> StoredName {
@@ -61,7 +72,7 @@ struct StoredNames: Sendable {
     name(.blob, capability.bytes, HashAlgorithm.sha256.hash(blob))
   }
 
-  func log(_ handle: HandleID) -> StoredName { name(.log, handle.bytes) }
+  func log(_ handle: HandleID) -> StoredPlace { place(.log, handle.bytes) }
 
   func writeKey(_ hash: KeyHash, of handle: HandleID) -> StoredName { name(.writeKey, handle.bytes, hash.bytes) }
 

@@ -2,13 +2,13 @@ public import SottoProtocol
 
 /// A mailbox to be made.
 public struct NewMailbox: Sendable {
-  public var name: StoredName
+  public var place: StoredPlace
   public var token: StoredName
   public var ownerKey: PublicKey32
   public var sealKey: PublicKey32
 
-  public init(name: StoredName, token: StoredName, ownerKey: PublicKey32, sealKey: PublicKey32) {
-    self.name = name
+  public init(place: StoredPlace, token: StoredName, ownerKey: PublicKey32, sealKey: PublicKey32) {
+    self.place = place
     self.token = token
     self.ownerKey = ownerKey
     self.sealKey = sealKey
@@ -17,10 +17,10 @@ public struct NewMailbox: Sendable {
 
 /// A mailbox, and the delivery key that a sender showed for it.
 public struct DeliveryTarget: Hashable, Sendable {
-  public var mailbox: StoredName
+  public var mailbox: StoredPlace
   public var deliveryKey: StoredName
 
-  public init(mailbox: StoredName, deliveryKey: StoredName) {
+  public init(mailbox: StoredPlace, deliveryKey: StoredName) {
     self.mailbox = mailbox
     self.deliveryKey = deliveryKey
   }
@@ -32,16 +32,12 @@ public struct SealedCopy: Sendable {
   /// When the mailbox has seen it, the copy is accepted and not written. Nil for copies of a log entry, which stands once.
   public var receipt: StoredName?
   public var sealed: [UInt8]
-  /// How far its sequence is behind the one before it, at least 1.
-  public var step: UInt64
   public var expires: Day
 
-  public init(target: DeliveryTarget, receipt: StoredName?, sealed: [UInt8], step: UInt64, expires: Day) {
-    precondition(step >= 1, "sequences grow")
+  public init(target: DeliveryTarget, receipt: StoredName?, sealed: [UInt8], expires: Day) {
     self.target = target
     self.receipt = receipt
     self.sealed = sealed
-    self.step = step
     self.expires = expires
   }
 }
@@ -80,20 +76,20 @@ public struct Publication: Sendable {
     }
   }
 
-  public var capability: StoredName
+  public var capability: StoredPlace
   /// The same for the same mailbox and capability; not the mailbox's name.
   public var publisher: StoredName
   public var blobs: [Blob]
   public var expires: Day
   /// Whose quota is used.
-  public var mailbox: StoredName
+  public var mailbox: StoredPlace
   /// Blobs that the mailbox may publish in one period.
   public var quota: Int
   /// Blobs, taken ones included, that a capability may have.
   public var capabilityQuota: Int
 
   public init(
-    capability: StoredName, publisher: StoredName, blobs: [Blob], expires: Day, mailbox: StoredName, quota: Int,
+    capability: StoredPlace, publisher: StoredName, blobs: [Blob], expires: Day, mailbox: StoredPlace, quota: Int,
     capabilityQuota: Int
   ) {
     self.capability = capability
@@ -108,14 +104,14 @@ public struct Publication: Sendable {
 
 /// A handle log to be made.
 public struct NewLog: Sendable {
-  public var name: StoredName
+  public var place: StoredPlace
   public var writeKey: StoredName
   public var administrators: [StoredName]
   /// The same for the same request.
   public var creation: StoredName
 
-  public init(name: StoredName, writeKey: StoredName, administrators: [StoredName], creation: StoredName) {
-    self.name = name
+  public init(place: StoredPlace, writeKey: StoredName, administrators: [StoredName], creation: StoredName) {
+    self.place = place
     self.writeKey = writeKey
     self.administrators = administrators
     self.creation = creation
@@ -137,7 +133,7 @@ public struct StoredRotation: Sendable {
 
 /// An append to a log with its fan-out.
 public struct StoredAppend: Sendable {
-  public var log: StoredName
+  public var log: StoredPlace
   public var slot: UInt64
   public var writeKey: StoredName
   public var entry: [UInt8]
@@ -148,7 +144,7 @@ public struct StoredAppend: Sendable {
   public var copies: [SealedCopy]
 
   public init(
-    log: StoredName, slot: UInt64, writeKey: StoredName, entry: [UInt8], expires: Day, rotation: StoredRotation?,
+    log: StoredPlace, slot: UInt64, writeKey: StoredName, entry: [UInt8], expires: Day, rotation: StoredRotation?,
     groupInfo: [UInt8], copies: [SealedCopy]
   ) {
     self.log = log

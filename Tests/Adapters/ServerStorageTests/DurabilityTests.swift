@@ -2,6 +2,7 @@ import CryptoSuite
 import Foundation
 import GRDB
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 import Synchronization
 import Testing
@@ -84,12 +85,12 @@ import Testing
       try db.execute(
         sql: "CREATE TRIGGER fault BEFORE INSERT ON log_entries BEGIN SELECT raise(ABORT, 'fault'); END")
     }
-    let log = NewLog(name: .random(using: random), writeKey: .random(using: random), administrators: [], creation: .random(using: random))
+    let log = NewLog(place: .random(using: random), writeKey: .random(using: random), administrators: [], creation: .random(using: random))
     #expect(try await store.createLog(log))
     let gate = DispatchSemaphore(value: 0)
     store.pool.asyncWriteWithoutTransaction { _ in gate.wait() }
     let append = StoredAppend(
-      log: log.name, slot: 0, writeKey: log.writeKey, entry: [1], expires: Workload.expires, rotation: nil, groupInfo: [],
+      log: log.place, slot: 0, writeKey: log.writeKey, entry: [1], expires: Workload.expires, rotation: nil, groupInfo: [],
       copies: [Workload.copy(to: target, [1])])
     async let failing = Result { () async throws in try await store.append(append, today: Workload.today) }
     async let working = store.append([Workload.copy(to: target, [2])], today: Workload.today)
@@ -99,7 +100,7 @@ import Testing
     #expect(answers == [.accepted])
     #expect(throws: StoreFailure.unavailable) { try failure.get() }
     #expect(try await Workload.readAll(target, in: store) == [[2]])
-    #expect(try await store.readLog(log.name, from: 0, page: PageLimit(count: 9, byteCount: 9), today: Workload.today)?.nextSlot == 0)
+    #expect(try await store.readLog(log.place, from: 0, page: PageLimit(count: 9, byteCount: 9), today: Workload.today)?.nextSlot == 0)
   }
 
   @Test func `after a commit of unknown outcome nothing is written until the database is opened again`() async throws {

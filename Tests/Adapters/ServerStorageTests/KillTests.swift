@@ -2,6 +2,7 @@ import CryptoSuite
 import Foundation
 import GRDB
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 import Synchronization
 import Testing
@@ -31,11 +32,15 @@ import Testing
     let store = try server.openStore()
     let targets = [try await workload.target(in: store), try await workload.target(in: store)]
     let log = NewLog(
-      name: .random(using: workload.random), writeKey: .random(using: workload.random), administrators: [],
+      place: .random(using: workload.random), writeKey: .random(using: workload.random), administrators: [],
       creation: .random(using: workload.random))
     #expect(try await store.createLog(log))
     try store.close()
-    let names = (targets.flatMap { [$0.mailbox, $0.deliveryKey] } + [log.name, log.writeKey]).map(\.bytes)
+    let names =
+      (targets.flatMap { [$0.mailbox.name, Self.key(of: $0.mailbox), $0.deliveryKey] } + [
+        log.place.name, Self.key(of: log.place), log.writeKey,
+      ])
+      .map(\.bytes)
 
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [path = server.path as String, names = names as [[UInt8]], moment = test.moment as Moment, count = test.count as Int] in
@@ -61,17 +66,23 @@ import Testing
     }
     // Writer 0 appends to the log: its entries are there exactly with their copies.
     let entries = try await reopened.readLog(
-      log.name, from: 0, page: PageLimit(count: 1_000, byteCount: 1 << 20), today: Workload.today)
+      log.place, from: 0, page: PageLimit(count: 1_000, byteCount: 1 << 20), today: Workload.today)
     #expect(entries?.entries.map(\.frame) == mailboxes[0].filter { $0[0] == 0 })
     #expect(entries.map { Int($0.nextSlot) } == entries?.entries.count)
     #expect(try await reopened.append(targets.map { Workload.copy(to: $0, [255, 0]) }, today: Workload.today) == [.accepted, .accepted])
+  }
+
+  private static func key(of place: StoredPlace) -> StoredName { StoredName(trusted: place.key.exposedBytes) }
+
+  private static func place(_ names: [StoredName], _ index: Int) -> StoredPlace {
+    StoredPlace(name: names[index], key: Secret(names[index + 1].bytes))
   }
 
   /// Runs in a process of its own, until it is killed.
   private static func write(path: String, names: [StoredName], dying moment: Moment, count: Int) async throws {
     let store = try ServerDirectory(path).openStore(creating: false, checking: false)
     let targets = [
-      DeliveryTarget(mailbox: names[0], deliveryKey: names[1]), DeliveryTarget(mailbox: names[2], deliveryKey: names[3]),
+      DeliveryTarget(mailbox: place(names, 0), deliveryKey: names[2]), DeliveryTarget(mailbox: place(names, 3), deliveryKey: names[5]),
     ]
     let death = Death(moment: moment, count: count)
     store.pool.add(transactionObserver: death, extent: .databaseLifetime)
@@ -87,7 +98,7 @@ import Testing
             let copies = targets.map { Workload.copy(to: $0, [writer, number]) }
             if writer == 0 {
               let append = StoredAppend(
-                log: names[4], slot: UInt64(number), writeKey: names[5], entry: [writer, number],
+                log: place(names, 6), slot: UInt64(number), writeKey: names[8], entry: [writer, number],
                 expires: Workload.expires, rotation: nil, groupInfo: [number], copies: copies)
               guard case .appended([.accepted, .accepted]) = try await store.append(append, today: Workload.today) else { exit(1) }
             } else {

@@ -1,5 +1,6 @@
 import CryptoSuite
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 
 /// Rows for the tests of the store alone.
@@ -13,14 +14,14 @@ struct Workload: Sendable {
     let target = DeliveryTarget(mailbox: .random(using: random), deliveryKey: .random(using: random))
     let token = StoredName.random(using: random)
     try await store.addTokens([token], expires: Self.expires)
-    let mailbox = NewMailbox(name: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
+    let mailbox = NewMailbox(place: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
     guard try await store.register(mailbox, today: Self.today) else { throw StoreFailure.unavailable }
     try await store.setDeliveryKeys([target.deliveryKey], of: target.mailbox)
     return target
   }
 
   static func copy(to target: DeliveryTarget, _ sealed: [UInt8]) -> SealedCopy {
-    SealedCopy(target: target, receipt: nil, sealed: sealed, step: 5, expires: expires)
+    SealedCopy(target: target, receipt: nil, sealed: sealed, expires: expires)
   }
 
   static func readAll(_ target: DeliveryTarget, in store: some MailboxStore) async throws -> [[UInt8]] {

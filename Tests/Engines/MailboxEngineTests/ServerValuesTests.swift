@@ -1,5 +1,6 @@
 import CryptoSuite
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 import Testing
 
@@ -9,22 +10,26 @@ import Testing
   private let random = SeededRandom(seed: 5)
 
   @Test func `names of different things differ, even of the same bytes`() {
-    let names = StoredNames(key: Secret(randomByteCount: 32, using: random))
+    let names = StoredNames(key: Secret(randomByteCount: 32, using: random), rowKey: Secret(randomByteCount: 32, using: random))
     let short = random.bytes(16)
     let long = random.bytes(32)
     let (mailbox, handle) = (MailboxID(trusted: short), HandleID(trusted: short))
     let hash = KeyHash(trusted: long)
     let all: [StoredName] = [
-      names.mailbox(mailbox), names.log(handle), names.deliveryKey(hash, of: mailbox), names.writeKey(hash, of: handle),
+      names.mailbox(mailbox).name, names.log(handle).name, names.deliveryKey(hash, of: mailbox), names.writeKey(hash, of: handle),
       names.administrator(PublicKey32(trusted: long), of: handle), names.publisher(mailbox, of: hash),
-      names.receipt(SendID(trusted: short), at: mailbox), names.token(Permission(trusted: long)), names.capability(hash),
+      names.receipt(SendID(trusted: short), at: mailbox), names.token(Permission(trusted: long)), names.capability(hash).name,
       names.creation(handle, writeKeyHash: hash, administrators: []),
       names.deliveryKey(hash, of: .random(using: random)), names.receipt(SendID(trusted: short), at: .random(using: random)),
     ]
     #expect(Set(all).count == all.count)
-    let others = StoredNames(key: Secret(randomByteCount: 32, using: random))
+    let others = StoredNames(key: Secret(randomByteCount: 32, using: random), rowKey: Secret(randomByteCount: 32, using: random))
     #expect(names.mailbox(mailbox) != others.mailbox(mailbox))
     #expect(names.mailbox(mailbox) == names.mailbox(MailboxID(trusted: short)))
+    let places = [names.mailbox(mailbox), names.log(handle), names.capability(hash), names.mailbox(.random(using: random))]
+    #expect(Set(places.map(\.key.exposedBytes) + all.map(\.bytes)).count == places.count + all.count)
+    #expect(names.mailbox(mailbox).key == names.mailbox(MailboxID(trusted: short)).key)
+    #expect(names.mailbox(mailbox).key != others.mailbox(mailbox).key)
   }
 
   @Test func `a changed cursor opens nothing`() {

@@ -79,26 +79,26 @@ public final class InMemoryMailboxStore: MailboxStore {
   }
 
   public func issueTokens(
-    _ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int
+    _ tokens: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
   ) async throws(StoreFailure) -> OwnerOutcome {
-    try transact { $0.issueTokens(tokens, expires: expires, for: mailbox, quota: quota) }
+    try transact { $0.issueTokens(tokens, expires: expires, for: mailbox.name, quota: quota) }
   }
 
   public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool {
     try transact { $0.register(mailbox, today: today) }
   }
 
-  public func ownerKey(of mailbox: StoredName) async throws(StoreFailure) -> PublicKey32? {
-    try read { $0.mailboxes[mailbox]?.ownerKey }
+  public func ownerKey(of mailbox: StoredPlace) async throws(StoreFailure) -> PublicKey32? {
+    try read { $0.mailboxes[mailbox.name]?.ownerKey }
   }
 
-  public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) async throws(StoreFailure) {
-    try transact { $0.setDeliveryKeys(keys, of: mailbox) }
+  public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredPlace) async throws(StoreFailure) {
+    try transact { $0.setDeliveryKeys(keys, of: mailbox.name) }
   }
 
   public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
     try read { tables in
-      targets.map { tables.accepts($0) ? tables.mailboxes[$0.mailbox]?.sealKey : nil }
+      targets.map { tables.accepts($0) ? tables.mailboxes[$0.mailbox.name]?.sealKey : nil }
     }
   }
 
@@ -107,13 +107,13 @@ public final class InMemoryMailboxStore: MailboxStore {
   }
 
   public func read(
-    _ mailbox: StoredName, after sequence: UInt64, page: PageLimit, today: Day
+    _ mailbox: StoredPlace, after sequence: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> [StoredEnvelope] {
-    try read { $0.read(mailbox, after: sequence, page: page, today: today) }
+    try read { $0.read(mailbox.name, after: sequence, page: page, today: today) }
   }
 
-  public func acknowledge(_ mailbox: StoredName, through sequence: UInt64) async throws(StoreFailure) {
-    try transact { $0.removeEnvelopes(of: mailbox) { $0.sequence <= sequence } }
+  public func acknowledge(_ mailbox: StoredPlace, through sequence: UInt64) async throws(StoreFailure) {
+    try transact { $0.removeEnvelopes(of: mailbox.name) { $0.sequence <= sequence } }
   }
 
   public func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome {
@@ -121,13 +121,13 @@ public final class InMemoryMailboxStore: MailboxStore {
   }
 
   public func claim(
-    _ capability: StoredName, by claimer: StoredName, today: Day
+    _ capability: StoredPlace, by claimer: StoredName, today: Day
   ) async throws(StoreFailure) -> [UInt8]? {
-    try transact { $0.claim(capability, by: claimer, today: today) }
+    try transact { $0.claim(capability.name, by: claimer, today: today) }
   }
 
-  public func withdraw(_ capability: StoredName, publisher: StoredName) async throws(StoreFailure) -> Bool {
-    try transact { $0.withdraw(capability, publisher: publisher) }
+  public func withdraw(_ capability: StoredPlace, publisher: StoredName) async throws(StoreFailure) -> Bool {
+    try transact { $0.withdraw(capability.name, publisher: publisher) }
   }
 
   public func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool {
@@ -139,20 +139,20 @@ public final class InMemoryMailboxStore: MailboxStore {
   }
 
   public func rotate(
-    _ log: StoredName, slot: UInt64, rotation: StoredRotation, identifier: StoredName
+    _ log: StoredPlace, slot: UInt64, rotation: StoredRotation, identifier: StoredName
   ) async throws(StoreFailure) -> RotateOutcome {
-    try transact { $0.rotate(log, slot: slot, rotation: rotation, identifier: identifier) }
+    try transact { $0.rotate(log.name, slot: slot, rotation: rotation, identifier: identifier) }
   }
 
   public func readLog(
-    _ log: StoredName, from slot: UInt64, page: PageLimit, today: Day
+    _ log: StoredPlace, from slot: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> LogPage? {
-    try read { $0.readLog(log, from: slot, page: page, today: today) }
+    try read { $0.readLog(log.name, from: slot, page: page, today: today) }
   }
 
-  public func groupInfo(_ log: StoredName) async throws(StoreFailure) -> [UInt8]? {
+  public func groupInfo(_ log: StoredPlace) async throws(StoreFailure) -> [UInt8]? {
     try read { tables in
-      guard let groupInfo = tables.logs[log]?.groupInfo, !groupInfo.isEmpty else { return nil }
+      guard let groupInfo = tables.logs[log.name]?.groupInfo, !groupInfo.isEmpty else { return nil }
       return groupInfo
     }
   }

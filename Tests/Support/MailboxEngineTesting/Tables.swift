@@ -75,10 +75,10 @@ struct Tables: Sendable {
   }
 
   mutating func register(_ new: NewMailbox, today: Day) -> Bool {
-    if let mailbox = mailboxes[new.name] { return mailbox.ownerKey == new.ownerKey && mailbox.sealKey == new.sealKey }
+    if let mailbox = mailboxes[new.place.name] { return mailbox.ownerKey == new.ownerKey && mailbox.sealKey == new.sealKey }
     guard let expires = tokens[new.token], expires > today else { return false }
     tokens[new.token] = nil
-    mailboxes[new.name] = Mailbox(ownerKey: new.ownerKey, sealKey: new.sealKey)
+    mailboxes[new.place.name] = Mailbox(ownerKey: new.ownerKey, sealKey: new.sealKey)
     rowWrites += 2
     return true
   }
@@ -92,20 +92,20 @@ struct Tables: Sendable {
   }
 
   func accepts(_ target: DeliveryTarget) -> Bool {
-    deliveryKeys[target.mailbox]?.contains(target.deliveryKey) ?? false
+    deliveryKeys[target.mailbox.name]?.contains(target.deliveryKey) ?? false
   }
 
   mutating func append(_ copy: SealedCopy, today: Day) -> RecipientAnswer {
-    guard accepts(copy.target), var mailbox = mailboxes[copy.target.mailbox] else { return .refused }
+    guard accepts(copy.target), var mailbox = mailboxes[copy.target.mailbox.name] else { return .refused }
     if let receipt = copy.receipt, let expires = receipts[receipt], expires > today { return .accepted }
     guard mailbox.waitingCount < Limits.mailboxEnvelopeCount,
       mailbox.waitingByteCount + copy.sealed.count <= Limits.mailboxByteCount
     else { return .full }
-    mailbox.lastSequence += copy.step
+    mailbox.lastSequence += 1
     mailbox.waitingCount += 1
     mailbox.waitingByteCount += copy.sealed.count
-    mailboxes[copy.target.mailbox] = mailbox
-    envelopes[copy.target.mailbox, default: []].append(
+    mailboxes[copy.target.mailbox.name] = mailbox
+    envelopes[copy.target.mailbox.name, default: []].append(
       Waiting(sequence: mailbox.lastSequence, expires: copy.expires, sealed: copy.sealed))
     rowWrites += 2
     if let receipt = copy.receipt {
@@ -139,8 +139,8 @@ struct Tables: Sendable {
   // MARK: Key packages
 
   mutating func publish(_ publication: Publication) -> OwnerOutcome {
-    guard var mailbox = mailboxes[publication.mailbox] else { return .refused }
-    var rows = blobs[publication.capability, default: []]
+    guard var mailbox = mailboxes[publication.mailbox.name] else { return .refused }
+    var rows = blobs[publication.capability.name, default: []]
     guard rows.allSatisfy({ $0.publisher == publication.publisher }) else { return .refused }
     let before = rows.count
     for blob in publication.blobs where !rows.contains(where: { $0.name == blob.name }) {
@@ -150,8 +150,8 @@ struct Tables: Sendable {
     guard added > 0 else { return .done }
     guard rows.count <= publication.capabilityQuota, mailbox.usedBlobs + added <= publication.quota else { return .overQuota }
     mailbox.usedBlobs += added
-    mailboxes[publication.mailbox] = mailbox
-    blobs[publication.capability] = rows
+    mailboxes[publication.mailbox.name] = mailbox
+    blobs[publication.capability.name] = rows
     rowWrites += 1 + added
     return .done
   }
@@ -182,15 +182,15 @@ struct Tables: Sendable {
   // MARK: Handle logs
 
   mutating func createLog(_ new: NewLog) -> Bool {
-    if let log = logs[new.name] { return log.creation == new.creation }
-    logs[new.name] = Log(writeKey: new.writeKey, administrators: new.administrators, creation: new.creation)
+    if let log = logs[new.place.name] { return log.creation == new.creation }
+    logs[new.place.name] = Log(writeKey: new.writeKey, administrators: new.administrators, creation: new.creation)
     rowWrites += 1
     return true
   }
 
   mutating func append(_ append: StoredAppend, today: Day) -> AppendOutcome {
-    guard var log = logs[append.log] else { return .refused }
-    let standing = entries[append.log, default: []].first { $0.slot == append.slot && $0.expires > today }
+    guard var log = logs[append.log.name] else { return .refused }
+    let standing = entries[append.log.name, default: []].first { $0.slot == append.slot && $0.expires > today }
     if standing?.frame == append.entry { return .duplicate }
     guard log.writeKey == append.writeKey else { return .refused }
     if let rotation = append.rotation, !log.administrators.contains(rotation.signer) { return .refused }
@@ -202,8 +202,8 @@ struct Tables: Sendable {
     log.nextSlot += 1
     log.rotations = []
     if !append.groupInfo.isEmpty { log.groupInfo = append.groupInfo }
-    logs[append.log] = log
-    entries[append.log, default: []].append(Entry(slot: append.slot, expires: append.expires, frame: append.entry))
+    logs[append.log.name] = log
+    entries[append.log.name, default: []].append(Entry(slot: append.slot, expires: append.expires, frame: append.entry))
     rowWrites += 2
     return .appended(append.copies.map { self.append($0, today: today) })
   }

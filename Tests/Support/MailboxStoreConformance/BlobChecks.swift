@@ -1,15 +1,16 @@
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 
 enum BlobChecks {
   static let all = [takeOnce, repetition, noReturn, publishers, quotas, expiry]
 
   private static func made(
-    _ samples: Samples, by target: DeliveryTarget, _ blobs: [[UInt8]], capability: StoredName? = nil,
+    _ samples: Samples, by target: DeliveryTarget, _ blobs: [[UInt8]], capability: StoredPlace? = nil,
     publisher: StoredName? = nil, expires: Day = Samples.expires
   ) -> Publication {
     Publication(
-      capability: capability ?? samples.name(), publisher: publisher ?? samples.name(),
+      capability: capability ?? samples.place(), publisher: publisher ?? samples.name(),
       blobs: blobs.map { Publication.Blob(name: StoredName(trusted: Array(repeating: $0[0], count: 32)), bytes: $0) },
       expires: expires, mailbox: target.mailbox, quota: 40, capabilityQuota: 20)
   }
@@ -81,9 +82,9 @@ enum BlobChecks {
     let foreign = made(samples, by: target, [[2]], capability: publication.capability)
     try requireEqual(try await store.publish(foreign, today: Samples.today), .refused, "another publisher")
     try require(try await !store.withdraw(publication.capability, publisher: foreign.publisher), "another withdraws")
-    try require(try await store.withdraw(samples.name(), publisher: samples.name()), "nothing to withdraw")
+    try require(try await store.withdraw(samples.place(), publisher: samples.name()), "nothing to withdraw")
     try requireEqual(try await store.claim(publication.capability, by: samples.name(), today: Samples.today), [1], "it is still there")
-    let stranger = DeliveryTarget(mailbox: samples.name(), deliveryKey: samples.name())
+    let stranger = DeliveryTarget(mailbox: samples.place(), deliveryKey: samples.name())
     let unknown = made(samples, by: stranger, [[1]])
     try requireEqual(try await store.publish(unknown, today: Samples.today), .refused, "no such mailbox")
   }

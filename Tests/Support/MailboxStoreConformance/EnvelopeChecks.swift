@@ -68,7 +68,7 @@ enum EnvelopeChecks {
     let other = try await samples.mailbox(in: store)
     let wrong = [
       DeliveryTarget(mailbox: target.mailbox, deliveryKey: other.deliveryKey),
-      DeliveryTarget(mailbox: samples.name(), deliveryKey: target.deliveryKey),
+      DeliveryTarget(mailbox: samples.place(), deliveryKey: target.deliveryKey),
     ]
     try requireEqual(try await store.sealKeys(for: wrong), [nil, nil], "no key for a wrong target")
     try require(try await store.sealKeys(for: [target])[0] != nil, "a key for a right target")
@@ -77,7 +77,7 @@ enum EnvelopeChecks {
       try await store.append(copies, today: Samples.today), [.refused, .accepted, .refused], "answers stand in order")
     let newKey = samples.name()
     try await store.setDeliveryKeys([newKey], of: target.mailbox)
-    try await store.setDeliveryKeys([samples.name()], of: samples.name())
+    try await store.setDeliveryKeys([samples.name()], of: samples.place())
     try requireEqual(
       try await store.append([samples.copy(to: target)], today: Samples.today), [.refused], "a replaced key is refused")
     let replaced = DeliveryTarget(mailbox: target.mailbox, deliveryKey: newKey)

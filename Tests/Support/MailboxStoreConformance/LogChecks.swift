@@ -1,4 +1,5 @@
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 
 enum LogChecks {
@@ -28,7 +29,7 @@ enum LogChecks {
     }
     try require(winners.values.allSatisfy { $0.count == 1 }, "one wins each slot")
     let store = try await fixture.reopen()
-    let page = try await store.readLog(log.name, from: 0, page: PageLimit(count: 99, byteCount: 1 << 20), today: Samples.today)
+    let page = try await store.readLog(log.place, from: 0, page: PageLimit(count: 99, byteCount: 1 << 20), today: Samples.today)
     try requireEqual(page?.nextSlot, UInt64(winners.count), "slots have no gaps")
     try requireEqual(page?.entries.map(\.slot), Array(0..<UInt64(winners.count)), "they come in order")
     for entry in page?.entries ?? [] { try requireEqual(winners[entry.slot], [entry.frame], "the winner stands") }
@@ -57,7 +58,7 @@ enum LogChecks {
     let store = fixture.store
     let log = try await samples.log(in: store)
     let targets = [try await samples.mailbox(in: store), try await samples.mailbox(in: store)]
-    let stranger = DeliveryTarget(mailbox: samples.name(), deliveryKey: samples.name())
+    let stranger = DeliveryTarget(mailbox: samples.place(), deliveryKey: samples.name())
     let copies = [samples.copy(to: targets[0]), samples.copy(to: stranger), samples.copy(to: targets[1])]
     let append = samples.append(to: log, slot: 0, [1], groupInfo: [7, 7], copies: copies)
     try requireEqual(
@@ -70,11 +71,11 @@ enum LogChecks {
       try requireEqual(try await store.append(losing, today: Samples.today), expected, "it loses")
     }
     for target in targets { try requireEqual(try await store.readAll(target.mailbox).count, 1, "only the first delivers") }
-    try requireEqual(try await store.groupInfo(log.name), [7, 7], "only the first has a GroupInfo")
+    try requireEqual(try await store.groupInfo(log.place), [7, 7], "only the first has a GroupInfo")
     let next = samples.append(to: log, slot: 1, [2])
     try requireEqual(try await store.append(next, today: Samples.today), .appended([]), "the next slot")
-    try requireEqual(try await store.groupInfo(log.name), [7, 7], "an empty GroupInfo leaves the old one")
-    try requireEqual(try await store.groupInfo(samples.name()), nil, "no such log")
+    try requireEqual(try await store.groupInfo(log.place), [7, 7], "an empty GroupInfo leaves the old one")
+    try requireEqual(try await store.groupInfo(samples.place()), nil, "no such log")
   }
 
   static let writeKeys = ConformanceCheck("only a rotation by an administrator changes the keys of a log") { fixture in
@@ -111,7 +112,7 @@ enum LogChecks {
     let second = StoredRotation(writeKey: samples.name(), administrators: admins, signer: admins[1])
     let (firstID, secondID) = (samples.name(), samples.name())
     func rotate(_ rotation: StoredRotation, _ identifier: StoredName, slot: UInt64 = 0) async throws -> RotateOutcome {
-      try await store.rotate(log.name, slot: slot, rotation: rotation, identifier: identifier)
+      try await store.rotate(log.place, slot: slot, rotation: rotation, identifier: identifier)
     }
     try requireEqual(try await rotate(first, firstID, slot: 1), .conflict(nextSlot: 0), "another slot")
     try requireEqual(try await rotate(first, firstID), .rotated, "the first")
@@ -124,7 +125,7 @@ enum LogChecks {
     let next = samples.append(to: log, slot: 0, [1], writeKey: second.writeKey)
     try requireEqual(try await store.append(next, today: Samples.today), .appended([]), "the second's key")
     try requireEqual(try await rotate(first, firstID), .conflict(nextSlot: 1), "its slot has passed")
-    let unknown = try await store.rotate(samples.name(), slot: 0, rotation: first, identifier: firstID)
+    let unknown = try await store.rotate(samples.place(), slot: 0, rotation: first, identifier: firstID)
     try requireEqual(unknown, .refused, "no such log")
   }
 
@@ -150,7 +151,7 @@ enum LogChecks {
     let log = try await samples.log(in: store)
     func read(_ slot: UInt64, _ count: Int, _ byteCount: Int) async throws -> LogPage? {
       try await store.readLog(
-        log.name, from: slot, page: PageLimit(count: count, byteCount: byteCount), today: Samples.today)
+        log.place, from: slot, page: PageLimit(count: count, byteCount: byteCount), today: Samples.today)
     }
     try requireEqual(try await read(0, 9, 999), LogPage(firstSlot: 0, nextSlot: 0, entries: []), "an empty log")
     for slot in UInt64(0)..<5 {
@@ -164,7 +165,7 @@ enum LogChecks {
     try requireEqual(try await read(5, 9, 999), LogPage(firstSlot: 0, nextSlot: 5, entries: []), "at the end")
     try requireEqual(try await read(.max, 9, 999), LogPage(firstSlot: 0, nextSlot: 5, entries: []), "behind the end")
     let none = try await store.readLog(
-      samples.name(), from: 0, page: PageLimit(count: 1, byteCount: 1), today: Samples.today)
+      samples.place(), from: 0, page: PageLimit(count: 1, byteCount: 1), today: Samples.today)
     try requireEqual(none, nil, "no such log")
   }
 
@@ -176,7 +177,7 @@ enum LogChecks {
     _ = try await fixture.store.append(first, today: Samples.today)
     _ = try await fixture.store.append(samples.append(to: log, slot: 1, [2]), today: Samples.today)
     func page(_ store: any MailboxStore, _ today: Day) async throws -> LogPage? {
-      try await store.readLog(log.name, from: 0, page: PageLimit(count: 9, byteCount: 999), today: today)
+      try await store.readLog(log.place, from: 0, page: PageLimit(count: 9, byteCount: 999), today: today)
     }
     let rest = LogPage(firstSlot: 1, nextSlot: 2, entries: [LogEntry(slot: 1, frame: [2])])
     try requireEqual(try await page(fixture.store, day), rest, "hidden")

@@ -1,4 +1,5 @@
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 
 enum RegistrationChecks {
@@ -10,19 +11,19 @@ enum RegistrationChecks {
     try await fixture.store.addTokens([token], expires: Samples.expires)
     let mailboxes = (0..<16).map { _ in
       NewMailbox(
-        name: samples.name(), token: token, ownerKey: .random(using: samples.random), sealKey: .random(using: samples.random))
+        place: samples.place(), token: token, ownerKey: .random(using: samples.random), sealKey: .random(using: samples.random))
     }
     let registered = try await withThrowingTaskGroup { group in
       for mailbox in mailboxes {
-        group.addTask { try await fixture.store.register(mailbox, today: Samples.today) ? mailbox.name : nil }
+        group.addTask { try await fixture.store.register(mailbox, today: Samples.today) ? mailbox.place : nil }
       }
       return try await group.reduce(into: []) { $0 += [$1].compactMap { $0 } }
     }
     try requireEqual(registered.count, 1, "one wins")
     let store = try await fixture.reopen()
     for mailbox in mailboxes {
-      let key = try await store.ownerKey(of: mailbox.name)
-      try requireEqual(key, registered == [mailbox.name] ? mailbox.ownerKey : nil, "only the winner has a mailbox")
+      let key = try await store.ownerKey(of: mailbox.place)
+      try requireEqual(key, registered == [mailbox.place] ? mailbox.ownerKey : nil, "only the winner has a mailbox")
     }
   }
 
@@ -32,7 +33,7 @@ enum RegistrationChecks {
     let tokens = [samples.name(), samples.name()]
     try await store.addTokens(tokens, expires: Samples.expires)
     var mailbox = NewMailbox(
-      name: samples.name(), token: tokens[0], ownerKey: .random(using: samples.random),
+      place: samples.place(), token: tokens[0], ownerKey: .random(using: samples.random),
       sealKey: .random(using: samples.random))
     try require(try await store.register(mailbox, today: Samples.today), "the token is good")
     try require(try await store.register(mailbox, today: Samples.today), "again with the spent token")
@@ -40,9 +41,9 @@ enum RegistrationChecks {
     try require(try await store.register(mailbox, today: Samples.today), "again with another token")
     mailbox.sealKey = .random(using: samples.random)
     try require(try await !store.register(mailbox, today: Samples.today), "another key is refused")
-    mailbox.name = samples.name()
+    mailbox.place = samples.place()
     try require(try await store.register(mailbox, today: Samples.today), "the other token was not spent")
-    mailbox.name = samples.name()
+    mailbox.place = samples.place()
     try require(try await !store.register(mailbox, today: Samples.today), "now it is")
   }
 
@@ -51,7 +52,7 @@ enum RegistrationChecks {
     let token = samples.name()
     try await fixture.store.addTokens([token], expires: Samples.today.adding(2))
     let mailbox = NewMailbox(
-      name: samples.name(), token: token, ownerKey: .random(using: samples.random), sealKey: .random(using: samples.random))
+      place: samples.place(), token: token, ownerKey: .random(using: samples.random), sealKey: .random(using: samples.random))
     try require(try await !fixture.store.register(mailbox, today: Samples.today.adding(2)), "expired")
     try require(try await fixture.store.register(mailbox, today: Samples.today.adding(1)), "the day before")
   }
@@ -73,14 +74,14 @@ enum RegistrationChecks {
     try requireEqual(try await issue(1), .overQuota, "still the same period")
     try await store.expire(today: Samples.today.adding(ServerLimits.quotaPeriodDays))
     try requireEqual(try await issue(5), .done, "a new period")
-    let unknown = try await store.issueTokens([samples.name()], expires: Samples.expires, for: samples.name(), quota: 5)
+    let unknown = try await store.issueTokens([samples.name()], expires: Samples.expires, for: samples.place(), quota: 5)
     try requireEqual(unknown, .refused, "no such mailbox")
     let token = samples.name()
     try requireEqual(
       try await store.issueTokens([token], expires: Samples.expires, for: samples.mailbox(in: store).mailbox, quota: 1),
       .done, "another mailbox has its own quota")
     let mailbox = NewMailbox(
-      name: samples.name(), token: token, ownerKey: .random(using: samples.random), sealKey: .random(using: samples.random))
+      place: samples.place(), token: token, ownerKey: .random(using: samples.random), sealKey: .random(using: samples.random))
     try require(try await store.register(mailbox, today: Samples.today), "an issued token registers")
   }
 }

@@ -1,5 +1,6 @@
 import CryptoSuite
 import MailboxEngine
+import MailboxEngineTesting
 import SottoProtocol
 
 /// Names and rows for the checks, random from a seed.
@@ -13,13 +14,15 @@ struct Samples: Sendable {
 
   func name() -> StoredName { .random(using: random) }
 
+  func place() -> StoredPlace { .random(using: random) }
+
   /// Registers a mailbox that takes one delivery key.
   func mailbox(in store: any MailboxStore) async throws -> DeliveryTarget {
-    let target = DeliveryTarget(mailbox: name(), deliveryKey: name())
+    let target = DeliveryTarget(mailbox: place(), deliveryKey: name())
     let token = name()
     try await store.addTokens([token], expires: Self.expires)
     let mailbox = NewMailbox(
-      name: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
+      place: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
     try require(try await store.register(mailbox, today: Self.today), "a token registers a mailbox")
     try await store.setDeliveryKeys([target.deliveryKey, name()], of: target.mailbox)
     return target
@@ -28,11 +31,11 @@ struct Samples: Sendable {
   func copy(
     to target: DeliveryTarget, _ sealed: [UInt8] = [1, 2, 3], receipt: StoredName? = nil, expires: Day = Samples.expires
   ) -> SealedCopy {
-    SealedCopy(target: target, receipt: receipt, sealed: sealed, step: UInt64(random.bytes(1)[0]) + 1, expires: expires)
+    SealedCopy(target: target, receipt: receipt, sealed: sealed, expires: expires)
   }
 
   func log(in store: any MailboxStore) async throws -> NewLog {
-    let log = NewLog(name: name(), writeKey: name(), administrators: [name(), name()], creation: name())
+    let log = NewLog(place: place(), writeKey: name(), administrators: [name(), name()], creation: name())
     try require(try await store.createLog(log), "a new log is made")
     return log
   }
@@ -42,14 +45,14 @@ struct Samples: Sendable {
     groupInfo: [UInt8] = [], copies: [SealedCopy] = [], expires: Day = Samples.expires
   ) -> StoredAppend {
     StoredAppend(
-      log: log.name, slot: slot, writeKey: writeKey ?? log.writeKey, entry: entry, expires: expires, rotation: rotation,
+      log: log.place, slot: slot, writeKey: writeKey ?? log.writeKey, entry: entry, expires: expires, rotation: rotation,
       groupInfo: groupInfo, copies: copies)
   }
 }
 
 extension MailboxStore {
   /// Everything that waits in a mailbox, read page by page.
-  func readAll(_ mailbox: StoredName, today: Day = Samples.today) async throws -> [StoredEnvelope] {
+  func readAll(_ mailbox: StoredPlace, today: Day = Samples.today) async throws -> [StoredEnvelope] {
     var envelopes: [StoredEnvelope] = []
     while true {
       let page = try await read(
