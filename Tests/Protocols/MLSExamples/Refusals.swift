@@ -12,10 +12,13 @@ struct Refusals {
     case .ownMessage, .pastEpoch, .replayedOrExpiredGeneration: .drop  // ordinary: an echo, a duplicate, too late
     case .futureEpoch: .catchUp  // a commit was missed: fetch the log, or resync
     case .unknownProposal, .missingPreSharedKey, .missingRatchetTree: .wait  // fetch what is missing, then again
+    case .invalidProof: .wait  // a light member's annotations, not the message: fetch others, then again
+    case .externalCommitNotAllowed: .look  // a light member's: upgrade, and read it as a full one
     case .wrongSigner, .pendingProposals, .groupEnded, .invalidPlan, .generationsExhausted, .exportSecretSpent,
       .invalidArchive:
       .fix  // the caller's own doing
-    case .mismatch(.confirmationTag), .invalidPath: .look  // a broken commit; if others accept it, resync
+    // Noise, or a broken commit: if others accept it, resync. A light member fetches other annotations first.
+    case .mismatch(.confirmationTag), .invalidPath, .crypto: .look
     default: .drop  // malformed, forged or against the rules: its sender is at fault
     }
   }

@@ -54,10 +54,21 @@ struct ComponentTests {
 
   @Test func `what was taken is gone from the saved tree, and all else is still there`() throws {
     let root = Secret([UInt8](repeating: 7, count: suite.hash.byteCount))
+    // All that the secret could be derived from again, from the root down to itself, and what stands beside the way.
+    var way = [root]
+    var beside: [Secret] = []
+    for bit in (0..<16).reversed() {
+      let (left, right) = (suite.leftSecret(below: way[way.count - 1]), suite.rightSecret(below: way[way.count - 1]))
+      let goesRight = 5 >> bit & 1 == 1
+      way.append(goesRight ? right : left)
+      beside.append(goesRight ? left : right)
+    }
     var tree = ExporterTree(secret: root)
     let taken = try tree.take(ComponentID(rawValue: 5), suite)
+    #expect(taken == way.last)
     let saved = tree.encoded
-    #expect(!saved.contains(root.exposedBytes) && !saved.contains(taken.exposedBytes))
+    for secret in way { #expect(!saved.contains(secret.exposedBytes)) }
+    for secret in beside { #expect(saved.contains(secret.exposedBytes)) }
     var restored = try ExporterTree(decoding: saved)
     var whole = ExporterTree(secret: root)
     for number: UInt16 in [4, 6, 0x9999] {

@@ -176,6 +176,13 @@ struct PartialLifeTests {
     #expect(Mirror(reflecting: group).children.isEmpty)
     #expect(throws: MLSError.invalidArchive) { try Group(restoring: group.archive()) }
     #expect(throws: MLSError.invalidArchive) { try PartialGroup(restoring: world.full[0].group.archive()) }
+    // Nor one with a secret part of the first layout, which knew no partial members and no exporter tree.
+    var older = group.archive()
+    var exporterTree = ByteWriter()
+    group.exporterTree.encode(into: &exporterTree)
+    older.secretPart.removeSubrange(try #require(older.secretPart.firstRange(of: exporterTree.bytes)))
+    older.secretPart[0] = 1
+    #expect(throws: MLSError.invalidArchive) { try PartialGroup(restoring: older) }
     let archive = group.archive()
     for count in stride(from: 0, to: archive.publicPart.count, by: 7) {
       let cut = GroupArchive(publicPart: Array(archive.publicPart.prefix(count)), secretPart: archive.secretPart)

@@ -36,6 +36,8 @@ struct SecretPrintingTests {
     let known = Set(try SecretHolders().values.keys)
     let found = try Self.holders()
     #expect(found.contains("EpochSecrets") && found.contains("Group"))
+    // One whose only such property has a default value.
+    #expect(found.contains("GroupSecrets") && found.contains("PreSharedKeys"))
     let missing = found.subtracting(known).sorted()
     #expect(missing.isEmpty, "put into the table of `SecretHolders`: \(missing)")
   }
@@ -104,7 +106,8 @@ struct SecretPrintingTests {
   /// formatted, so the indentation tells.
   private static func collect(_ text: String, into properties: inout [String: [String]]) {
     let declaration = /^(\s*)(?:(?:public|package|private|fileprivate|final|indirect) )*(struct|enum|class|actor|extension) (\w+)/
-    let property = /^\s*(?:(?:public|package|private|fileprivate|private\(set\)) )*(?:let|var) \w+: ([^={]+)$/
+    // With or without a default value, from which alone the type may be seen.
+    let property = /^\s*(?:(?:public|package|private|fileprivate|private\(set\)) )*(?:let|var) \w+(?:: ([^={]+?))?(?: = (.+))?$/
     let payload = /^\s*(?:indirect )?case \w+\((.*)\)$/
     var open: [(indentation: Int, type: String?)] = []
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -115,7 +118,9 @@ struct SecretPrintingTests {
       if let match = line.firstMatch(of: declaration) {
         open.append((indentation, match.output.2 == "extension" ? nil : String(match.output.3)))
       } else if let last = open.last, let type = last.type, indentation == last.indentation + 2 {
-        if let match = line.wholeMatch(of: property) { properties[type, default: []].append(String(match.output.1)) }
+        if let match = line.wholeMatch(of: property) {
+          properties[type, default: []] += [match.output.1, match.output.2].compactMap { $0.map(String.init) }
+        }
         if let match = line.wholeMatch(of: payload) { properties[type, default: []].append(String(match.output.1)) }
       }
     }
@@ -174,6 +179,11 @@ private struct SecretHolders {
     show(group.secretTree)
     show(group.secretTree.root)
     show(group.exporterTree)
+    let exported = try group.safeExportSecret(for: ComponentID(rawValue: 0x8001))
+    secrets.append(exported.secret)
+    note(exported.group)
+    show(exported.group.exporterTree)
+    show(exported.group.exporterTree.root)
     show(try #require(group.pastEpochs.first))
     show(try #require(group.resumptionSecrets.first))
     show(try #require(update.group.pending.first))
@@ -207,7 +217,17 @@ private struct SecretHolders {
     secrets += group.resumptionSecrets.map(\.secret)
     note(group.secretTree.root)
     for past in group.pastEpochs { note(past.secretTree.root) }
-    if case .sealed(let secret) = group.exporterTree.root { secrets.append(secret) }
+    note(group.exporterTree.root)
+  }
+
+  private mutating func note(_ branch: ExporterTree.Branch) {
+    switch branch {
+    case .sealed(let secret): secrets.append(secret)
+    case .parent(let left, let right):
+      note(left)
+      note(right)
+    case .spent: break
+    }
   }
 
   private mutating func note(_ branch: SecretTree.Branch) {
@@ -253,6 +273,9 @@ private struct SecretHolders {
     show(hpke)
     show(bundle.initKey)
     show(client.signer)
+    var keys = PreSharedKeys()
+    keys.add(secret, externalID: [1])
+    show(keys)
     // Keys of the library below, in each suite.
     for suite in testedSuites {
       let pair = suite.hpke.generateKeyPair()

@@ -20,6 +20,7 @@ public struct KeyPackageBundle: Sendable, Equatable {
   public init(
     cipherSuite: CipherSuite, keyPackage: KeyPackage, initKey: HPKEKeyPair, leafKey: HPKEKeyPair
   ) throws(MLSError) {
+    defer { eraseStack() }
     guard keyPackage.cipherSuite == cipherSuite.rawValue else { throw .unsupportedCipherSuite(keyPackage.cipherSuite) }
     guard keyPackage.initKey == initKey.publicKey, keyPackage.leafNode.encryptionKey == leafKey.publicKey else {
       throw .invalidKeyPackage(.initKey)

@@ -39,7 +39,8 @@ extension PartialGroup {
       var secretReader = ByteReader(archive.secretPart.span)
       let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
       try secretReader.finish()
-      guard constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
+      guard secretPart.version == GroupArchive.version,
+        constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
         secretPart.privateKeys.leaf == publicPart.ownLeafIndex, publicPart.isConsistent
       else { throw MLSError.invalidArchive }
       self.init(
