@@ -40,6 +40,77 @@ struct BoundsTests {
     try check()
   }
 
+  /// A tree of so many equal leaves that its parts can be one and the same.
+  private func crowd(_ leaf: LeafNode, depth: Int) throws -> RatchetTree {
+    var root = Subtree.leaf(try StoredLeaf(leaf))
+    for height in 0..<depth {
+      // Hashed on the way up, for otherwise every leaf would be.
+      root = root.hashed(height: height, firstLeaf: 0, suite: suite)
+      root = .joining(root, root, under: nil)
+    }
+    return RatchetTree(suite: suite, depth: depth, root: root, keys: KeyIndex())
+  }
+
+  @Test func `a tree has so many leaves and no more`() throws {
+    let leaf = try Client("a", suite).bundle().keyPackage.leafNode
+    var full = try crowd(leaf, depth: Limits.maxPathLength)
+    #expect(full.memberCount == Limits.maxLeafCount)
+    #expect(throws: MLSError.invalidTree(.tooLarge)) { try full.addLeaf(leaf) }
+    // Whatever the length says, no more nodes are read than that.
+    var encoded = ByteWriter()
+    encoded.writeVector { (writer: inout ByteWriter) in
+      writer.writeBytes([UInt8](repeating: 0, count: Limits.maxNodeCount + 1))
+    }
+    #expect(throws: MLSError.invalidTree(.tooLarge)) { try RatchetTree(decoding: encoded.bytes, suite: suite) }
+  }
+
+  @Test func `a tree has so many bytes and no more`() throws {
+    let group = try World(suite, count: 1).members[0].group
+    var leaf = group.ownLeafNode
+    leaf.credential = .basic(identity: [UInt8](repeating: 1, count: 60_000))
+    for (depth, isKept) in [(13, true), (14, false)] {
+      var state = group.state
+      state.tree = try crowd(leaf, depth: depth)
+      #expect((state.tree.root.byteCount <= Limits.maxTreeByteCount) == isKept)
+      let list = try ProposalList([], committer: .member(group.ownLeafIndex), in: state)
+      var next = try ProvisionalState(applying: list, to: state, validator: BasicIdentities())
+      if isKept {
+        #expect(try next.provisionalContext().epoch == 1)
+      } else {
+        #expect(throws: MLSError.invalidTree(.tooLarge)) { try next.provisionalContext() }
+      }
+    }
+  }
+
+  @Test func `so many proposals wait for a commit and no more`() throws {
+    var world = try World(suite, count: 2)
+    let kind = ProposalType(rawValue: 0xF0A6)
+    for number in 0..<2 {
+      let content = [UInt8(number)]
+      try world.members[0].note(world.members[1].forge(.proposal(.custom(type: kind, content: content)), encrypt: false))
+    }
+    let waiting = world.members[0].group.pending
+    world.members[0].group.pending += [PendingProposal](repeating: waiting[1], count: Limits.maxPendingProposals - 3)
+    let last = try world.members[1].forge(.proposal(.custom(type: kind, content: [2])), encrypt: false)
+    guard case .proposal(_, let full) = try world.members[0].receive(last) else { throw MLSError.unexpectedMessage }
+    world.members[0].group = full
+    #expect(full.pendingProposals.count == Limits.maxPendingProposals)
+    let more = try world.members[1].forge(.proposal(.custom(type: kind, content: [3])), encrypt: false)
+    #expect(throws: MLSError.tooManyProposals) { try world.members[0].receive(more) }
+    // One that waits already is no other.
+    _ = try world.members[0].receive(last)
+  }
+
+  @Test func `a commit names so many pre-shared keys and no more`() throws {
+    let world = try World(suite, count: 2)
+    let ids = (0...Limits.maxPreSharedKeys).map { PreSharedKeyID.external(id: [UInt8($0 / 256), UInt8($0 % 256)], cipherSuite: suite) }
+    let limit = Limits.maxPreSharedKeys
+    world.refuse(
+      .malformed(.lengthOverLimit(length: limit + 1, limit: limit)),
+      try world.members[0].forge(ids.map { .preSharedKey($0) }))
+    world.refuse(.missingPreSharedKey, try world.members[0].forge(ids.dropLast().map { .preSharedKey($0) }))
+  }
+
   @Test func `a key that looks like another one costs nobody anything`() throws {
     var world = try World(suite, count: 4)
     let copied = world.members[2].group.ownLeafNode.encryptionKey
@@ -62,10 +133,10 @@ struct BoundsTests {
     let tree = group.state.tree
     for parts: @Sendable (Int) -> [Int] in [{ _ in [] }, { _ in [0] }, { _ in [0, 0] }, { _ in [1, 2] }] {
       #expect(throws: MLSError.invalidSignature(.leafNode)) {
-        try tree.verifySignatures(groupID: group.groupID, workers: Lazy(parts: parts))
+        try tree.verifySignatures(tree.leaves, groupID: group.groupID, workers: Lazy(parts: parts))
       }
     }
-    try tree.verifySignatures(groupID: group.groupID, workers: Lazy { Array((0..<$0).reversed()) + [0, 9] })
+    try tree.verifySignatures(tree.leaves, groupID: group.groupID, workers: Lazy { Array((0..<$0).reversed()) + [0, 9] })
   }
 
   @Test func `a message that was read while one's own commit was under way stays read`() throws {
@@ -94,8 +165,8 @@ struct BoundsTests {
     #expect(try world.members[0].read(late).plaintext == [3])
     #expect(try world.members[0].read(older).plaintext == [4])
     world.members[0].group = next.group.succeeding(world.members[0].group)
-    for message in [first, second, late, older] {
-      #expect(throws: MLSError.self) { try world.members[0].receive(message) }
+    for (message, generation) in [(first, 0), (second, 1), (late, 0), (older, 0)] as [([UInt8], UInt32)] {
+      #expect(throws: MLSError.replayedOrExpiredGeneration(generation)) { try world.members[0].receive(message) }
     }
   }
 }

@@ -64,6 +64,60 @@ struct FramingRuleTests {
     world.refuse(.unexpectedMessage, MLSMessage.keyPackage(package).encoded)
   }
 
+  @Test func `what is encrypted opens whole or not at all`() throws {
+    var world = try World(suite, count: 3)
+    let sent = try world.members[0].send([UInt8](repeating: 7, count: 200))
+    guard case .privateMessage(let good) = try MLSMessage(decoding: sent) else { throw MLSError.unexpectedMessage }
+    _ = try world.members[1].receive(sent)
+    func refused(_ edit: (inout PrivateMessage) -> Void, sourceLocation: SourceLocation = #_sourceLocation) {
+      var message = good
+      edit(&message)
+      world.refuse(.crypto(.notAuthentic), MLSMessage.privateMessage(message).encoded, sourceLocation: sourceLocation)
+    }
+    // The data about the sender, its tag, and what it is bound to: the kind of content, and a sample of the ciphertext.
+    for index in good.encryptedSenderData.indices { refused { $0.encryptedSenderData[index] ^= 1 } }
+    for count in [0, 15, good.encryptedSenderData.count - 1] {
+      refused { $0.encryptedSenderData = Array($0.encryptedSenderData.prefix(count)) }
+    }
+    refused { $0.encryptedSenderData.append(0) }
+    refused { $0.contentType = .proposal }
+    for index in 0..<suite.hash.byteCount { refused { $0.ciphertext[index] ^= 1 } }
+    // The content behind the sample, its tag, and what it is bound to.
+    for index in good.ciphertext.indices.dropFirst(suite.hash.byteCount) { refused { $0.ciphertext[index] ^= 1 } }
+    refused { $0.ciphertext.removeLast() }
+    refused { $0.ciphertext.append(0) }
+    refused { $0.authenticatedData.append(1) }
+    refused { $0.authenticatedData = [] }
+  }
+
+  @Test func `one's own message is known already`() throws {
+    var world = try World(suite, count: 3)
+    let before = world.members[0].group
+    let application = try world.members[0].send([1])
+    let proposal = try before.propose(
+      .remove(LeafIndex(2)), signer: world.members[0].client.signer, encrypt: false)
+    let commits = try [true, false].map {
+      try before.commit(
+        CommitPlan(encrypt: $0), signer: world.members[0].client.signer, validator: BasicIdentities()
+      ).message
+    }
+    for message in [application, proposal.message] + commits {
+      #expect(throws: MLSError.ownMessage) { try before.process(message, validator: BasicIdentities()) }
+      #expect(throws: MLSError.ownMessage) { try world.members[0].receive(message) }
+    }
+    try world.commit(CommitPlan(), by: 1)
+    #expect(throws: MLSError.ownMessage) { try world.members[0].receive(application) }
+  }
+
+  @Test func `a leaf beyond the tree of secrets has no key`() throws {
+    // Five leaves take the room of eight.
+    var tree = SecretTree(encryptionSecret: Secret(randomByteCount: suite.hash.byteCount), leafCount: 5)
+    _ = try tree.take(LeafIndex(7), .application, 0, suite)
+    for leaf in [8, 9, 1 << 17, .max] as [UInt32] {
+      #expect(throws: MLSError.invalidSender) { try tree.take(LeafIndex(leaf), .application, 0, suite) }
+    }
+  }
+
   @Test func `proposals and commits are of this group and epoch`() throws {
     var world = try World(suite, count: 3)
     let other = try World(suite, count: 2)

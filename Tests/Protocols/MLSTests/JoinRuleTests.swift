@@ -125,6 +125,81 @@ struct JoinRuleTests {
     }
   }
 
+  @Test func `a Welcome opens whole or not at all`() throws {
+    let world = try World(suite, count: 2)
+    let bundle = try Client("new", suite).bundle()
+    guard case .welcome(let good) = try MLSMessage(decoding: open(world, bundle).closed()) else {
+      throw MLSError.unexpectedMessage
+    }
+    func refused(_ edit: (inout Welcome) -> Void, sourceLocation: SourceLocation = #_sourceLocation) {
+      var welcome = good
+      edit(&welcome)
+      #expect(throws: MLSError.crypto(.notAuthentic), sourceLocation: sourceLocation) {
+        try Group.join(
+          welcome: MLSMessage.welcome(welcome).encoded, keyPackage: bundle, validator: BasicIdentities())
+      }
+    }
+    let secrets = good.secrets[0].encryptedGroupSecrets
+    for index in secrets.ciphertext.indices { refused { $0.secrets[0].encryptedGroupSecrets.ciphertext[index] ^= 1 } }
+    for index in 0..<31 { refused { $0.secrets[0].encryptedGroupSecrets.kemOutput[index] ^= 1 } }
+    // They are encrypted under the group info, which so cannot be another one.
+    refused { $0.encryptedGroupInfo[0] ^= 1 }
+
+    // A group info that is not the one under the joiner's key.
+    var message = good
+    message.encryptedGroupInfo[0] ^= 1
+    let plaintext = try good.groupSecrets(for: bundle).encoded
+    message.secrets[0].encryptedGroupSecrets = try suite.encryptWithLabel(
+      publicKey: bundle.initKey.publicKey, label: "Welcome", context: message.encryptedGroupInfo, plaintext: plaintext)
+    #expect(throws: MLSError.crypto(.notAuthentic)) {
+      try Group.join(welcome: MLSMessage.welcome(message).encoded, keyPackage: bundle, validator: BasicIdentities())
+    }
+    message = good
+    message.secrets[0].encryptedGroupSecrets = try suite.encryptWithLabel(
+      publicKey: bundle.initKey.publicKey, label: "Welcome", context: good.encryptedGroupInfo, plaintext: plaintext + [0])
+    #expect(throws: MLSError.malformed(.trailingBytes(count: 1))) {
+      try Group.join(welcome: MLSMessage.welcome(message).encoded, keyPackage: bundle, validator: BasicIdentities())
+    }
+  }
+
+  @Test func `a group info for outsiders comes with its tree`() throws {
+    let member = try World(suite, count: 2).members[0]
+    let joiner = Client("joiner", suite)
+    let info = try member.group.groupInfo(signer: member.client.signer, includeRatchetTree: false)
+    func join(_ tree: [UInt8]?) throws {
+      _ = try Group.joinExternally(
+        groupInfo: info, ratchetTree: tree, leaf: joiner.parameters, signer: joiner.signer, validator: BasicIdentities())
+    }
+    #expect(throws: MLSError.missingRatchetTree) { try join(nil) }
+    try join(member.group.exportRatchetTree())
+  }
+
+  @Test func `who was not given the secret of a path cannot follow the next one`() throws {
+    var world = try World(suite, count: 3)
+    let bundle = try Client("new", suite).bundle()
+    // By the neighbour of the place that the newcomer takes, so that its path renews the node above both.
+    let commit = try world.commit(CommitPlan(adds: [bundle.keyPackage]), by: 2)
+    let next = try world.members[0].group.commit(
+      CommitPlan(), signer: world.members[0].client.signer, validator: BasicIdentities())
+    guard case .welcome(var welcome) = try MLSMessage(decoding: #require(commit.welcome)) else {
+      throw MLSError.unexpectedMessage
+    }
+    func follow() throws -> Received {
+      let message = MLSMessage.welcome(welcome).encoded
+      let joined = try Group.join(welcome: message, keyPackage: bundle, validator: BasicIdentities())
+      return try joined.group.process(next.message, validator: BasicIdentities())
+    }
+    guard case .commit(let received) = try follow() else { throw MLSError.unexpectedMessage }
+    #expect(received.group?.epochAuthenticator == next.group.epochAuthenticator)
+    // The committer keeps it to itself: the newcomer has no key but its leaf's.
+    var secrets = try welcome.groupSecrets(for: bundle)
+    secrets.pathSecret = nil
+    welcome.secrets[0].encryptedGroupSecrets = try suite.encryptWithLabel(
+      publicKey: bundle.initKey.publicKey, label: "Welcome", context: welcome.encryptedGroupInfo,
+      plaintext: secrets.encoded)
+    #expect(throws: MLSError.invalidPath(.noSecretForUs)) { try follow() }
+  }
+
   @Test func `a Welcome is for the key package that was added`() throws {
     let world = try World(suite, count: 2)
     let bundle = try Client("new", suite).bundle()

@@ -49,6 +49,62 @@ struct LeafRuleTests {
       .mismatch(.confirmationTag), try both.members[0].forge([.add(certified)]), validator: AnyCredential())
   }
 
+  /// A leaf by itself may know too little, or use what others do not know yet: what counts is the tree after the commit.
+  @Test func `credentials are judged once all leaves have changed`() throws {
+    let anyone = AnyCredential()
+    let world = try World(suite, count: 3)
+    let both: [CredentialType] = [.basic, .x509]
+    func leaf(_ member: Participant, certified: Bool) -> LeafParameters {
+      var leaf = member.client.parameters
+      leaf.capabilities.credentials = both
+      if certified { leaf.credential = .x509(certificates: [[1]]) }
+      return leaf
+    }
+    /// The Updates of members, in this order, beside what the committer does; all but the committer then process it.
+    func commit(
+      by committer: Int, updates: [(member: Int, certified: Bool)], adds: [KeyPackage] = [], leaf own: LeafParameters? = nil
+    ) throws -> Group {
+      var members = world.members
+      for update in updates {
+        let proposer = members[update.member]
+        let sent = try proposer.group.proposeUpdate(
+          leaf: leaf(proposer, certified: update.certified), signer: proposer.client.signer)
+        members[update.member].group = sent.group
+        for index in members.indices where index != update.member { try members[index].note(sent.message) }
+      }
+      let made = try members[committer].group.commit(
+        CommitPlan(adds: adds, references: members[committer].group.pendingProposals.map(\.reference), leaf: own),
+        signer: members[committer].client.signer, validator: anyone)
+      for index in members.indices where index != committer {
+        guard case .commit(let received) = try members[index].group.process(made.message, validator: anyone),
+          let next = received.group
+        else { throw MLSError.unexpectedMessage }
+        #expect(next.epochAuthenticator == made.group.epochAuthenticator)
+      }
+      return made.group
+    }
+    let committerLeaf = leaf(world.members[0], certified: false)
+    // One presents a certificate, the other learns of them: in either order, and the committer by its path.
+    for order in [[1, 2], [2, 1]] {
+      let after = try commit(by: 0, updates: order.map { ($0, certified: $0 == 1) }, leaf: committerLeaf)
+      #expect(after.member(at: LeafIndex(1))?.credential == .x509(certificates: [[1]]))
+    }
+    // So with a newcomer, whom all come to understand by the same commit.
+    let client = Client("new", suite)
+    let certified = try client.bundle().keyPackage.forged(by: client) {
+      $0.leafNode.credential = .x509(certificates: [[1]])
+      $0.leafNode.capabilities.credentials = both
+    }
+    let learning = [1, 2].map { (member: $0, certified: false) }
+    #expect(try commit(by: 0, updates: learning, adds: [certified], leaf: committerLeaf).memberCount == 4)
+    // Whoever does not learn it is in the way, member or committer.
+    for (updates, leaf) in [(Array(learning.prefix(1)), committerLeaf), (learning, nil)] as [([(Int, Bool)], LeafParameters?)] {
+      #expect(throws: MLSError.invalidLeafNode(.credentialTypeNotSupported)) {
+        try commit(by: 0, updates: updates.map { (member: $0.0, certified: $0.1) }, adds: [certified], leaf: leaf)
+      }
+    }
+  }
+
   @Test func `an Update follows the rules of a leaf`() throws {
     let world = try World(suite, count: 4)
     let member = world.members[2]

@@ -66,7 +66,7 @@ struct WorkersTests {
       try tree.updateLeaf(leaf, at: index)
       for workers in [CallingThread(), AllCores(), Backwards()] as [any Workers] {
         #expect(throws: MLSError.invalidSignature(.leafNode)) {
-          try tree.verifySignatures(groupID: group.groupID, workers: workers)
+          try tree.verifySignatures(tree.leaves, groupID: group.groupID, workers: workers)
         }
       }
     }

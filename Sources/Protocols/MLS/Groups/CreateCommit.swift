@@ -36,6 +36,7 @@ extension Group {
         from: ownLeafIndex, parameters: plan.leaf ?? LeafParameters(ownLeafNode), signer: plan.newSigner ?? signer,
         isExternal: false, validator: validator)
     }
+    try next.checkCredentials()
     let pskSecret = try preSharedKeySecret(list.preSharedKeys, psks)
 
     let content = FramedContent(

@@ -210,19 +210,9 @@ extension Group {
     replacedLeaves: [LeafIndex: LeafNode?], reInit: ReInit?
   ) -> Group {
     var next = self
+    next.endEpoch(
+      schedule, leafCount: state.tree.leafCount, privateKeys: privateKeys, replacedLeaves: replacedLeaves, reInit: reInit)
     next.state = state
-    next.privateKeys = privateKeys
-    next.secrets = schedule.secrets
-    next.secretTree = SecretTree(encryptionSecret: schedule.encryptionSecret, leafCount: state.tree.leafCount)
-    next.exporterTree = ExporterTree(secret: schedule.applicationExportSecret)
-    next.pending = []
-    let past = PastEpoch(
-      epoch: epoch, groupContext: self.state.contextBytes, replacedLeaves: replacedLeaves,
-      senderDataSecret: secrets.senderDataSecret, secretTree: secretTree)
-    next.pastEpochs = [past] + pastEpochs.prefix(Limits.pastEpochs - 1)
-    let resumption = ResumptionSecret(epoch: epoch, secret: secrets.resumptionPSK)
-    next.resumptionSecrets = [resumption] + resumptionSecrets.prefix(Limits.resumptionEpochs - 1)
-    next.reInit = reInit
     return next
   }
 }

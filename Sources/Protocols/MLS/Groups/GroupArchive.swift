@@ -144,10 +144,11 @@ private struct PublicPart: WireDecodable {
   }
 
   func state() throws(MLSError) -> PublicState {
-    var tree = try RatchetTree(decoding: tree, suite: suite)
+    let decoded = try DecodedTree(tree, suite: suite)
+    var tree = decoded.tree
     guard context.cipherSuite == suite.rawValue, tree.treeHash() == context.treeHash else { throw .invalidArchive }
     var tally = MemberTally()
-    for leaf in tree.leaves { tally.add(leaf.node) }
+    for leaf in decoded.leaves { tally.add(leaf.node) }
     return PublicState(suite: suite, context: context, tree: tree, tally: tally, confirmationTag: confirmationTag)
   }
 }

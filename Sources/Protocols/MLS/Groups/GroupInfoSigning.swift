@@ -34,11 +34,11 @@ extension GroupInfo {
   ) throws(MLSError) -> PublicState {
     try checkForm(suite)
     guard let encodedTree = extensions.data(of: .ratchetTree) ?? ratchetTree else { throw .missingRatchetTree }
-    let tree = try RatchetTree(decoding: encodedTree, suite: suite)
-    guard let signerLeaf = tree.leaf(at: signer) else { throw .invalidTree(.blankLeaf) }
+    let decoded = try DecodedTree(encodedTree, suite: suite)
+    guard let signerLeaf = decoded.tree.leaf(at: signer) else { throw .invalidTree(.blankLeaf) }
     try checkSignature(by: signerLeaf.signatureKey, suite)
     return try PublicState(
-      verifying: tree, context: groupContext, confirmationTag: confirmationTag, suite: suite, validator: validator,
+      verifying: decoded, context: groupContext, confirmationTag: confirmationTag, suite: suite, validator: validator,
       workers: workers)
   }
 
@@ -62,22 +62,21 @@ extension PublicState {
   /// Checks a tree from outside against the context that it is to belong to: its hash, its structure, and every leaf in
   /// it (RFC 9420 §12.4.3.1). Most of what joining a large group costs.
   init(
-    verifying tree: RatchetTree, context: GroupContext, confirmationTag: [UInt8], suite: CipherSuite,
+    verifying decoded: DecodedTree, context: GroupContext, confirmationTag: [UInt8], suite: CipherSuite,
     validator: any CredentialValidator, workers: any Workers
   ) throws(MLSError) {
-    var tree = tree
+    var tree = decoded.tree
     guard constantTimeEquals(tree.treeHash(), context.treeHash) else { throw .mismatch(.treeHash) }
-    try tree.validate(groupID: context.groupID, workers: workers)
+    try tree.validate(decoded.leaves, groupID: context.groupID, workers: workers)
 
     let requirements = try LeafRequirements(suite: suite, groupID: context.groupID, extensions: context.extensions)
     try context.extensions.checkExternalSenders(validator)
     var tally = MemberTally()
-    let leaves = tree.leaves
-    for leaf in leaves { tally.add(leaf.node) }
-    for leaf in leaves {
+    for leaf in decoded.leaves {
+      tally.add(leaf.node)
       try requirements.check(leaf.node, at: leaf.index, in: .tree, checksSignature: false, validator: validator)
-      try requirements.check(leaf.node, against: tally)
     }
+    guard tally.allUnderstandEachOther else { throw .invalidLeafNode(.credentialTypeNotSupported) }
     self.init(suite: suite, context: context, tree: tree, tally: tally, confirmationTag: confirmationTag)
   }
 }

@@ -36,8 +36,6 @@ struct MemberTally: Sendable {
       && required.credentialTypes.allSatisfy { allSupport($0) }
   }
 
-  /// Whether a member with these capabilities understands every credential now in use.
-  func credentialsInUse(areSupportedBy capabilities: Capabilities) -> Bool {
-    credentialsInUse.keys.allSatisfy { capabilities.supports($0) }
-  }
+  /// Whether every member supports every type of credential that a member has.
+  var allUnderstandEachOther: Bool { credentialsInUse.keys.allSatisfy { allSupport($0) } }
 }

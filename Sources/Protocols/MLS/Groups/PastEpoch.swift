@@ -5,8 +5,9 @@ import WireFormat
 struct PastEpoch: Sendable {
   let epoch: UInt64
   let groupContext: [UInt8]
-  /// The leaves that the commit ending this epoch changed, as they were; all others are found in a later epoch.
-  let replacedLeaves: [LeafIndex: LeafNode?]
+  /// The leaves that the commit ending this epoch changed, as they were; all others are found in a later epoch. A partial
+  /// member keeps none.
+  var replacedLeaves: [LeafIndex: LeafNode?]
   let senderDataSecret: Secret
   var secretTree: SecretTree
 }

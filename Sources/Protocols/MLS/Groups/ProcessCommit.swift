@@ -64,22 +64,24 @@ extension GroupMember {
 }
 
 extension ProvisionalState {
-  /// Finds and checks the committer's place and its new leaf.
+  /// Finds and checks the committer's place and its new leaf, and then what all leaves must satisfy together.
   ///
   /// - Returns: the leaf that the path starts from.
   mutating func takeCommitter(
     _ committer: Sender, _ leafNode: LeafNode?, validator: any CredentialValidator
   ) throws(MLSError) -> LeafIndex {
+    let leaf: LeafIndex
     switch committer {
-    case .member(let leaf):
+    case .member(let member):
+      leaf = member
       if let leafNode { try replaceCommitter(leaf, with: leafNode, validator: validator) }
-      return leaf
     case .newMemberCommit:
       guard let leafNode else { throw .invalidProposals(.pathMissing) }
-      let leaf = try tree.reserveLeaf()
+      leaf = try tree.reserveLeaf()
       try addExternalJoiner(leaf, leafNode, validator: validator)
-      return leaf
     case .external, .newMemberProposal: throw .invalidSender
     }
+    try checkCredentials()
+    return leaf
   }
 }

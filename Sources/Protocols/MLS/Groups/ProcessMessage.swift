@@ -27,11 +27,6 @@ extension Group {
     }
   }
 
-  private func checkAddress(groupID: [UInt8], epoch: UInt64) throws(MLSError) {
-    guard groupID == self.groupID else { throw .wrongGroup }
-    guard epoch <= self.epoch else { throw .futureEpoch(epoch) }
-  }
-
   private func receive(_ message: PublicMessage) throws(MLSError) -> VerifiedContent {
     try checkAddress(groupID: message.content.groupID, epoch: message.content.epoch)
     guard message.content.epoch == epoch else { throw .pastEpoch(message.content.epoch) }

@@ -17,7 +17,7 @@ struct ProvisionalState: Sendable {
   /// What stood in each changed leaf before this commit.
   private(set) var replacedLeaves: [LeafIndex: LeafNode?] = [:]
 
-  /// Applies a valid list of proposals, checking each new leaf.
+  /// Applies a valid list of proposals, checking each new leaf by itself; ``checkCredentials()`` comes after the path.
   ///
   /// - Parameter now: seconds since 1970; if given, added leaves are held to their lifetime (for one's own commits).
   /// - Throws: `.invalidLeafNode`, `.invalidKeyPackage` and `.invalidProposals`.
@@ -73,7 +73,6 @@ struct ProvisionalState: Sendable {
   ) throws(MLSError) {
     let leafNode = keyPackage.leafNode
     try keyPackage.validate(requirements, now: now, validator: validator)
-    try requirements.check(leafNode, against: tally)
     if tree.leafIndex(ofSignatureKey: leafNode.signatureKey) != nil {
       let isOld = old.tree.leafIndex(ofSignatureKey: leafNode.signatureKey) != nil
       throw .invalidProposals(isOld ? .alreadyMember : .duplicateAdd)
@@ -100,7 +99,12 @@ struct ProvisionalState: Sendable {
       throw .invalidLeafNode(.duplicateSignatureKey)
     }
     tally.remove(replaced)
-    try requirements.check(leafNode, against: tally)
+  }
+
+  /// Checks that the members understand each other's credentials (RFC 9420 §7.3, §13.3), once all leaves have changed:
+  /// one that changes may be the first to support what another one has.
+  func checkCredentials() throws(MLSError) {
+    guard tally.allUnderstandEachOther else { throw .invalidLeafNode(.credentialTypeNotSupported) }
   }
 
   /// Only the state before the commit counts: a leaf that is removed and filled again is noted once.
@@ -144,7 +148,6 @@ extension ProvisionalState {
     guard tree.leafIndex(ofSignatureKey: leafNode.signatureKey) == nil else {
       throw .invalidLeafNode(.duplicateSignatureKey)
     }
-    try requirements.check(leafNode, against: tally)
     tally.add(leafNode)
     note(leaf, replaced: nil)
     changes.added.append(Member(leafIndex: leaf, leafNode: leafNode))

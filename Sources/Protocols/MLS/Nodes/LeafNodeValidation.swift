@@ -68,13 +68,6 @@ struct LeafRequirements: Sendable {
     }
   }
 
-  /// Checks that the members and this leaf understand each other's credentials (RFC 9420 §7.3).
-  func check(_ leaf: LeafNode, against others: MemberTally) throws(MLSError) {
-    guard others.allSupport(leaf.credential.type), others.credentialsInUse(areSupportedBy: leaf.capabilities) else {
-      throw .invalidLeafNode(.credentialTypeNotSupported)
-    }
-  }
-
   /// Checks that all members support the group's extensions and required capabilities (RFC 9420 §12.1.7, §13.4).
   func check(_ members: MemberTally) throws(MLSError) {
     guard extensionTypes.allSatisfy({ members.allSupport($0) }), members.allSupport(required) else {

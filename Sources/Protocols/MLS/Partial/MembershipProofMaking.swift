@@ -87,6 +87,7 @@ extension Group {
   public func senderAuthenticated(
     _ message: [UInt8]
   ) throws(MLSError) -> SenderAuthenticatedMessage<MLSMessage> {
+    defer { eraseStack() }
     let decoded = try MLSMessage.decode(message)
     return SenderAuthenticatedMessage(
       message: decoded, senderMembershipProof: try membershipProof(of: try sender(of: decoded)))
@@ -110,9 +111,8 @@ extension Group {
   }
 
   private func checkEpoch(_ groupID: [UInt8], _ epoch: UInt64) throws(MLSError) {
-    guard groupID == self.groupID else { throw .wrongGroup }
-    guard epoch >= self.epoch else { throw .pastEpoch(epoch) }
-    guard epoch == self.epoch else { throw .futureEpoch(epoch) }
+    try checkAddress(groupID: groupID, epoch: epoch)
+    guard epoch == self.epoch else { throw .pastEpoch(epoch) }
   }
 
   /// Adds proofs to a Welcome of one's own into this epoch, for one of the newcomers.

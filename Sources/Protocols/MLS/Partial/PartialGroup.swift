@@ -49,17 +49,11 @@ extension PartialGroup {
     to state: PartialState, schedule: KeySchedule, privateKeys: TreePrivateKeys, proven: [LeafIndex: LeafNode],
     reInit: ReInit?
   ) -> PartialGroup {
-    let past = PastEpoch(
-      epoch: epoch, groupContext: contextBytes, replacedLeaves: [:], senderDataSecret: secrets.senderDataSecret,
-      secretTree: secretTree)
-    let resumption = ResumptionSecret(epoch: epoch, secret: secrets.resumptionPSK)
-    return PartialGroup(
-      state: state, ownLeafIndex: ownLeafIndex, privateKeys: privateKeys, secrets: schedule.secrets,
-      secretTree: SecretTree(encryptionSecret: schedule.encryptionSecret, leafCount: state.leafCount),
-      exporterTree: ExporterTree(secret: schedule.applicationExportSecret), pending: [],
-      pastEpochs: [past] + pastEpochs.prefix(Limits.pastEpochs - 1),
-      resumptionSecrets: [resumption] + resumptionSecrets.prefix(Limits.resumptionEpochs - 1), reInit: reInit,
-      proven: proven, upgradeLog: upgradeLog)
+    var next = self
+    next.endEpoch(schedule, leafCount: state.leafCount, privateKeys: privateKeys, replacedLeaves: [:], reInit: reInit)
+    next.state = state
+    next.proven = proven
+    return next
   }
 }
 

@@ -118,11 +118,6 @@ extension PartialGroup {
 // MARK: - Content of the current epoch
 
 extension PartialGroup {
-  func checkAddress(groupID: [UInt8], epoch: UInt64) throws(MLSError) {
-    guard groupID == self.groupID else { throw .wrongGroup }
-    guard epoch <= self.epoch else { throw .futureEpoch(epoch) }
-  }
-
   /// A proof of a certain sender's leaf.
   func senderSlice(
     _ proof: MembershipProof?, at sender: LeafIndex, treeHash: [UInt8]

@@ -26,7 +26,7 @@ public struct TreeVerification: Sendable {
   public func verify(
     ratchetTree: [UInt8], validator: any CredentialValidator, workers: any Workers = CallingThread()
   ) throws(MLSError) -> VerifiedTree {
-    let tree = try RatchetTree(decoding: ratchetTree, suite: suite)
+    let tree = try DecodedTree(ratchetTree, suite: suite)
     return VerifiedTree(
       state: try PublicState(
         verifying: tree, context: context, confirmationTag: confirmationTag, suite: suite, validator: validator,
@@ -89,12 +89,10 @@ extension PartialGroup {
     guard current.context.treeHash == treeHash else { throw .mismatch(.treeHash) }
     guard current.tree.leaf(at: ownLeafIndex) == state.ownLeaf else { throw .invalidTree(.ownLeafMissing) }
     var past: [PastEpoch] = []
-    for item in pastEpochs {
+    for var item in pastEpochs {
       guard let replaced = replacedLeaves[item.epoch] else { continue }
-      past.append(
-        PastEpoch(
-          epoch: item.epoch, groupContext: item.groupContext, replacedLeaves: replaced,
-          senderDataSecret: item.senderDataSecret, secretTree: item.secretTree))
+      item.replacedLeaves = replaced
+      past.append(item)
     }
     return Group(
       restoring: PublicState(
@@ -124,11 +122,8 @@ extension Group {
   /// The same member without the tree (draft-ietf-mls-partial, "Upgrading and Downgrading"). Delete the archive of the
   /// full state; this value must not be used any more.
   public func downgraded() -> PartialGroup {
-    let past = pastEpochs.map {
-      PastEpoch(
-        epoch: $0.epoch, groupContext: $0.groupContext, replacedLeaves: [:], senderDataSecret: $0.senderDataSecret,
-        secretTree: $0.secretTree)
-    }
+    var past = pastEpochs
+    for index in past.indices { past[index].replacedLeaves = [:] }
     return PartialGroup(
       state: PartialState(
         suite: suite, context: state.context, leafCount: state.tree.leafCount, ownLeaf: ownLeafNode,

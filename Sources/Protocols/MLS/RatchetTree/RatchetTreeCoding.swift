@@ -44,7 +44,18 @@ extension RatchetTree {
   /// - Throws: `.malformed` for bytes that are no list of nodes; `.invalidTree` for one that no group can have: empty,
   ///   too large, with a leaf where a parent belongs, with a blank last node, or with a parent above no members.
   init(decoding bytes: [UInt8], suite: CipherSuite) throws(MLSError) {
-    let nodes = try Self.readNodes(bytes)
+    self = try DecodedTree(bytes, suite: suite).tree
+  }
+}
+
+/// A tree with its leaves as they were decoded on the way: whoever judges them all need not decode each of them again.
+struct DecodedTree: Sendable {
+  let tree: RatchetTree
+  let leaves: [(index: LeafIndex, node: LeafNode)]
+
+  /// As ``RatchetTree/init(decoding:suite:)``.
+  init(_ bytes: [UInt8], suite: CipherSuite) throws(MLSError) {
+    let (nodes, leaves) = try Self.readNodes(bytes)
     guard let last = nodes.last else { throw .invalidTree(.empty) }
     if case .blank = last { throw .invalidTree(.trailingBlank) }
 
@@ -54,24 +65,29 @@ extension RatchetTree {
     // The tree would have been halved, or has a parent without members.
     if depth > 0, root.rightOrBlank.memberCount == 0 { throw .invalidTree(.trailingBlank) }
 
-    self.init(suite: suite, depth: depth, root: root, keys: KeyIndex())
+    var tree = RatchetTree(suite: suite, depth: depth, root: root, keys: KeyIndex())
     var keys = KeyIndex()
-    forEachNode { node, subtree in
+    tree.forEachNode { node, subtree in
       switch subtree.content {
       case .blank: break
       case .leaf(let leaf): keys.insert(leaf, at: node.firstLeaf)
       case .parent(let parent): keys.insert(encryptionKey: parent.encryptionKey, at: node)
       }
     }
-    self.keys = keys
+    tree.keys = keys
+    self.tree = tree
+    self.leaves = leaves
   }
 
-  private static func readNodes(_ bytes: [UInt8]) throws(MLSError) -> [Subtree.Content] {
+  private static func readNodes(
+    _ bytes: [UInt8]
+  ) throws(MLSError) -> (nodes: [Subtree.Content], leaves: [(index: LeafIndex, node: LeafNode)]) {
     do {
       var reader = ByteReader(bytes.span)
       var list = try reader.readNested()
       try reader.finish()
       var nodes: [Subtree.Content] = []
+      var leaves: [(index: LeafIndex, node: LeafNode)] = []
       while !list.isAtEnd {
         guard nodes.count < Limits.maxNodeCount else { throw MLSError.invalidTree(.tooLarge) }
         switch try list.readUInt8() {
@@ -81,7 +97,7 @@ extension RatchetTree {
           switch (type, nodes.count.isMultiple(of: 2)) {
           case (1, true):
             let start = list.position
-            _ = try LeafNode(from: &list)
+            leaves.append((LeafIndex(UInt32(clamping: nodes.count / 2)), try LeafNode(from: &list)))
             nodes.append(.leaf(StoredLeaf(decodable: list.bytesRead(since: start))))
           case (2, false): nodes.append(.parent(try ParentNode(from: &list)))
           case (1, false), (2, true): throw MLSError.invalidTree(.nodeKind)
@@ -90,7 +106,7 @@ extension RatchetTree {
         case let presence: throw WireError.invalidValue(UInt64(presence))
         }
       }
-      return nodes
+      return (nodes, leaves)
     } catch let error as WireError {
       throw .malformed(error)
     } catch let error as MLSError {

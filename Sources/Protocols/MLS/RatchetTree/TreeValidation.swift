@@ -7,14 +7,17 @@ extension RatchetTree {
   ///
   /// The caller compares the tree hash and judges the credentials and capabilities of the leaves.
   ///
+  /// - Parameter leaves: of this tree, where they have been decoded already.
   /// - Throws: `.invalidTree`, `.invalidLeafNode` for keys that two members share, `.invalidSignature(.leafNode)`.
-  mutating func validate(groupID: [UInt8], workers: any Workers = CallingThread()) throws(MLSError) {
+  mutating func validate(
+    _ leaves: [(index: LeafIndex, node: LeafNode)]? = nil, groupID: [UInt8], workers: any Workers = CallingThread()
+  ) throws(MLSError) {
     _ = treeHash()
     // First, for the parent hashes rely on unmerged leaves that are really there.
     try validateUnmergedLeaves()
     try validateKeys()
     guard hasValidParentHashes() else { throw .invalidTree(.parentHash) }
-    try verifySignatures(groupID: groupID, workers: workers)
+    try verifySignatures(leaves ?? self.leaves, groupID: groupID, workers: workers)
   }
 
   /// Each entry is a member below its node, in rising order, and every parent on the way there lists it too.
@@ -64,25 +67,21 @@ extension RatchetTree {
   }
 
   /// Verifies the signature of every leaf: nine tenths of what joining a large group costs, so the workers share it.
-  func verifySignatures(groupID: [UInt8], workers: any Workers = CallingThread()) throws(MLSError) {
-    var leaves: [(index: LeafIndex, stored: StoredLeaf)] = []
-    leaves.reserveCapacity(memberCount)
-    forEachNode { node, subtree in
-      if let stored = subtree.storedLeaf { leaves.append((node.firstLeaf, stored)) }
-    }
+  func verifySignatures(
+    _ leaves: [(index: LeafIndex, node: LeafNode)], groupID: [UInt8], workers: any Workers = CallingThread()
+  ) throws(MLSError) {
     // A part takes milliseconds: far more than handing it out, far less than all of them.
-    let all = leaves
     let partSize = 64
-    let partCount = (all.count + partSize - 1) / partSize
+    let partCount = (leaves.count + partSize - 1) / partSize
     let isValid = Atomic(true)
     // Marked when all its signatures were found good: workers who leave a part out, or do one twice instead, verify nothing.
     let verified = Mutex([Bool](repeating: false, count: partCount))
     workers.perform(partCount) { part in
       guard (0..<partCount).contains(part) else { return }
       let start = part * partSize
-      for leaf in all[start..<min(start + partSize, all.count)] {
+      for leaf in leaves[start..<min(start + partSize, leaves.count)] {
         guard isValid.load(ordering: .relaxed) else { return }
-        guard hasValidSignature(leaf.stored.node, at: leaf.index, groupID: groupID) else {
+        guard hasValidSignature(leaf.node, at: leaf.index, groupID: groupID) else {
           return isValid.store(false, ordering: .relaxed)
         }
       }
