@@ -11,12 +11,14 @@ final class ConnectionGuard: ChannelInboundHandler {
   typealias InboundOut = ByteBuffer
 
   private let limits: ServerLimits
+  private let observer: ServerObserver
   private var deadline: Scheduled<Void>?
   private var shutdownDeadline: Scheduled<Void>?
   private var isNegotiating = true
 
-  init(limits: ServerLimits) {
+  init(limits: ServerLimits, observer: @escaping ServerObserver = { _ in }) {
     self.limits = limits
+    self.observer = observer
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -59,7 +61,10 @@ final class ConnectionGuard: ChannelInboundHandler {
 
   private func setDeadline(_ duration: Duration, context: ChannelHandlerContext) {
     deadline?.cancel()
-    deadline = close(after: duration, context: context)
+    deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(duration)) {
+      self.observer(.refused(.handshakeTime))
+      context.close(promise: nil)
+    }
   }
 
   private func close(after duration: Duration, context: ChannelHandlerContext) -> Scheduled<Void> {

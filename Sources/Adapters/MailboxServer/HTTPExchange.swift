@@ -10,7 +10,11 @@ struct HTTPExchange {
   enum Route: Equatable {
     case health
     case identity
+    /// With the client's nonce, as it stands in the request.
+    case identityProof(nonce: String)
     case call
+    case report
+    case securityText
   }
 
   enum Action: Equatable {
@@ -32,6 +36,10 @@ struct HTTPExchange {
     case ending(requestIsComplete: Bool, responseIsFlushed: Bool, droppedByteCount: Int)
     case closed
   }
+
+  private static let proofPrefix = "/v1/identity?nonce="
+  /// Bytes of a report to the operator: some pages of text.
+  static let maximumReportByteCount = 64 << 10
 
   private let maximumRequestByteCount: Int
   private var state = State.idle
@@ -56,11 +64,20 @@ struct HTTPExchange {
     switch (head.method, head.uri) {
     case (.GET, "/v1/health"): route = .health
     case (.GET, "/v1/identity"): route = .identity
+    case (.GET, let uri) where uri.hasPrefix(Self.proofPrefix):
+      route = .identityProof(nonce: String(uri.dropFirst(Self.proofPrefix.count)))
     case (.POST, "/v1/call"): route = .call
+    case (.POST, "/v1/report"): route = .report
+    case (.GET, "/.well-known/security.txt"): route = .securityText
     case (.GET, "/v1/stream"): return refuse(.upgradeRequired)
     default: return refuse(.notFound)
     }
-    let limit = route == .call ? maximumRequestByteCount : 0
+    let limit =
+      switch route {
+      case .call: maximumRequestByteCount
+      case .report: Self.maximumReportByteCount
+      default: 0
+      }
     if let announced = head.headers.first(name: "content-length").flatMap({ Int($0) }), announced > limit {
       return refuse(.payloadTooLarge)
     }

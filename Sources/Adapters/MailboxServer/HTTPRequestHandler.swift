@@ -10,6 +10,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
 
   private let application: any MailboxApplication
   private let limits: ServerLimits
+  private let observer: ServerObserver
   private let work: ConnectionWork
   private var exchange: HTTPExchange
   private var context: ChannelHandlerContext?
@@ -17,9 +18,13 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private var isProcessing = false
   private var deadline: Scheduled<Void>?
 
-  init(application: any MailboxApplication, limits: ServerLimits, work: ConnectionWork) {
+  init(
+    application: any MailboxApplication, limits: ServerLimits, observer: @escaping ServerObserver = { _ in },
+    work: ConnectionWork
+  ) {
     self.application = application
     self.limits = limits
+    self.observer = observer
     self.work = work
     exchange = HTTPExchange(maximumRequestByteCount: limits.maximumRequestByteCount)
   }
@@ -94,6 +99,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       deadline = nil
       perform(route, body)
     case .refuse(let status):
+      if status == .payloadTooLarge { observer(.refused(.requestSize)) }
       write(status: status, body: [], keepsAlive: false)
     case .close:
       context?.close(promise: nil)
@@ -104,7 +110,10 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     switch route {
     case .health: finish(.reply([]))
     case .identity: perform { application in .reply(await application.identityStatement()) }
+    case .identityProof(let nonce): perform { application in await application.identityProof(nonce: nonce) }
     case .call: perform { application in await application.call(body) }
+    case .report: perform { application in await application.report(body) }
+    case .securityText: perform { application in await application.securityText() }
     }
   }
 
@@ -128,17 +137,27 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     case .reply(let bytes):
       guard let keepsAlive = exchange.respond(closing: false) else { return }
       write(status: .ok, body: bytes, keepsAlive: keepsAlive)
-    case .malformed:
-      guard exchange.respond(closing: true) != nil else { return }
-      write(status: .badRequest, body: [], keepsAlive: false)
+    case .text(let text):
+      guard let keepsAlive = exchange.respond(closing: false) else { return }
+      write(status: .ok, body: Array(text.utf8), contentType: "text/plain; charset=utf-8", keepsAlive: keepsAlive)
+    case .absent: close(with: .notFound)
+    case .busy: close(with: .serviceUnavailable)
+    case .malformed: close(with: .badRequest)
     }
   }
 
-  private func write(status: HTTPResponseStatus, body: [UInt8], keepsAlive: Bool) {
+  private func close(with status: HTTPResponseStatus) {
+    guard exchange.respond(closing: true) != nil else { return }
+    write(status: status, body: [], keepsAlive: false)
+  }
+
+  private func write(
+    status: HTTPResponseStatus, body: [UInt8], contentType: String = "application/octet-stream", keepsAlive: Bool
+  ) {
     guard let context else { return }
     var headers = HTTPHeaders([("content-length", String(body.count))])
     if !body.isEmpty {
-      headers.add(name: "content-type", value: "application/octet-stream")
+      headers.add(name: "content-type", value: contentType)
     }
     if status == .upgradeRequired {
       headers.add(name: "upgrade", value: "websocket")
@@ -163,6 +182,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private func setDeadline(_ duration: Duration) {
     deadline?.cancel()
     deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(duration)) {
+      self.observer(.refused(.idleTime))
       self.context?.close(promise: nil)
     }
   }

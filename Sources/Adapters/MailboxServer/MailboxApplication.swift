@@ -10,14 +10,37 @@ public protocol MailboxApplication: Sendable {
   /// The signed statement that names the TLS keys of the day, as `GET /v1/identity` hands it out.
   func identityStatement() async -> [UInt8]
 
+  /// Proves the server's identity to who trusts its TLS in another way (docs/protocol.md §3, "Behind a proxy").
+  ///
+  /// - Parameter nonce: as it stands in the request, not yet checked.
+  func identityProof(nonce: String) async -> CallAnswer
+
+  /// Takes a report for the operator, from anybody.
+  func report(_ body: [UInt8]) async -> CallAnswer
+
+  /// The file of RFC 9116.
+  func securityText() async -> CallAnswer
+
   /// Makes the session of one WebSocket connection on `/v1/stream`.
   func openStream() async -> any StreamSession
+}
+
+extension MailboxApplication {
+  public func identityProof(nonce: String) async -> CallAnswer { .absent }
+  public func report(_ body: [UInt8]) async -> CallAnswer { .absent }
+  public func securityText() async -> CallAnswer { .absent }
 }
 
 /// The answer to one request.
 public enum CallAnswer: Sendable, Equatable {
   /// The encoded reply, sent with status 200.
   case reply([UInt8])
+  /// Text in UTF-8 for a person, with status 200.
+  case text(String)
+  /// There is no such thing here: status 404.
+  case absent
+  /// Not now: status 503.
+  case busy
   /// The request was not well formed: status 400, and the connection is closed.
   case malformed
 }

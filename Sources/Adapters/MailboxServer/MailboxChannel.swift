@@ -13,8 +13,9 @@ struct MailboxChannel: ServerChildChannel {
   }
 
   let application: any MailboxApplication
-  let limits: ServerLimits
-  let tls: ServerTLS
+  let currentLimits: CurrentLimits
+  let tls: ServerTLS?
+  let observer: ServerObserver
   let plaintextTap: PlaintextTap?
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
@@ -22,15 +23,18 @@ struct MailboxChannel: ServerChildChannel {
       // Half-closed connections have no use here, and would outlive a shutdown.
       try channel.syncOptions?.setOption(ChannelOptions.allowRemoteHalfClosure, value: false)
       try channel.syncOptions?.setOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
+      let limits = currentLimits.value
+      observer(.connectionOpened)
+      channel.closeFuture.whenComplete { [observer] _ in observer(.connectionClosed) }
       let work = ConnectionWork(channel: channel)
       let pipeline = channel.pipeline.syncOperations
-      try pipeline.addHandler(NIOSSLServerHandler(context: tls.context))
+      if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls.context)) }
       if let plaintextTap {
         try pipeline.addHandler(PlaintextTapHandler(plaintextTap))
       }
-      let connectionGuard = ConnectionGuard(limits: limits)
+      let connectionGuard = ConnectionGuard(limits: limits, observer: observer)
       try pipeline.addHandler(connectionGuard)
-      try configureHTTP(channel: channel, connectionGuard: connectionGuard, work: work)
+      try configureHTTP(channel: channel, limits: limits, connectionGuard: connectionGuard, work: work)
       try pipeline.addHandler(NegotiationErrorHandler())
       return Value(channel: channel, finished: work.finished)
     }
@@ -40,7 +44,9 @@ struct MailboxChannel: ServerChildChannel {
     try? await value.finished.get()
   }
 
-  private func configureHTTP(channel: any Channel, connectionGuard: ConnectionGuard, work: ConnectionWork) throws {
+  private func configureHTTP(
+    channel: any Channel, limits: ServerLimits, connectionGuard: ConnectionGuard, work: ConnectionWork
+  ) throws {
     let connectionGuard = NIOLoopBound(connectionGuard, eventLoop: channel.eventLoop)
     let work = NIOLoopBound(work, eventLoop: channel.eventLoop)
     let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
@@ -54,9 +60,12 @@ struct MailboxChannel: ServerChildChannel {
         channel.eventLoop.makeCompletedFuture {
           connectionGuard.value.negotiationEnded()
           try Self.endNegotiation(of: channel)
+          observer(.streamOpened)
+          channel.closeFuture.whenComplete { [observer] _ in observer(.streamClosed) }
           try channel.pipeline.syncOperations.addHandler(
             StreamHandler(
-              application: application, limits: limits, plaintextTap: plaintextTap, work: work.value, channel: channel))
+              application: application, limits: limits, observer: observer, plaintextTap: plaintextTap, work: work.value,
+              channel: channel))
         }
       })
     let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Void>(
@@ -66,7 +75,7 @@ struct MailboxChannel: ServerChildChannel {
           connectionGuard.value.negotiationEnded()
           try Self.endNegotiation(of: channel)
           try channel.pipeline.syncOperations.addHandler(
-            HTTPRequestHandler(application: application, limits: limits, work: work.value))
+            HTTPRequestHandler(application: application, limits: limits, observer: observer, work: work.value))
         }
       })
     var decoderLimits = NIOHTTPDecoderLimitConfiguration()

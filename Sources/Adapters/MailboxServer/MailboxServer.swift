@@ -8,36 +8,44 @@ import UnixSignals
 /// Serves a `MailboxApplication` on one TLS 1.3 port: `GET /v1/health`, `GET /v1/identity`, `POST /v1/call` and the
 /// WebSocket `/v1/stream`; `docs/protocol.md` says what is in the bytes.
 ///
+/// Without TLS material it serves plain HTTP, for a proxy on this machine that does TLS: then it listens on loopback only.
+///
 /// It writes no log of its own, and nothing that it throws names an address or a peer.
 public final class MailboxServer: Service {
   private let configuration: MailboxServerConfiguration
-  private let tls: ServerTLS
+  private let tls: ServerTLS?
+  private let limits: CurrentLimits
   private let server: Server<MailboxChannel>
   private let boundPort: BoundPort
 
   /// The port that the server listens on; nil until it does.
   public var port: Int? { boundPort.value }
 
-  /// - Parameter onBound: called once, with the port, when connections are accepted.
+  /// - Parameters:
+  ///   - material: nil for plain HTTP on a loopback address.
+  ///   - onBound: called once, with the port, when connections are accepted.
   /// - Throws: `.unusable` if TLS does not accept the material.
   public init(
-    application: any MailboxApplication, tls material: TLSMaterial,
+    application: any MailboxApplication, tls material: TLSMaterial?,
     configuration: MailboxServerConfiguration = MailboxServerConfiguration(),
     onBound: @escaping @Sendable (_ port: Int) -> Void = { _ in }
   ) throws(TLSMaterialError) {
-    let limits = configuration.limits
-    let tls = try ServerTLS(material, limits: limits)
+    let limits = CurrentLimits(configuration.limits)
+    var tls: ServerTLS?
+    if let material { tls = try ServerTLS(material, limits: configuration.limits) }
     let boundPort = BoundPort()
     self.configuration = configuration
+    self.limits = limits
     self.tls = tls
     self.boundPort = boundPort
     server = Server(
       childChannelSetup: MailboxChannel(
-        application: application, limits: limits, tls: tls, plaintextTap: configuration.plaintextTap),
+        application: application, currentLimits: limits, tls: tls, observer: configuration.observer,
+        plaintextTap: configuration.plaintextTap),
       configuration: ServerConfiguration(
         address: .hostname(configuration.host, port: configuration.port),
         availableConnectionsDelegate: MaximumAvailableConnections(
-          limits.maximumConnectionCount, logger: configuration.logger)),
+          configuration.limits.maximumConnectionCount, logger: configuration.logger)),
       onServerRunning: { channel in
         guard let port = channel.localAddress?.port else { return }
         boundPort.set(port)
@@ -52,6 +60,10 @@ public final class MailboxServer: Service {
   ///
   /// - Throws: `MailboxServerError.cannotListen`.
   public func run() async throws {
+    if tls == nil {
+      let address = try? SocketAddress(ipAddress: configuration.host, port: configuration.port)
+      guard let address, address.isLoopback else { throw MailboxServerError.notLoopback }
+    }
     do {
       try await server.run()
     } catch is Server<MailboxChannel>.Error {
@@ -82,7 +94,22 @@ public final class MailboxServer: Service {
   ///
   /// - Throws: `.unusable` if TLS does not accept the material; the old one then stays.
   public func replaceTLS(with material: TLSMaterial) throws(TLSMaterialError) {
-    try tls.replace(with: material, limits: configuration.limits)
+    try tls?.replace(with: material, limits: limits.value)
+  }
+
+  /// Uses other bounds for the connections accepted from now on; how many there may be stays as it was at the start.
+  public func replaceLimits(with new: ServerLimits) { limits.value = new }
+}
+
+/// The bounds of new connections.
+final class CurrentLimits: Sendable {
+  private let current: Mutex<ServerLimits>
+
+  init(_ limits: ServerLimits) { current = Mutex(limits) }
+
+  var value: ServerLimits {
+    get { current.withLock { $0 } }
+    set { current.withLock { $0 = newValue } }
   }
 }
 
@@ -90,6 +117,8 @@ public final class MailboxServer: Service {
 public enum MailboxServerError: Error, Equatable {
   /// The address or port cannot be had; the number is the system's `errno`, where there was one.
   case cannotListen(errno: Int32?)
+  /// Without TLS it listens only where no other machine can reach it: 127.0.0.1 or ::1, in numbers.
+  case notLoopback
 }
 
 /// The port, once the system has given one.

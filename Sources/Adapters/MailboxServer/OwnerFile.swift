@@ -13,6 +13,13 @@ enum OwnerFile {
     unsafe access(path, F_OK) == 0
   }
 
+  /// The permissions of a file, or nil when there is none.
+  static func mode(_ path: String) -> mode_t? {
+    var status = stat()
+    // The system writes the value during the call.
+    return unsafe stat(path, &status) == 0 ? status.st_mode : nil
+  }
+
   /// Replaces the file at `path` in one step: after a crash there is the old content or the new one.
   static func replace(_ path: String, with bytes: [UInt8]) throws(TLSMaterialError) {
     let newPath = path + ".new"

@@ -12,6 +12,7 @@ final class StreamHandler: ChannelInboundHandler {
 
   private let application: any MailboxApplication
   private let limits: ServerLimits
+  private let observer: ServerObserver
   private let plaintextTap: PlaintextTap?
   private let work: ConnectionWork
   private let wakeSignal: WakeSignal
@@ -26,11 +27,12 @@ final class StreamHandler: ChannelInboundHandler {
   private var missedPings = 0
 
   init(
-    application: any MailboxApplication, limits: ServerLimits, plaintextTap: PlaintextTap?, work: ConnectionWork,
-    channel: any Channel
+    application: any MailboxApplication, limits: ServerLimits, observer: @escaping ServerObserver = { _ in },
+    plaintextTap: PlaintextTap?, work: ConnectionWork, channel: any Channel
   ) {
     self.application = application
     self.limits = limits
+    self.observer = observer
     self.plaintextTap = plaintextTap
     self.work = work
     wakeSignal = WakeSignal(channel: channel)
@@ -209,6 +211,7 @@ final class StreamHandler: ChannelInboundHandler {
     }
     madeProgress = false
     guard missedPings < Self.maximumMissedPings else {
+      observer(.refused(.silentStream))
       context?.close(promise: nil)
       return
     }

@@ -12,6 +12,12 @@ public struct TLSMaterial: Sendable {
   /// The SHA-256 hash of the leaf certificate's public key in SubjectPublicKeyInfo form (RFC 5280 §4.1.2.7); 32 bytes.
   public let leafSPKIHash: [UInt8]
 
+  /// When the leaf certificate ends, seconds since 1970.
+  public let notAfter: UInt64
+
+  /// Whether the group of the key's file may read it.
+  public private(set) var isKeyReadableByGroup = false
+
   /// Material from an operator's own certificate: the chain, leaf first.
   ///
   /// - Throws: `.unreadable` if the chain is empty, or its leaf has no usable key.
@@ -22,14 +28,23 @@ public struct TLSMaterial: Sendable {
     } catch {
       throw .unreadable
     }
+    notAfter = UInt64(clamping: leaf.notValidAfter)
     self.certificateChain = certificateChain
     self.privateKey = privateKey
   }
 
+  /// Whole days until the certificate ends; 0 when it has ended.
+  ///
+  /// - Parameter now: seconds since 1970.
+  public func daysLeft(now: UInt64) -> Int { notAfter > now ? Int((notAfter - now) / 86_400) : 0 }
+
   /// Reads PEM files: the certificate chain, leaf first, and the private key; one file may hold both.
   ///
-  /// - Throws: `.unreadable` if a file is missing or not what it should be.
+  /// - Throws: `.keyExposed` if others than the owner and the group may read the key; `.unreadable` if a file is missing
+  ///   or not what it should be; `.unusable` if the two do not belong together.
   public static func load(certificateFile: String, keyFile: String) throws(TLSMaterialError) -> TLSMaterial {
+    guard let mode = OwnerFile.mode(keyFile) else { throw .unreadable }
+    guard mode & 0o007 == 0 else { throw .keyExposed }
     let chain: [NIOSSLCertificate]
     let key: NIOSSLPrivateKey
     do {
@@ -38,15 +53,23 @@ public struct TLSMaterial: Sendable {
     } catch {
       throw .unreadable
     }
-    return try TLSMaterial(certificateChain: chain, privateKey: key)
+    var material = try TLSMaterial(certificateChain: chain, privateKey: key)
+    material.isKeyReadableByGroup = mode & 0o070 != 0
+    _ = try ServerTLS(material, limits: ServerLimits())
+    return material
   }
 
-  /// Reads the self-made certificate in `file`, or makes one there if the file does not exist.
+  /// Days before its end at which a self-made certificate is replaced.
+  static let renewalDays = 30
+
+  /// Reads the self-made certificate in `file`; makes a new one there, with a new key, if there is none or it ends soon.
   ///
+  /// - Parameter now: seconds since 1970; nil takes whatever certificate is there.
   /// - Throws: `.unreadable` if the file is no such material, `.cannotWrite` with the system's error number.
-  public static func loadOrMake(file: String) throws(TLSMaterialError) -> TLSMaterial {
+  public static func loadOrMake(file: String, now: UInt64? = nil) throws(TLSMaterialError) -> TLSMaterial {
     if OwnerFile.exists(file) {
-      return try load(certificateFile: file, keyFile: file)
+      let material = try load(certificateFile: file, keyFile: file)
+      guard let now, material.daysLeft(now: now) < renewalDays else { return material }
     }
     return try make(file: file)
   }
@@ -68,6 +91,8 @@ public enum TLSMaterialError: Error, Equatable {
   case unreadable
   /// A file could not be written; the number is the system's `errno`.
   case cannotWrite(errno: Int32)
+  /// Anybody on this machine may read the key.
+  case keyExposed
   /// The certificate and the key do not fit together, or TLS does not accept them.
   case unusable
 }

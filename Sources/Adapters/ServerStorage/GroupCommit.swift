@@ -18,9 +18,13 @@ final class GroupCommit: Sendable {
   }
 
   private let pool: DatabasePool
+  private let observer: StoreObserver
   private let state = Mutex(State())
 
-  init(_ pool: DatabasePool) { self.pool = pool }
+  init(_ pool: DatabasePool, observer: @escaping StoreObserver = { _ in }) {
+    self.pool = pool
+    self.observer = observer
+  }
 
   /// Whether a commit has ended in a way that leaves the disk's content unknown: nothing is written any more until the
   /// database is opened again.
@@ -96,10 +100,13 @@ final class GroupCommit: Sendable {
       }
     }
     guard db.isInsideTransaction else { return endAll(.unavailable) }
+    let start = ContinuousClock.now
     do {
       try db.commit()
+      observer(.committed(writeCount: applied.count, duration: start.duration(to: .now)))
       endAll(nil)
     } catch {
+      observer(.commitFailed)
       if db.isInsideTransaction { try? db.rollback() }
       endAll(failure(ofCommit: error))
     }

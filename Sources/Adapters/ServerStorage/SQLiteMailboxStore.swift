@@ -6,8 +6,10 @@ public import SottoProtocol
 public final class SQLiteMailboxStore: MailboxStore {
   let pool: DatabasePool
   private let writer: GroupCommit
+  private let observer: StoreObserver
 
-  init(path: String, checking: Bool) throws(ServerStorageError) {
+  init(path: String, checking: Bool, observer: @escaping StoreObserver = { _ in }) throws(ServerStorageError) {
+    self.observer = observer
     do {
       pool = try DatabasePool(path: path, configuration: Schema.configuration)
       try pool.writeWithoutTransaction { try Schema.prepare($0, checking: checking) }
@@ -22,13 +24,14 @@ public final class SQLiteMailboxStore: MailboxStore {
     } catch {
       throw .databaseDamaged
     }
-    writer = GroupCommit(pool)
+    writer = GroupCommit(pool, observer: observer)
   }
 
   /// Whether the disk has failed in a way that only opening the database again can mend.
   public var hasFailed: Bool { writer.hasFailed }
 
-  var waitingWriteCount: Int { writer.waitingCount }
+  /// Writes that no transaction has taken up yet.
+  public var waitingWriteCount: Int { writer.waitingCount }
 
   /// Moves the write-ahead log into the database and cuts it to nothing, so that no old page lies in it for long. To be
   /// called about every minute; when readers are in the way, the next call does it.
@@ -49,7 +52,7 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   // MARK: Access
 
-  private func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreFailure) -> Value {
+  func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreFailure) -> Value {
     let result: Result<Value, StoreFailure> = await withCheckedContinuation { continuation in
       pool.asyncRead { database in
         do {
@@ -162,6 +165,14 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   /// Deletes in steps of some hundred rows, each a transaction, so that others write in between.
   public func expire(today: Day) async throws(StoreFailure) {
-    while try await write({ try UpkeepRows($0).expireSome(today: today) }) {}
+    var mayBeMore = true
+    while mayBeMore {
+      let (more, rowCount) = try await write { db in
+        let before = db.totalChangesCount
+        return (try UpkeepRows(db).expireSome(today: today), db.totalChangesCount - before)
+      }
+      if rowCount > 0 { observer(.expired(rowCount: rowCount)) }
+      mayBeMore = more
+    }
   }
 }

@@ -1,6 +1,6 @@
 /// A server's data directory: the database, and apart from it the keys without which the database says little.
 public struct ServerDirectory: Sendable {
-  private let path: String
+  let path: String
 
   public init(_ path: String) {
     var path = path
@@ -8,11 +8,11 @@ public struct ServerDirectory: Sendable {
     self.path = path
   }
 
-  private func file(_ name: String) -> String { "\(path)/\(name)" }
+  func file(_ name: String) -> String { "\(path)/\(name)" }
 
-  private var keysFile: String { file("server.keys") }
-  private var addressFile: String { file("server.address") }
-  private var databaseFile: String { file("server.sqlite") }
+  var keysFile: String { file("server.keys") }
+  var addressFile: String { file("server.address") }
+  var databaseFile: String { file("server.sqlite") }
   /// Where the TLS key and certificate lie.
   public var tlsFile: String { file("server.tls.pem") }
 
@@ -42,14 +42,17 @@ public struct ServerDirectory: Sendable {
   /// - Parameters:
   ///   - creating: makes it if it is missing.
   ///   - checking: reads all of it first, to find damage before clients do.
-  public func openStore(creating: Bool, checking: Bool) throws(ServerStorageError) -> SQLiteMailboxStore {
+  ///   - observer: hears what an operator's figures count.
+  public func openStore(
+    creating: Bool, checking: Bool, observer: @escaping StoreObserver = { _ in }
+  ) throws(ServerStorageError) -> SQLiteMailboxStore {
     if !PrivateFiles.exists(databaseFile) {
       guard creating else { throw .missing }
       // SQLite gives the files that it makes beside the database the permissions of the database.
       try PrivateFiles.touch(databaseFile)
       try PrivateFiles.synchronizeDirectory(path)
     }
-    return try SQLiteMailboxStore(path: databaseFile, checking: checking)
+    return try SQLiteMailboxStore(path: databaseFile, checking: checking, observer: observer)
   }
 
   /// Remembers under which address clients reach the server, for links that are made later.

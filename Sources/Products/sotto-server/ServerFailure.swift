@@ -17,6 +17,7 @@ struct ServerFailure: Error {
   private static let diskError: Int32 = 74
   private static let tryAgain: Int32 = 75
   private static let notPermitted: Int32 = 77
+  private static let badSettingsCode: Int32 = 78
 
   private init(_ text: String, hint: String, exitCode: Int32) {
     self.text = text
@@ -77,6 +78,10 @@ struct ServerFailure: Error {
         "server.tls.pem holds no usable key and certificate",
         hint: "restore it from a backup, or move it away: clients accept a new one, since the server's identity vouches for it",
         exitCode: Self.badData)
+    case .keyExposed:
+      self.init(
+        "others may read server.tls.pem", hint: "find out who has read it, then: chmod 600 server.tls.pem",
+        exitCode: Self.notPermitted)
     case .cannotWrite(let code):
       self.init(
         "the TLS key cannot be written (system error \(code))", hint: "look at the data directory's permissions",
@@ -92,7 +97,37 @@ struct ServerFailure: Error {
         "cannot listen on \(address.text)\(reason)",
         hint: "another program may have the port; --listen names another, and port 0 takes any that is free",
         exitCode: Self.unavailable)
+    case .notLoopback:
+      self.init(
+        "\(address.text) is no loopback address in numbers", hint: "127.0.0.1 and ::1 can only be reached from this machine",
+        exitCode: Self.badSettingsCode)
     }
+  }
+
+  /// A certificate of the operator's own.
+  init(ownCertificate error: TLSMaterialError) {
+    switch error {
+    case .unreadable:
+      self.init(
+        "tls.certificate or tls.key cannot be read as PEM", hint: "look at both paths, and at who may read them",
+        exitCode: Self.badData)
+    case .unusable:
+      self.init(
+        "tls.certificate and tls.key do not belong together, or TLS does not accept them",
+        hint: "put the certificate that was issued for this key, with its chain, leaf first", exitCode: Self.badData)
+    case .keyExposed:
+      self.init(
+        "everybody on this machine may read tls.key", hint: "chmod o-rwx, and think of the key as known",
+        exitCode: Self.notPermitted)
+    case .cannotWrite: self.init(error)
+    }
+  }
+
+  static func badSettings(_ faults: [String]) -> ServerFailure {
+    let lines = faults.map { "\n  \($0)" }.joined()
+    return ServerFailure(
+      faults.count == 1 ? "a setting is wrong:\(lines)" : "\(faults.count) settings are wrong:\(lines)",
+      hint: "sotto-server config show says where each value came from", exitCode: badSettingsCode)
   }
 
   init(_ error: StoreFailure) {

@@ -1,0 +1,24 @@
+/// What the network side tells an operator's figures. No case can carry an address, a name or a byte of anybody's.
+public enum ServerEvent: Sendable, Equatable {
+  case connectionOpened
+  case connectionClosed
+  case streamOpened
+  case streamClosed
+  /// Something was refused or cut because of one of the server's bounds.
+  case refused(ServerBound)
+}
+
+/// The bounds that a peer can run into, as an operator's figures name them.
+public enum ServerBound: String, CaseIterable, Sendable {
+  /// A request with a larger body than its route takes.
+  case requestSize = "request_size"
+  /// A connection that did not finish its handshake or its first request in time.
+  case handshakeTime = "handshake_time"
+  /// A request whose body did not come in time, or a connection that idled too long.
+  case idleTime = "idle_time"
+  /// A stream whose peer did not answer pings.
+  case silentStream = "silent_stream"
+}
+
+/// Hears of events on event loops: it must not block.
+public typealias ServerObserver = @Sendable (ServerEvent) -> Void

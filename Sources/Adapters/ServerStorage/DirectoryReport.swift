@@ -1,0 +1,60 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// What an operator can be told about a data directory without opening the database.
+extension ServerDirectory {
+  /// The socket on which a running server answers its operator.
+  public var socketFile: String { file("server.socket") }
+
+  /// Bytes of the database and of its write-ahead log.
+  public var databaseByteCounts: (database: Int, log: Int) {
+    (PrivateFiles.byteCount(databaseFile) ?? 0, PrivateFiles.byteCount(databaseFile + "-wal") ?? 0)
+  }
+
+  /// Bytes that are free where the directory lies.
+  public var freeByteCount: Int {
+    var status = statvfs()
+    // `unsafe`: the string is lent to the system, which writes the value during the call.
+    guard unsafe statvfs(path, &status) == 0 else { return 0 }
+    let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return overflow ? .max : Int(clamping: bytes)
+  }
+
+  /// Whether a server has the directory.
+  public var isInUse: Bool {
+    guard PrivateFiles.exists(file("server.lock")) else { return false }
+    do throws(ServerStorageError) {
+      PrivateFiles.unlock(try PrivateFiles.lock(file("server.lock")))
+      return false
+    } catch { return error == .inUse }
+  }
+
+  private var backupMark: String { file("server.backup") }
+
+  /// When the last backup ended, seconds since 1970; nil when none is known of.
+  public var lastBackup: UInt64? {
+    guard let bytes = try? PrivateFiles.readPrivate(backupMark, limit: 32) else { return nil }
+    return UInt64(String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// Remembers that a backup ended.
+  ///
+  /// - Parameter time: seconds since 1970.
+  public func rememberBackup(at time: UInt64) throws(ServerStorageError) {
+    try PrivateFiles.replace(backupMark, with: Array(String(time).utf8))
+  }
+}
+
+extension PrivateFiles {
+  /// The size of a file, or nil when there is none.
+  static func byteCount(_ path: String) -> Int? {
+    var status = stat()
+    // `unsafe`: the string is lent to the system, which writes the value during the call.
+    return unsafe stat(path, &status) == 0 ? Int(status.st_size) : nil
+  }
+}

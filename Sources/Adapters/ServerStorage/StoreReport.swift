@@ -1,0 +1,16 @@
+import GRDB
+public import MailboxEngine
+
+/// Numbers about the store for its operator.
+extension SQLiteMailboxStore {
+  /// How many rows each table has, by the table's name.
+  public func rowCounts() async throws(StoreFailure) -> [String: Int] {
+    try await read { db in
+      var counts: [String: Int] = [:]
+      let tables = try String.fetchAll(
+        db, sql: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+      for table in tables { counts[table] = try Int.fetchOne(db, sql: "SELECT count(*) FROM \(table.quotedDatabaseIdentifier)") }
+      return counts
+    }
+  }
+}
