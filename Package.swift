@@ -27,6 +27,7 @@ let outside: [String: Target.Dependency] = [
   "ServiceLifecycle": .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
   "UnixSignals": .product(name: "UnixSignals", package: "swift-service-lifecycle"),
   "ArgumentParser": .product(name: "ArgumentParser", package: "swift-argument-parser"),
+  "Configuration": .product(name: "Configuration", package: "swift-configuration"),
 ]
 
 func dependencies(_ names: [String]) -> [Target.Dependency] {
@@ -74,6 +75,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
     .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
@@ -99,11 +101,17 @@ let package = Package(
       "Adapters", "MailboxServer",
       sockets + ["CryptoSuite", "HummingbirdCore", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals"]),
     target("Adapters", "MailboxClient", sockets + ["CryptoSuite"]),
+    .target(name: "CProcess", path: "Sources/Adapters/CProcess"),
 
     // Products.
     target("Products", "SottoKit", core + ["SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient"]),
     program("sotto", ["SottoKit", "ArgumentParser"]),
-    program("sotto-server", ["CryptoSuite", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "ArgumentParser"]),
+    program(
+      "sotto-server",
+      [
+        "WireFormat", "CryptoSuite", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "CProcess", "ArgumentParser", "Configuration",
+        "Logging", "UnixSignals",
+      ]),
 
     // Tests, in the same folders.
     support("TestSupport"),

@@ -11,6 +11,9 @@ extension ServerDirectory {
   /// The socket on which a running server answers its operator.
   public var socketFile: String { file("server.socket") }
 
+  /// Whether there is a server's data in it.
+  public var exists: Bool { PrivateFiles.exists(databaseFile) }
+
   /// Bytes of the database and of its write-ahead log.
   public var databaseByteCounts: (database: Int, log: Int) {
     (PrivateFiles.byteCount(databaseFile) ?? 0, PrivateFiles.byteCount(databaseFile + "-wal") ?? 0)

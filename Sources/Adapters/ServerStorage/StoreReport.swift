@@ -13,4 +13,9 @@ extension SQLiteMailboxStore {
       return counts
     }
   }
+
+  /// The version of the tables.
+  public func schemaVersion() async throws(StoreFailure) -> Int {
+    try await read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+  }
 }

@@ -6,6 +6,7 @@ import SottoProtocol
 struct Announcement: Sendable {
   var listen: Endpoint
   var advertise: Endpoint?
+  var trust: ServerTrust
   var readyFile: String?
   var directory: ServerDirectory
   var serverKey: PublicKey32
@@ -16,14 +17,14 @@ struct Announcement: Sendable {
     var address = advertise ?? bound
     if advertise == nil, listen.isWildcard { address.host = ProcessInfo.processInfo.hostName }
     if address.port == 0 { address.port = bound.port }
-    guard ServerAddress(host: address.host, port: address.port, serverKey: serverKey) != nil else {
+    guard ServerAddress(host: address.host, port: address.port, serverKey: serverKey, trust: trust) != nil else {
       throw ServerFailure.badAdvertisement(address.host)
     }
-    try directory.rememberAddress(address.text)
+    try directory.rememberAddress(AdvertisedAddress(endpoint: address, trust: trust).text)
     if advertise == nil, listen.isWildcard {
       Output.note("note: links name this server as \(address.text); --advertise names it otherwise")
     }
-    let line = "https://\(bound.text)"
+    let line = "\(trust == .webPKI ? "http" : "https")://\(bound.text)"
     if let readyFile { try write("\(line)\n", to: readyFile) }
     Output.print("ready \(line)")
   }
@@ -43,4 +44,25 @@ struct Announcement: Sendable {
     _ = close(descriptor)
     guard isWritten, unsafe rename(newPath, path) == 0 else { throw ServerFailure.cannotWrite("the ready file") }
   }
+}
+
+/// What links name, as the directory remembers it: `chat.example.org:8443`, or `chat.example.org:443 webpki`.
+struct AdvertisedAddress {
+  private static let mark = " webpki"
+
+  var endpoint: Endpoint
+  var trust: ServerTrust
+
+  init(endpoint: Endpoint, trust: ServerTrust) {
+    self.endpoint = endpoint
+    self.trust = trust
+  }
+
+  init?(_ text: String) {
+    trust = text.hasSuffix(Self.mark) ? .webPKI : .statement
+    guard let endpoint = Endpoint(trust == .webPKI ? text.dropLast(Self.mark.count) : text[...]) else { return nil }
+    self.endpoint = endpoint
+  }
+
+  var text: String { endpoint.text + (trust == .webPKI ? Self.mark : "") }
 }

@@ -27,6 +27,14 @@ struct Endpoint: ExpressibleByArgument, Equatable, Sendable {
 
   var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+  /// Whether only this machine can reach it.
+  var isLoopback: Bool { host == "localhost" || host == "::1" || isLoopbackIPv4 }
+
+  private var isLoopbackIPv4: Bool {
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+  }
+
   /// Whether it stands for all addresses of the machine, under none of which a client finds it.
   var isWildcard: Bool { host == "0.0.0.0" || host == "::" }
 }

@@ -6,18 +6,24 @@ import SottoProtocol
 struct EngineApplication: MailboxApplication {
   let engine: MailboxEngine
   let identity: ServerIdentity
-  let tlsKeyHashes: [KeyHash]
+  let keys: ServedKeys
+  let metrics: ServerMetrics
   let clock: any ServerClock
 
   func call(_ request: [UInt8]) async -> CallAnswer {
     switch await engine.call(request) {
-    case .reply(let bytes): .reply(bytes)
-    case .malformed: .malformed
+    case .reply(let bytes):
+      metrics.called(request, answer: bytes)
+      return .reply(bytes)
+    case .malformed:
+      metrics.called(request, answer: nil)
+      return .malformed
     }
   }
 
   func identityStatement() async -> [UInt8] {
-    let statement = try? identity.statement(tlsKeyHashes: tlsKeyHashes, now: clock.secondsSince1970())
+    let now = clock.secondsSince1970()
+    let statement = try? identity.statement(tlsKeyHashes: keys.hashes(now: now), now: now)
     // Signing fails only for want of memory; clients refuse an empty statement, and ask again.
     return statement?.encoded ?? []
   }

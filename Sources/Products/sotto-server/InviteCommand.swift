@@ -25,8 +25,9 @@ struct InviteCommand: AsyncParsableCommand {
     let links = try await withWords {
       let directory = ServerDirectory(data.directory)
       let secrets = try directory.keys(creating: false).secrets()
-      guard let address = Endpoint(try directory.address()),
-        let server = ServerAddress(host: address.host, port: address.port, serverKey: secrets.identity.publicKey)
+      guard let address = AdvertisedAddress(try directory.address()),
+        let server = ServerAddress(
+          host: address.endpoint.host, port: address.endpoint.port, serverKey: secrets.identity.publicKey, trust: address.trust)
       else { throw ServerStorageError.missing }
       let store = try directory.openStore(creating: false, checking: false)
       let engine = MailboxEngine(store: store, secrets: secrets, clock: SystemClock(), random: SystemRandom())

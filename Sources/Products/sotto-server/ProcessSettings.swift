@@ -1,3 +1,4 @@
+import CProcess
 import Foundation
 
 /// What the process asks of the system before it holds a secret.
@@ -9,6 +10,8 @@ enum ProcessSettings {
     var none = rlimit(rlim_cur: 0, rlim_max: 0)
     // `unsafe`, here and below: the system reads and writes the value during the call.
     guard unsafe setrlimit(coreDumps, &none) == 0 else { preconditionFailure("a limit can always be lowered") }
+    // Nor may a handler of core dumps be started, or another process of this user read the memory.
+    guard sotto_forbid_dumps() == 0 else { preconditionFailure("a process can always do this to itself") }
     // Each client that waits holds one file descriptor; the usual 1,024 would be the limit of the whole server.
     var files = rlimit()
     if unsafe getrlimit(openFiles, &files) == 0 {

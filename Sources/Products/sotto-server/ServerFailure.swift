@@ -139,6 +139,9 @@ struct ServerFailure: Error {
     "the disk failed while something was being written; the server ends so that nothing is promised falsely",
     hint: "check the disk, then start the server again", exitCode: diskError)
 
+  static let certificateEnded = ServerFailure(
+    "the certificate has ended", hint: "renew it, then send SIGHUP again", exitCode: badData)
+
   static func badAdvertisement(_ host: String) -> ServerFailure {
     ServerFailure(
       "\(host) cannot stand in a link", hint: "say with --advertise HOST:PORT under which address clients reach this server",

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Logging
 
 /// The command line of the server.
 @main
@@ -11,17 +12,23 @@ struct SottoServerCommand: AsyncParsableCommand {
       Begin with
         sotto-server serve --data /var/lib/sotto --listen 0.0.0.0:8443 --advertise chat.example.org:8443
         sotto-server invite --data /var/lib/sotto      a link that lets one person register
+        sotto-server config sample                     everything that can be set, explained
 
       The directory given with --data holds everything: the database, and the keys without which it is of no use. Keep
       server.keys and server.tls.pem in a backup; nobody else may read them.
 
       Exit codes: 0 done; 64 usage; 65 damaged or foreign data; 66 no data there; 69 the address or port cannot be had; \
-      71 the system refuses; 74 the disk failed; 75 another server uses the data; 77 files that others may read.
+      71 the system refuses; 74 the disk failed; 75 another server uses the data; 77 files that others may read; \
+      78 wrong settings.
       """,
-    version: "0.1.0",
-    subcommands: [ServeCommand.self, InviteCommand.self, IdentityCommand.self])
+    version: version,
+    subcommands: [ServeCommand.self, ConfigCommand.self, StatusCommand.self, InviteCommand.self, IdentityCommand.self])
+
+  static let version = "0.1.0"
 
   static func main() async {
+    // What libraries say may name addresses.
+    LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -42,5 +49,20 @@ struct SottoServerCommand: AsyncParsableCommand {
 /// What every command needs.
 struct DataOptions: ParsableArguments {
   @Option(name: .customLong("data"), help: ArgumentHelp("The server's directory.", valueName: "dir"))
-  var directory: String
+  var directory = ""
+
+  @Option(
+    help: ArgumentHelp(
+      "The file of settings that names the directory (also \(SettingsOptions.fileVariable)).", valueName: "file"))
+  var config: String?
+
+  mutating func validate() throws {
+    guard directory.isEmpty else { return }
+    let environment = ProcessInfo.processInfo.environment
+    let sources = SettingsSources(environment: environment, file: config ?? environment[SettingsOptions.fileVariable])
+    directory = sources.load().settings.data
+    guard !directory.isEmpty else {
+      throw ValidationError("Missing expected argument '--data <dir>', or a --config that names it")
+    }
+  }
 }

@@ -7,6 +7,10 @@ struct Upkeep: Sendable {
 
   let engine: MailboxEngine
   let store: SQLiteMailboxStore
+  let metrics: ServerMetrics
+  let log: ServerLog
+  /// Sees to the certificate.
+  let renew: @Sendable () -> Void
 
   /// Goes on until its task is cancelled.
   ///
@@ -16,7 +20,10 @@ struct Upkeep: Sendable {
       // What does not succeed now does in a minute: expired envelopes are hidden, deleted or not.
       try? await engine.expire()
       try? await store.truncateLog()
+      if let rows = try? await store.rowCounts() { metrics.counted(rows: rows) }
       engine.wakes.wakeAll()
+      renew()
+      log.debug("upkeep is done", ("waiting_writes", .count(store.waitingWriteCount)))
       if store.hasFailed { throw ServerFailure.diskFailed }
       do { try await Task.sleep(for: Self.interval) } catch { return }
     }

@@ -65,6 +65,12 @@ private struct LinkText {
   private static let version: UInt8 = 1
   private static let checkByteCount = 4
 
+  /// What a payload says of the server.
+  struct Server {
+    var key: [UInt8]
+    var trust: ServerTrust
+  }
+
   let host: String
   let port: UInt16
   let fragment: String
@@ -85,7 +91,7 @@ private struct LinkText {
   }
 
   /// The server key, and `byteCount` bytes of fields after it.
-  func payload(byteCount: Int) throws(LinkError) -> ([UInt8], [UInt8]) {
+  func payload(byteCount: Int) throws(LinkError) -> (server: Server, fields: [UInt8]) {
     guard let bytes = Base64URL.decode(fragment), bytes.count >= 1 + LinkText.checkByteCount else { throw .damaged }
     let body = Array(bytes.dropLast(LinkText.checkByteCount))
     guard Array(HashAlgorithm.sha256.hash(body).prefix(LinkText.checkByteCount)) == Array(bytes.suffix(LinkText.checkByteCount)) else {
@@ -93,23 +99,25 @@ private struct LinkText {
     }
     do {
       var reader = ByteReader(body.span)
-      guard try reader.readUInt8() == LinkText.version, try reader.readUInt8() == ServerAddress.trust else {
+      guard try reader.readUInt8() == LinkText.version, let trust = ServerTrust(rawValue: try reader.readUInt8()) else {
         throw LinkError.unsupportedVersion
       }
       let key = try reader.readBytes(32)
       let fields = try reader.readBytes(byteCount)
       try reader.finish()
-      return (key, fields)
+      return (Server(key: key, trust: trust), fields)
     } catch let error as LinkError { throw error } catch { throw .damaged }
   }
 
-  func address(_ key: [UInt8]) throws(LinkError) -> ServerAddress {
-    guard let key = PublicKey32(key), let address = ServerAddress(host: host, port: port, serverKey: key) else { throw .badAddress }
+  func address(_ server: Server) throws(LinkError) -> ServerAddress {
+    guard let key = PublicKey32(server.key),
+      let address = ServerAddress(host: host, port: port, serverKey: key, trust: server.trust)
+    else { throw .badAddress }
     return address
   }
 
   static func make(kind: String, server: ServerAddress, fields: [UInt8]) -> String {
-    let body = [version, ServerAddress.trust] + server.serverKey.bytes + fields
+    let body = [version, server.trust.rawValue] + server.serverKey.bytes + fields
     let check = HashAlgorithm.sha256.hash(body).prefix(checkByteCount)
     let host = server.host.contains(":") ? "[\(server.host)]" : server.host
     return "sotto://\(host):\(server.port)/\(kind)#\(Base64URL.encode(body + check))"

@@ -1,0 +1,56 @@
+import MailboxEngine
+import MailboxServer
+import ServerStorage
+
+/// What the operator's port answers: health, readiness, metrics, status.
+struct OperatorAnswers: Sendable {
+  let directory: ServerDirectory
+  let store: SQLiteMailboxStore
+  let metrics: ServerMetrics
+  let keys: ServedKeys
+  let clock: any ServerClock
+  /// Seconds since 1970.
+  let startedAt: UInt64
+
+  func answer(_ path: String) async -> OperatorAnswer? {
+    switch path {
+    case "/healthz": plain("ok\n")
+    case "/readyz": store.hasFailed ? plain("the disk has failed\n", status: 503) : plain("ready\n")
+    case "/metrics":
+      OperatorAnswer(contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(metrics.text(gauges).utf8))
+    case "/status": OperatorAnswer(contentType: "application/json", body: await status.json)
+    default: nil
+    }
+  }
+
+  private func plain(_ text: String, status: Int = 200) -> OperatorAnswer {
+    OperatorAnswer(status: status, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+  }
+
+  private var gauges: ServerMetrics.Gauges {
+    let now = clock.secondsSince1970()
+    let (database, log) = directory.databaseByteCounts
+    return ServerMetrics.Gauges(
+      uptimeSeconds: now > startedAt ? now - startedAt : 0, waitingWrites: store.waitingWriteCount, databaseBytes: database,
+      logBytes: log, freeBytes: directory.freeByteCount, certificateDaysLeft: keys.material?.daysLeft(now: now))
+  }
+
+  private var status: ServerStatus {
+    get async {
+      let now = clock.secondsSince1970()
+      var status = ServerStatus(directory, now: now)
+      status.isRunning = true
+      status.startedAt = startedAt
+      status.certificateEnds = keys.material?.notAfter
+      status.warnings += keys.material?.warnings(now: now) ?? []
+      if store.hasFailed { status.warnings.append("the disk has failed; nothing is written any more") }
+      let rows = (try? await store.rowCounts()) ?? [:]
+      metrics.counted(rows: rows)
+      let summary = metrics.summary
+      (status.connections, status.streams, status.rows) = (summary.connections, summary.streams, summary.rows)
+      status.waitingEnvelopes = rows["envelopes"]
+      status.schema = try? await store.schemaVersion()
+      return status
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import CryptoSuite
+import MailboxEngine
+import MailboxServer
+import ServerStorage
+import SottoProtocol
+import Synchronization
+import UnixSignals
+
+/// One life of the server, from the opened directory to the drained connections.
+struct ServerRun: Sendable {
+  let loaded: LoadedSettings
+  let sources: SettingsSources
+  let listen: Endpoint
+  let directory: ServerDirectory
+  let tapFile: TapFile?
+  let readyFile: String?
+
+  private var settings: ServerSettings { loaded.settings }
+
+  func run(_ hangups: UnixSignalsSequence) async throws {
+    let clock = SystemClock()
+    let startedAt = clock.secondsSince1970()
+    let log = ServerLog(level: settings.logLevel) { Output.note($0) }
+    let metrics = ServerMetrics()
+    let secrets = try directory.keys(creating: true).secrets()
+    let store = try directory.openStore(creating: true, checking: true, observer: metrics.storeObserver)
+    // The last writer moves what the log holds into the database; a failure here costs nothing that was promised.
+    defer { try? store.close() }
+    let engine = MailboxEngine(store: store, secrets: secrets, clock: clock, random: SystemRandom())
+    let tls = try ServerCertificate.load(settings, directory, now: startedAt)
+    tls?.noteWarnings(now: startedAt)
+    let keys = try ServedKeys(tls)
+    let application = EngineApplication(
+      engine: engine, identity: secrets.identity, keys: keys, metrics: metrics, clock: clock)
+    var configuration = MailboxServerConfiguration(
+      host: listen.host, port: Int(listen.port), limits: settings.limits, observer: metrics.observer)
+    if let tapFile { configuration.plaintextTap = { _, bytes in tapFile.write(bytes) } }
+
+    let (ports, port) = AsyncStream<Int>.makeStream(bufferingPolicy: .bufferingOldest(1))
+    let server = try MailboxServer(application: application, tls: tls, configuration: configuration) {
+      port.yield($0)
+      port.finish()
+    }
+    let announcement = Announcement(
+      listen: listen, advertise: settings.advertise, trust: settings.tlsMode == .proxy ? .webPKI : .statement,
+      readyFile: readyFile, directory: directory, serverKey: secrets.identity.publicKey)
+    announcement.takeBack()
+    defer { announcement.takeBack() }
+
+    let operatorPort = OperatorPort(
+      answers: OperatorAnswers(
+        directory: directory, store: store, metrics: metrics, keys: keys, clock: clock, startedAt: startedAt
+      ).answer)
+    try await open(operatorPort, log)
+    let current = Mutex(settings)
+    let reloading = Reloading(
+      sources: sources, server: server, directory: directory, keys: keys, metrics: metrics, log: log, clock: clock,
+      applied: { new in current.withLock { $0 = new } })
+    let upkeep = Upkeep(
+      engine: engine, store: store, metrics: metrics, log: log, renew: { reloading.renew(current.withLock { $0 }) })
+
+    try await withThrowingTaskGroup { group in
+      group.addTask {
+        do { try await server.runUntilSignalled() } catch let error as MailboxServerError {
+          throw ServerFailure(error, listening: listen)
+        }
+      }
+      group.addTask {
+        for await port in ports { try announcement.make(port: port) }
+        log.info("serving")
+        try await upkeep.run()
+      }
+      // Not of the group's: its end is nobody's end.
+      let reloads = Task { await reloading.run(hangups, inForce: loaded) }
+      defer { reloads.cancel() }
+      do {
+        // Either the server ends, as it should by a signal, or the upkeep fails.
+        try await group.next()
+      } catch {
+        await server.shutDown()
+        group.cancelAll()
+        while let result = await group.nextResult() { _ = result }
+        throw error
+      }
+      group.cancelAll()
+      while let result = await group.nextResult() { _ = result }
+    }
+    await operatorPort.close()
+    log.info("connections are drained")
+  }
+
+  /// The socket serves `status`, which does without it where a path is too long; the port that the operator asked for must be had.
+  private func open(_ port: OperatorPort, _ log: ServerLog) async throws {
+    do throws(MailboxServerError) {
+      try await port.listen(socket: directory.socketFile)
+    } catch { log.warning("the socket for status cannot be had; its path may be too long") }
+    guard let endpoint = settings.metricsListen else { return }
+    do throws(MailboxServerError) {
+      let bound = try await port.listen(host: endpoint.host, port: Int(endpoint.port))
+      Output.note("note: metrics at http://\(Endpoint(host: endpoint.host, port: UInt16(clamping: bound)).text)/metrics")
+    } catch { throw ServerFailure(error, listening: endpoint) }
+  }
+}

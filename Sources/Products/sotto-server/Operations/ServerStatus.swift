@@ -1,0 +1,95 @@
+import Foundation
+import MailboxEngine
+import MailboxServer
+import ServerStorage
+
+/// How a server is, as `status` shows it. It counts and dates; nothing in it names a person or a mailbox.
+struct ServerStatus: Codable, Sendable {
+  var isRunning: Bool
+  var version: String
+  /// Where links point.
+  var address: String?
+  var fingerprint: String?
+  /// Seconds since 1970, here and below.
+  var startedAt: UInt64?
+  var certificateEnds: UInt64?
+  var lastBackup: UInt64?
+  var schema: Int?
+  var connections: Int?
+  var streams: Int?
+  var waitingEnvelopes: Int?
+  var rows: [String: Int]?
+  var databaseBytes: Int
+  var logBytes: Int
+  var freeBytes: Int
+  var warnings: [String]
+
+  /// What the directory itself tells, of a server that runs or not.
+  init(_ directory: ServerDirectory, now: UInt64) {
+    isRunning = directory.isInUse
+    version = SottoServerCommand.version
+    address = try? directory.address()
+    fingerprint = try? directory.keys(creating: false).secrets().identity.fingerprint
+    lastBackup = directory.lastBackup
+    (databaseBytes, logBytes) = directory.databaseByteCounts
+    freeBytes = directory.freeByteCount
+    warnings = []
+    if freeBytes < Self.lowFreeBytes { warnings.append("less than \(Quantity.text(bytes: Self.lowFreeBytes)) of disk is free") }
+    switch lastBackup {
+    case nil: warnings.append("no backup has been made with sotto-server backup")
+    case .some(let time) where now > time + Self.oldBackupSeconds: warnings.append("the last backup is older than a week")
+    default: break
+    }
+  }
+
+  private static let lowFreeBytes = 1 << 30
+  private static let oldBackupSeconds: UInt64 = 7 * 86_400
+
+  var json: [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    // Numbers and texts always encode; an empty answer would be refused by its reader.
+    return (try? encoder.encode(self)).map { [UInt8]($0) } ?? []
+  }
+
+  /// For a person, a line each.
+  func lines(now: UInt64) -> [String] {
+    var lines: [String] = []
+    func add(_ name: String, _ text: String?) { if let text { lines.append("\(name.padding(toCount: 18))\(text)") } }
+    add("server", isRunning ? "running, version \(version)" : "not running; this program is version \(version)")
+    add("since", startedAt.map { "\(Self.date($0)) (\(Self.span(now &- $0)))" })
+    add("address", address)
+    add("fingerprint", fingerprint)
+    add("certificate", certificateEnds.map { "until \(Self.date($0))" })
+    add("schema", schema.map(String.init))
+    add("connections", connections.map { "\($0), of them \(streams ?? 0) streams" })
+    add("waiting", waitingEnvelopes.map { "\($0) envelopes" })
+    for (table, count) in (rows ?? [:]).sorted(by: { $0.key < $1.key }) { add("  \(table)", "\(count) rows") }
+    add("database", "\(Self.size(databaseBytes)), and \(Self.size(logBytes)) of log")
+    add("disk free", Self.size(freeBytes))
+    add("last backup", lastBackup.map(Self.date) ?? "none known")
+    for warning in warnings { add("warning", warning) }
+    return lines
+  }
+
+  static func date(_ seconds: UInt64) -> String {
+    Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+  }
+
+  private static func span(_ seconds: UInt64) -> String {
+    switch seconds {
+    case ..<120: "\(seconds) seconds"
+    case ..<7_200: "\(seconds / 60) minutes"
+    case ..<172_800: "\(seconds / 3_600) hours"
+    default: "\(seconds / 86_400) days"
+    }
+  }
+
+  private static func size(_ bytes: Int) -> String {
+    switch bytes {
+    case ..<(1 << 20): "\(bytes >> 10) KiB"
+    case ..<(10 << 30): "\(bytes >> 20) MiB"
+    default: "\(bytes >> 30) GiB"
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import MailboxServer
+
+extension Setting {
+  /// Every setting, in the order of the sample. A new bound of the server is one line here.
+  static let all: [Setting] = [
+    Setting(
+      name: "data", form: "directory", summary: "Where everything lies: the database, and apart from it the keys.",
+      isReloadable: false, fallback: ""
+    ) { text, settings throws(SettingFault) in settings.data = text },
+    .endpoint("listen", \.listen, "Where clients connect; port 0 takes any that is free."),
+    .endpoint("advertise", \.advertise, "The address that links name, if it is another; port 0 stands for the one listened on."),
+    .choice(
+      "tls.mode", \.tlsMode, reloadable: false,
+      "own: this server does TLS. proxy: a proxy on this machine does, with a certificate for the advertised name; then listen is loopback."
+    ),
+    .text(
+      "tls.certificate", \.certificateFile, form: "file", reloadable: true,
+      "The certificate chain, PEM, leaf first; without it the server makes its own, which serves as well."),
+    .text("tls.key", \.keyFile, form: "file", reloadable: true, "The certificate's private key, PEM; nobody else may read it."),
+    .endpoint("metrics.listen", \.metricsListen, "Where a scraper on this machine finds /metrics, /healthz and /readyz; loopback only."),
+    .choice("log.level", \.logLevel, reloadable: true, "How much is said; no level holds an identifier, an address or a name."),
+    .list(
+      "security.contact", \.contacts, form: "URI, ...",
+      "Where a hole is reported: mailto:, https: or tel:. Published in /.well-known/security.txt."),
+    .list("security.languages", \.languages, form: "tag, ...", "The languages that you read reports in."),
+    .count("limits.connections", \.limits.maximumConnectionCount, 1...1_000_000, reloadable: false, "Connections held at once."),
+    .bytes("limits.request-bytes", \.limits.maximumRequestByteCount, 64 << 10...64 << 20, "Bytes of one request."),
+    .bytes("limits.header-bytes", \.limits.maximumHeaderByteCount, 1 << 10...64 << 10, "Bytes of all header fields of a request."),
+    .duration(
+      "limits.handshake-time", \.limits.handshakeTimeout, .seconds(1) ... .seconds(300), "Time for the TLS handshake."),
+    .duration("limits.header-time", \.limits.headerTimeout, .seconds(1) ... .seconds(300), "Time for the first request's head."),
+    .duration("limits.body-time", \.limits.bodyTimeout, .seconds(1) ... .seconds(3_600), "Time for a request's body."),
+    .duration(
+      "limits.idle-time", \.limits.idleTimeout, .seconds(5) ... .seconds(3_600), "Time that a connection waits for its next request."),
+    .duration(
+      "limits.ping-interval", \.limits.pingInterval, .seconds(5) ... .seconds(40),
+      "Time between two pings of a stream; clients take 90 seconds of silence for a lost connection."),
+    .duration(
+      "limits.shutdown-time", \.limits.gracefulShutdownTimeout, .milliseconds(100) ... .seconds(300),
+      "Time that requests get to end at a shutdown."),
+  ]
+
+  static func named(_ name: String) -> Setting? { all.first { $0.name == name } }
+
+  /// The known name that is nearest to one that is not known, if any is near.
+  static func nearest(to name: String, among names: [String]) -> String? {
+    let best = names.map { (name: $0, distance: distance(Array(name.utf8), Array($0.utf8))) }.min { $0.distance < $1.distance }
+    guard let best, best.distance <= max(2, name.utf8.count / 3) else { return nil }
+    return best.name
+  }
+
+  /// How many bytes must be put in, taken out or changed to make one of the other.
+  private static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    // A name that long is near to none.
+    guard left.count <= 64 else { return .max }
+    var row = Array(0...right.count)
+    for (i, byte) in left.enumerated() {
+      var next = [i + 1]
+      for (j, other) in right.enumerated() {
+        next.append(Swift.min(row[j] + (byte == other ? 0 : 1), row[j + 1] + 1, next[j] + 1))
+      }
+      row = next
+    }
+    return row.last ?? 0
+  }
+}

@@ -1,0 +1,59 @@
+import SottoProtocol
+
+/// What only shows when several settings are looked at together.
+enum SettingsCheck {
+  static func faults(of settings: ServerSettings) -> [String] {
+    var faults: [String] = []
+    if settings.data.isEmpty { faults.append("data: is not set; where shall the server keep its database and keys?") }
+    if settings.listen == nil { faults.append("listen: is not set; 0.0.0.0:8443 is every address of this machine") }
+    switch (settings.certificateFile, settings.keyFile) {
+    case (.some, nil): faults.append("tls.key: is not set, while tls.certificate is")
+    case (nil, .some): faults.append("tls.certificate: is not set, while tls.key is")
+    default: break
+    }
+    if settings.tlsMode == .proxy { faults += proxyFaults(of: settings) }
+    if let listen = settings.metricsListen, !listen.isLoopback {
+      faults.append("metrics.listen: is not a loopback address; 127.0.0.1:9464 can only be reached from this machine")
+    }
+    for contact in settings.contacts where !isContact(contact) {
+      faults.append("security.contact: \(contact) is no mailto:, https: or tel: address")
+    }
+    for language in settings.languages where !language.utf8.allSatisfy({ $0.isLanguageTag }) {
+      faults.append("security.languages: \(language) is no language tag, such as en or pt-BR")
+    }
+    return faults
+  }
+
+  private static func proxyFaults(of settings: ServerSettings) -> [String] {
+    var faults: [String] = []
+    if let listen = settings.listen, !listen.isLoopback {
+      faults.append("listen: is not a loopback address, so others could read what the proxy passes on; tls.mode is proxy")
+    }
+    if settings.certificateFile != nil || settings.keyFile != nil {
+      faults.append("tls.certificate: the proxy has the certificate; tls.mode is proxy")
+    }
+    switch settings.advertise {
+    case nil: faults.append("advertise: is not set; it is the name that the proxy's certificate is for; tls.mode is proxy")
+    case .some(let address) where !ServerAddress.canBeCertified(address.host):
+      faults.append("advertise: is an address in numbers; the proxy's certificate is for a name; tls.mode is proxy")
+    default: break
+    }
+    return faults
+  }
+
+  private static func isContact(_ text: String) -> Bool {
+    ["mailto:", "https://", "tel:"].contains { text.hasPrefix($0) && text.utf8.count > $0.utf8.count }
+      && text.utf8.allSatisfy { (0x21...0x7e).contains($0) }
+  }
+}
+
+extension UInt8 {
+  fileprivate var isLanguageTag: Bool {
+    switch self {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+      UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+}
