@@ -8,7 +8,8 @@ struct Dialer: Sendable {
   struct Connection<Result: Sendable>: Sendable {
     let channel: any Channel
     let result: Result
-    let leafSPKIHash: [UInt8]
+    /// Nil where the certificate was judged, and not its key.
+    let leafSPKIHash: [UInt8]?
   }
 
   /// A connection that may still be in its handshake; connecting may try several addresses at once.
@@ -26,7 +27,7 @@ struct Dialer: Sendable {
   init(endpoint: ServerEndpoint, limits: ClientLimits) {
     self.endpoint = endpoint
     self.limits = limits
-    tlsContext = Result { try PinCheck.makeContext() }
+    tlsContext = Result { try PinCheck.makeContext(endpoint.trust) }
   }
 
   /// Connects and finishes the TLS handshake.
@@ -55,7 +56,8 @@ struct Dialer: Sendable {
       attempt.channel.close(promise: nil)
       throw error as? ClientError ?? .unreachable
     }
-    guard let hash = attempt.check.leafSPKIHash else { throw .refusedTLS }
+    let hash = attempt.check.leafSPKIHash
+    if case .pinned = endpoint.trust, hash == nil { throw .refusedTLS }
     return Connection(channel: attempt.channel, result: attempt.result, leafSPKIHash: hash)
   }
 
@@ -73,7 +75,7 @@ struct Dialer: Sendable {
   private func prepare<Output: Sendable>(
     _ channel: any Channel, configure: (any Channel) throws -> Output
   ) throws -> Attempt<Output> {
-    let check = PinCheck(pin: endpoint.pinnedSPKI)
+    let check = PinCheck(trust: endpoint.trust)
     let tls = try check.makeHandler(context: tlsContext.get(), endpoint: endpoint)
     let handshake = channel.eventLoop.makePromise(of: Void.self)
     let pipeline = channel.pipeline.syncOperations

@@ -54,14 +54,35 @@ public final class ServerConnection: Sendable {
     host: String, port: Int, limits: ClientLimits = ClientLimits()
   ) async throws(ClientError) -> IdentityAnswer {
     let endpoint = ServerEndpoint(host: host, port: port, pinnedSPKI: { _ in true })
+    let (statement, hash) = try await fetch("/v1/identity", from: endpoint, limits: limits)
+    guard let hash else { throw .refusedTLS }
+    return IdentityAnswer(statement: statement, leafSPKIHash: hash)
+  }
+
+  /// Fetches the proof that a server behind a proxy gives to a nonce, over a connection used for nothing else.
+  ///
+  /// - Parameters:
+  ///   - endpoint: judged by its certificate.
+  ///   - nonce: as it stands in the request: characters of base64url.
+  /// - Returns: the proof, not yet verified.
+  /// - Throws: as `call` does.
+  public static func fetchIdentityProof(
+    _ endpoint: ServerEndpoint, nonce: String, limits: ClientLimits = ClientLimits()
+  ) async throws(ClientError) -> [UInt8] {
+    try await fetch("/v1/identity?nonce=\(nonce)", from: endpoint, limits: limits).body
+  }
+
+  private static func fetch(
+    _ path: String, from endpoint: ServerEndpoint, limits: ClientLimits
+  ) async throws(ClientError) -> (body: [UInt8], leafSPKIHash: [UInt8]?) {
     let connection = try await Dialer(endpoint: endpoint, limits: limits).connect {
       try HTTPConnection.configure($0, limits: limits)
     }
     defer { connection.result.close() }
     let headers = HTTPHeaders([("host", endpoint.authority), ("connection", "close")])
-    let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/v1/identity", headers: headers)
+    let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
     let reply = try await connection.result.exchange(head, body: [])
-    return IdentityAnswer(statement: try body(of: reply), leafSPKIHash: connection.leafSPKIHash)
+    return (try body(of: reply), connection.leafSPKIHash)
   }
 
   private static func body(of reply: HTTPConnection.Reply) throws(ClientError) -> [UInt8] {

@@ -9,12 +9,24 @@ public struct ServerEndpoint: Sendable {
   public var host: String
   public var port: Int
   /// Asked in every TLS handshake, before anything is sent.
-  public var pinnedSPKI: Pin
+  public var trust: Trust
 
-  public init(host: String, port: Int, pinnedSPKI: @escaping Pin) {
+  /// How a TLS key is judged.
+  public enum Trust: Sendable {
+    /// By the key itself, whoever issued the certificate.
+    case pinned(Pin)
+    /// By the certificate, for the host's name, from one of these authorities.
+    case certified(by: CertificateAuthorities)
+  }
+
+  public init(host: String, port: Int, trust: Trust) {
     self.host = host
     self.port = port
-    self.pinnedSPKI = pinnedSPKI
+    self.trust = trust
+  }
+
+  public init(host: String, port: Int, pinnedSPKI: @escaping Pin) {
+    self.init(host: host, port: port, trust: .pinned(pinnedSPKI))
   }
 
   /// The name for the TLS server name indication, which must not be an address (RFC 6066 §3).
@@ -26,6 +38,14 @@ public struct ServerEndpoint: Sendable {
   var authority: String {
     host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
   }
+}
+
+/// Who may certify a server's name.
+public enum CertificateAuthorities: Sendable {
+  /// The ones that the system trusts.
+  case system
+  /// These alone, PEM; for a closed network, and for tests. No program of this package offers it.
+  case only(pem: [UInt8])
 }
 
 /// The bounds of a client, each with its reason.

@@ -14,17 +14,17 @@ final class PinCheck: Sendable {
     var wasRefused = false
   }
 
-  private let pin: ServerEndpoint.Pin
+  private let trust: ServerEndpoint.Trust
   private let outcome = Mutex(Outcome())
 
-  /// The hash of the key that the server showed.
+  /// The hash of the key that the server showed; nil where the certificate was judged.
   var leafSPKIHash: [UInt8]? { outcome.withLock { $0.leafSPKIHash } }
 
-  init(pin: @escaping ServerEndpoint.Pin) {
-    self.pin = pin
+  init(trust: ServerEndpoint.Trust) {
+    self.trust = trust
   }
 
-  func verify(_ chain: [NIOSSLCertificate]) -> NIOSSLVerificationResult {
+  private func verify(_ chain: [NIOSSLCertificate], _ pin: ServerEndpoint.Pin) -> NIOSSLVerificationResult {
     guard let leaf = chain.first, let spki = try? leaf.extractPublicKey().toSPKIBytes() else { return .failed }
     let hash = HashAlgorithm.sha256.hash(spki)
     outcome.withLock { $0.leafSPKIHash = hash }
@@ -33,18 +33,31 @@ final class PinCheck: Sendable {
 
   /// The handler that runs the handshake, for a channel about to connect.
   func makeHandler(context: NIOSSLContext, endpoint: ServerEndpoint) throws -> NIOSSLClientHandler {
-    try NIOSSLClientHandler(
-      context: context, serverHostname: endpoint.serverNameIndication,
-      customVerificationCallback: { chain, promise in promise.succeed(self.verify(chain)) })
+    switch trust {
+    case .certified: return try NIOSSLClientHandler(context: context, serverHostname: endpoint.serverNameIndication)
+    case .pinned(let pin):
+      return try NIOSSLClientHandler(
+        context: context, serverHostname: endpoint.serverNameIndication,
+        customVerificationCallback: { chain, promise in promise.succeed(self.verify(chain, pin)) })
+    }
   }
 
-  /// TLS 1.3 without a store of authorities; the verification callback is what decides.
-  static func makeContext() throws -> NIOSSLContext {
+  /// TLS 1.3: with the verification callback to decide and no store of authorities, or with such a store and the name.
+  static func makeContext(_ trust: ServerEndpoint.Trust) throws -> NIOSSLContext {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.minimumTLSVersion = .tlsv13
     configuration.applicationProtocols = ["http/1.1"]
-    configuration.trustRoots = .certificates([])
-    configuration.certificateVerification = .noHostnameVerification
+    switch trust {
+    case .pinned:
+      configuration.trustRoots = .certificates([])
+      configuration.certificateVerification = .noHostnameVerification
+    case .certified(let authorities):
+      configuration.certificateVerification = .fullVerification
+      switch authorities {
+      case .system: configuration.trustRoots = .default
+      case .only(let pem): configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(pem))
+      }
+    }
     configuration.shutdownTimeout = .milliseconds(500)
     return try NIOSSLContext(configuration: configuration)
   }

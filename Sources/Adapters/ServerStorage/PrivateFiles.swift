@@ -85,18 +85,21 @@ enum PrivateFiles {
   static func unlock(_ descriptor: Int32) { _ = close(descriptor) }
 
   private static func write(_ bytes: [UInt8], to descriptor: Int32) throws(ServerStorageError) {
-    var written = 0
-    while written < bytes.count {
-      let rest = bytes[written...]
+    try writeAll(bytes[...], to: descriptor)
+    guard fsync(descriptor) == 0 else { throw .system(errno: errno) }
+  }
+
+  static func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) throws(ServerStorageError) {
+    var rest = bytes
+    while !rest.isEmpty {
       // The system reads `rest.count` bytes of the slice's storage, which is held during the call.
       let count = unsafe rest.withUnsafeBytes { unsafe systemWrite(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
         throw .system(errno: errno)
       }
-      written += count
+      rest = rest.dropFirst(count)
     }
-    guard fsync(descriptor) == 0 else { throw .system(errno: errno) }
   }
 
   /// Makes the names in a directory durable.
@@ -113,6 +116,6 @@ private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ coun
   unsafe write(descriptor, bytes, count)
 }
 
-private func systemRead(_ descriptor: Int32, _ bytes: UnsafeMutableRawPointer?, _ count: Int) -> Int {
+func systemRead(_ descriptor: Int32, _ bytes: UnsafeMutableRawPointer?, _ count: Int) -> Int {
   unsafe read(descriptor, bytes, count)
 }

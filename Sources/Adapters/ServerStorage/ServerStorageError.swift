@@ -18,6 +18,10 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case databaseNewer(version: Int)
   /// The database does not keep its promise to be on disk when it says so.
   case notDurable
+  /// There is something already where something new was to be made.
+  case exists
+  /// There is no room for more.
+  case full
   /// The system refuses; its `errno`.
   case system(errno: Int32)
   /// The database cannot be opened; SQLite's result code.

@@ -26,6 +26,24 @@ public struct ServerIdentity: Sendable {
       signer: key, sequence: now, notAfter: now &+ ServerLimits.statementValidity, keyHashes: tlsKeyHashes)
   }
 
+  /// Answers a client's nonce, for a server whose TLS certificate a proxy has.
+  ///
+  /// - Parameters:
+  ///   - statement: an encoded statement of this identity.
+  ///   - host: as the client's link names it, and the port.
+  public func proof(
+    nonce: IdentityProof.Nonce, statement: [UInt8], host: String, port: UInt16
+  ) throws(CryptoError) -> IdentityProof {
+    try IdentityProof(signer: key, statement: statement, nonce: nonce, host: host, port: port)
+  }
+
+  /// Signs that a report came on a day.
+  ///
+  /// - Parameter day: days since 1970.
+  public func receipt(for report: [UInt8], day: UInt32) throws(CryptoError) -> ReportReceipt {
+    try ReportReceipt(signer: key, report: report, day: day)
+  }
+
   /// The key's hash for two people to compare: 16 groups of four hexadecimal digits.
   public var fingerprint: String {
     let digits = Array("0123456789abcdef".utf8)

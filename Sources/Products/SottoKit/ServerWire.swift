@@ -1,3 +1,4 @@
+import CryptoSuite
 import MailboxClient
 import SottoProtocol
 import Synchronization
@@ -24,10 +25,12 @@ final class ServerWire: Sendable {
     self.address = address
     let pins = Pins()
     self.pins = pins
-    connection = ServerConnection(
-      endpoint: ServerEndpoint(
-        host: address.host, port: Int(address.port),
-        pinnedSPKI: { hash in pins.hashes.withLock { $0.contains(hash) } }))
+    let trust: ServerEndpoint.Trust =
+      switch address.trust {
+      case .statement: .pinned { hash in pins.hashes.withLock { $0.contains(hash) } }
+      case .webPKI: .certified(by: .system)
+      }
+    connection = ServerConnection(endpoint: ServerEndpoint(host: address.host, port: Int(address.port), trust: trust))
   }
 
   func pin(_ keys: [KeyHash]) {
@@ -45,6 +48,30 @@ final class ServerWire: Sendable {
   ///   - now: seconds since 1970.
   ///   - lastSequence: the highest sequence seen from this server.
   static func identify(
+    _ address: ServerAddress, now: UInt64, lastSequence: UInt64, random: any RandomSource = SystemRandom()
+  ) async throws(ServerProblem) -> IdentityStatement {
+    switch address.trust {
+    case .statement: try await identifyByKey(address, now: now, lastSequence: lastSequence)
+    case .webPKI: try await identifyByNonce(address, now: now, lastSequence: lastSequence, random: random)
+    }
+  }
+
+  /// The web's authorities vouch for the name, and the server's key signs a nonce of ours.
+  private static func identifyByNonce(
+    _ address: ServerAddress, now: UInt64, lastSequence: UInt64, random: any RandomSource
+  ) async throws(ServerProblem) -> IdentityStatement {
+    let nonce = IdentityProof.Nonce.random(using: random)
+    let endpoint = ServerEndpoint(host: address.host, port: Int(address.port), trust: .certified(by: .system))
+    let bytes: [UInt8]
+    do { bytes = try await ServerConnection.fetchIdentityProof(endpoint, nonce: nonce.text) } catch { throw ServerProblem(error) }
+    do {
+      let proof = try IdentityProof(verifying: bytes, nonce: nonce, server: address)
+      return try IdentityStatement(
+        verifying: proof.statement, serverKey: address.serverKey, now: now, lastSequence: lastSequence)
+    } catch { throw error == .expired ? .expired : .notThisServer }
+  }
+
+  private static func identifyByKey(
     _ address: ServerAddress, now: UInt64, lastSequence: UInt64
   ) async throws(ServerProblem) -> IdentityStatement {
     let answer: IdentityAnswer

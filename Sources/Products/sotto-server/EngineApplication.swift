@@ -7,7 +7,12 @@ struct EngineApplication: MailboxApplication {
   let engine: MailboxEngine
   let identity: ServerIdentity
   let keys: ServedKeys
+  /// The name and port that a proxy's certificate is for; nil without a proxy.
+  let certifiedName: Endpoint?
   let metrics: ServerMetrics
+  let desk: ReportDesk
+  /// The text of RFC 9116, as the settings in force have it.
+  let security: @Sendable () -> String?
   let clock: any ServerClock
 
   func call(_ request: [UInt8]) async -> CallAnswer {
@@ -27,6 +32,18 @@ struct EngineApplication: MailboxApplication {
     // Signing fails only for want of memory; clients refuse an empty statement, and ask again.
     return statement?.encoded ?? []
   }
+
+  func identityProof(nonce: String) async -> CallAnswer {
+    guard let certifiedName else { return .absent }
+    guard let nonce = IdentityProof.Nonce(nonce) else { return .malformed }
+    let statement = await identityStatement()
+    let proof = try? identity.proof(nonce: nonce, statement: statement, host: certifiedName.host, port: certifiedName.port)
+    return proof.map { .reply($0.encoded) } ?? .busy
+  }
+
+  func report(_ body: [UInt8]) async -> CallAnswer { desk.take(body) }
+
+  func securityText() async -> CallAnswer { security().map { .text($0) } ?? .absent }
 
   func openStream() async -> any StreamSession { EngineStream(session: engine.openSession()) }
 }

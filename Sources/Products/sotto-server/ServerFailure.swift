@@ -14,6 +14,7 @@ struct ServerFailure: Error {
   private static let noInput: Int32 = 66
   private static let unavailable: Int32 = 69
   private static let systemError: Int32 = 71
+  private static let cannotCreate: Int32 = 73
   private static let diskError: Int32 = 74
   private static let tryAgain: Int32 = 75
   private static let notPermitted: Int32 = 77
@@ -60,6 +61,12 @@ struct ServerFailure: Error {
       self.init(
         "the database does not promise to be on disk when it says so",
         hint: "put the data directory on a local file system", exitCode: Self.systemError)
+    case .exists:
+      self.init(
+        "there is something already where this was to go", hint: "name a directory that is not there yet, or is empty",
+        exitCode: Self.cannotCreate)
+    case .full:
+      self.init("there is no room for more reports", hint: "sotto-server reports delete", exitCode: Self.tryAgain)
     case .system(let code):
       self.init(
         "the data directory cannot be used (system error \(code))", hint: "look at its owner, its permissions and the disk's space",
@@ -138,6 +145,13 @@ struct ServerFailure: Error {
   static let diskFailed = ServerFailure(
     "the disk failed while something was being written; the server ends so that nothing is promised falsely",
     hint: "check the disk, then start the server again", exitCode: diskError)
+
+  static let noReportKey = ServerFailure(
+    "the first line of standard input is no key of reports", hint: "it begins with sotto-report-key-; reports init printed it",
+    exitCode: badData)
+
+  static let wrongReportKey = ServerFailure(
+    "this key does not open this report", hint: "take the key that reports init printed for this server", exitCode: badData)
 
   static let certificateEnded = ServerFailure(
     "the certificate has ended", hint: "renew it, then send SIGHUP again", exitCode: badData)

@@ -18,11 +18,14 @@ struct SottoServerCommand: AsyncParsableCommand {
       server.keys and server.tls.pem in a backup; nobody else may read them.
 
       Exit codes: 0 done; 64 usage; 65 damaged or foreign data; 66 no data there; 69 the address or port cannot be had; \
-      71 the system refuses; 74 the disk failed; 75 another server uses the data; 77 files that others may read; \
+      71 the system refuses; 73 something is there already; 74 the disk failed; 75 another server uses the data; 77 files that others may read; \
       78 wrong settings.
       """,
     version: version,
-    subcommands: [ServeCommand.self, ConfigCommand.self, StatusCommand.self, InviteCommand.self, IdentityCommand.self])
+    subcommands: [
+      ServeCommand.self, ConfigCommand.self, StatusCommand.self, InviteCommand.self, BackupCommand.self,
+      RestoreCommand.self, ReportsCommand.self, IdentityCommand.self,
+    ])
 
   static let version = "0.1.0"
 

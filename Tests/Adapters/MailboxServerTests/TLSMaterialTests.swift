@@ -22,8 +22,22 @@ struct TLSMaterialTests {
     try await withTemporaryFile { file in
       #expect(throws: TLSMaterialError.unreadable) { try TLSMaterial.load(certificateFile: file, keyFile: file) }
       try Data("no certificate".utf8).write(to: URL(filePath: file))
+      #expect(throws: TLSMaterialError.keyExposed) { try TLSMaterial.loadOrMake(file: file) }
+      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
       #expect(throws: TLSMaterialError.unreadable) { try TLSMaterial.loadOrMake(file: file) }
       #expect(throws: TLSMaterialError.self) { try TLSMaterial.make(file: file + "/below/a/file") }
+    }
+  }
+
+  @Test func `a self-made certificate is replaced, with its key, when it ends within a month`() async throws {
+    try await withTemporaryFile { file in
+      let made = try TLSMaterial.loadOrMake(file: file)
+      let month: UInt64 = 30 * 86_400
+      #expect(try TLSMaterial.loadOrMake(file: file, now: made.notAfter - month).leafSPKIHash == made.leafSPKIHash)
+      let next = try TLSMaterial.loadOrMake(file: file, now: made.notAfter - month + 1)
+      #expect(next.leafSPKIHash != made.leafSPKIHash)
+      #expect(try TLSMaterial.loadOrMake(file: file).leafSPKIHash == next.leafSPKIHash)
+      #expect(made.daysLeft(now: made.notAfter) == 0)
     }
   }
 

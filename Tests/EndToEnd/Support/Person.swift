@@ -1,5 +1,10 @@
 import Foundation
 
+/// A server that hands out links.
+protocol RegisteringServer {
+  func registrationLink() throws -> String
+}
+
 /// Somebody with a profile, who uses the command line.
 final class Person {
   let name: String
@@ -8,7 +13,7 @@ final class Person {
   private let scratch: URL
 
   /// Makes the profile and registers its mailbox.
-  init(_ name: String, at server: ServerProcess, in scratch: Scratch, linkInArguments: Bool = true) throws {
+  init(_ name: String, at server: some RegisteringServer, in scratch: Scratch, linkInArguments: Bool = true) throws {
     self.name = name
     self.scratch = scratch.url
     profile = scratch.url.appending(path: "profile-\(UUID().uuidString)")

@@ -1,7 +1,7 @@
 import Foundation
 
 /// A real `sotto-server` on a port of its own.
-final class ServerProcess {
+final class ServerProcess: RegisteringServer {
   let data: URL
   let tap: URL
   private let scratch: URL

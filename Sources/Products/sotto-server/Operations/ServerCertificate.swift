@@ -63,8 +63,15 @@ final class ServedKeys: Sendable {
 
   var material: TLSMaterial? { state.withLock { $0.material } }
 
+  /// What a statement names where this server has no TLS key: a hash that no TLS key has.
+  private let proxyHash: KeyHash?
+
+  /// - Parameter proxyHash: what statements name while there is no material.
   /// - Throws: `.unusable` for material without a key.
-  init(_ material: TLSMaterial?) throws(TLSMaterialError) { try serve(material, now: 0) }
+  init(_ material: TLSMaterial?, behindProxy proxyHash: KeyHash?) throws(TLSMaterialError) {
+    self.proxyHash = proxyHash
+    try serve(material, now: 0)
+  }
 
   /// From now on this is served.
   func serve(_ material: TLSMaterial?, now: UInt64) throws(TLSMaterialError) {
@@ -83,7 +90,7 @@ final class ServedKeys: Sendable {
     state.withLock { state in
       state.former.removeAll { $0.until <= now }
       let former = state.former.suffix(Limits.statementKeyCount - 1).reversed().map(\.hash)
-      return (state.current.map { [$0] } ?? []) + former
+      return ((state.current ?? proxyHash).map { [$0] } ?? []) + former
     }
   }
 }

@@ -1,4 +1,5 @@
 import CryptoSuite
+import Foundation
 import MailboxEngine
 import MailboxServer
 import ServerStorage
@@ -29,9 +30,19 @@ struct ServerRun: Sendable {
     let engine = MailboxEngine(store: store, secrets: secrets, clock: clock, random: SystemRandom())
     let tls = try ServerCertificate.load(settings, directory, now: startedAt)
     tls?.noteWarnings(now: startedAt)
-    let keys = try ServedKeys(tls)
+    if settings.contacts.isEmpty {
+      Output.note("note: security.contact is not set, so nobody learns from this server where a hole is reported")
+    }
+    let keys = try ServedKeys(tls, behindProxy: KeyHash(HashAlgorithm.sha256.hash(secrets.identity.publicKey.bytes)))
+    let current = Mutex(settings)
     let application = EngineApplication(
-      engine: engine, identity: secrets.identity, keys: keys, metrics: metrics, clock: clock)
+      engine: engine, identity: secrets.identity, keys: keys,
+      certifiedName: settings.tlsMode == .proxy ? settings.advertise : nil, metrics: metrics,
+      desk: ReportDesk(box: directory.reports, identity: secrets.identity, clock: clock),
+      security: {
+        guard let site = (try? directory.address()).flatMap(AdvertisedAddress.init) else { return nil }
+        return SecurityText.make(current.withLock { $0 }, site: site.endpoint, now: clock.secondsSince1970())
+      }, clock: clock)
     var configuration = MailboxServerConfiguration(
       host: listen.host, port: Int(listen.port), limits: settings.limits, observer: metrics.observer)
     if let tapFile { configuration.plaintextTap = { _, bytes in tapFile.write(bytes) } }
@@ -52,13 +63,13 @@ struct ServerRun: Sendable {
         directory: directory, store: store, metrics: metrics, keys: keys, clock: clock, startedAt: startedAt
       ).answer)
     try await open(operatorPort, log)
-    let current = Mutex(settings)
     let reloading = Reloading(
       sources: sources, server: server, directory: directory, keys: keys, metrics: metrics, log: log, clock: clock,
       applied: { new in current.withLock { $0 = new } })
     let upkeep = Upkeep(
       engine: engine, store: store, metrics: metrics, log: log, renew: { reloading.renew(current.withLock { $0 }) })
 
+    let manager = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"]
     try await withThrowingTaskGroup { group in
       group.addTask {
         do { try await server.runUntilSignalled() } catch let error as MailboxServerError {
@@ -67,6 +78,7 @@ struct ServerRun: Sendable {
       }
       group.addTask {
         for await port in ports { try announcement.make(port: port) }
+        if let manager { await ServiceManager.notify(.ready, socket: manager) }
         log.info("serving")
         try await upkeep.run()
       }

@@ -36,6 +36,8 @@ enum SettingsCheck {
     case nil: faults.append("advertise: is not set; it is the name that the proxy's certificate is for; tls.mode is proxy")
     case .some(let address) where !ServerAddress.canBeCertified(address.host):
       faults.append("advertise: is an address in numbers; the proxy's certificate is for a name; tls.mode is proxy")
+    case .some(let address) where address.port == 0:
+      faults.append("advertise: has port 0; clients sign on to the port that the proxy has; tls.mode is proxy")
     default: break
     }
     return faults

@@ -1,0 +1,165 @@
+import GRDB
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Copies of a data directory that can be put back.
+///
+/// A copy is a directory with the same names in it. The database in it is one moment of the original, put together anew by
+/// SQLite, so that it holds no freed pages and has no log beside it.
+extension ServerDirectory {
+  /// What goes into a copy.
+  public enum BackupParts: Sendable {
+    case everything
+    /// The database and the stored objects, which say little without the keys.
+    case withoutKeys
+    /// What opens them, and makes the server the one that links name.
+    case keysOnly
+  }
+
+  /// Directories of files that are written once and later deleted.
+  private static let folders = ["objects", "reports"]
+  private static let keyNames = ["server.keys", "server.tls.pem", "server.address", "server.reports.key"]
+  /// More openings of the database than lie between a copy and the end of its original.
+  private static let bootStep = 4_096
+
+  /// Copies the directory, whether or not a server runs on it. Everything accepted before the call is in the copy.
+  ///
+  /// - Parameter destination: a directory that is not there yet; it appears when all of it is on disk and verified.
+  /// - Throws: `.exists` for one that is there, `.missing` without data.
+  public func backUp(to destination: String, parts: BackupParts) throws(ServerStorageError) {
+    let copy = ServerDirectory(destination)
+    guard !PrivateFiles.exists(copy.path) else { throw .exists }
+    guard exists else { throw .missing }
+    let partial = ServerDirectory("\(copy.path).\(getpid()).partial")
+    try PrivateFiles.makeDirectory(partial.path)
+    do throws(ServerStorageError) {
+      if parts != .withoutKeys {
+        for name in Self.keyNames where PrivateFiles.exists(file(name)) { try PrivateFiles.copy(file(name), to: partial.file(name)) }
+        _ = try ServerKeys(readingFrom: partial.keysFile)
+      }
+      if parts != .keysOnly {
+        try copyDatabase(to: partial.databaseFile)
+        for folder in Self.folders { try copyFolder(folder, to: partial) }
+      }
+      try PrivateFiles.synchronizeDirectory(partial.path)
+    } catch {
+      partial.remove()
+      throw error
+    }
+    // `unsafe`, here and below: strings are lent to the system as C strings for the duration of the call.
+    guard unsafe rename(partial.path, copy.path) == 0 else {
+      let code = errno
+      partial.remove()
+      throw .system(errno: code)
+    }
+    let slash = copy.path.lastIndex(of: "/")
+    try PrivateFiles.synchronizeDirectory(slash.map { String(copy.path[...$0]) } ?? ".")
+  }
+
+  /// Makes this directory from a copy.
+  ///
+  /// An older copy than the last state of its original brings back what was acknowledged since, which devices know to be
+  /// repeated; what was accepted since is lost. Sequences go on above all that the original ever gave out.
+  ///
+  /// - Parameters:
+  ///   - source: a copy.
+  ///   - keys: another copy that has the keys, if this one was made without them.
+  /// - Throws: `.exists` where there is something already, `.missing` and `.keysMissing` for a copy that is not whole.
+  public func restore(from source: String, keys: String?) throws(ServerStorageError) {
+    let copy = ServerDirectory(source)
+    let keyCopy = ServerDirectory(keys ?? source)
+    guard copy.exists else { throw .missing }
+    guard PrivateFiles.exists(keyCopy.keysFile) else { throw .keysMissing }
+    try PrivateFiles.makeDirectory(path)
+    guard try PrivateFiles.names(in: path).isEmpty else { throw .exists }
+    let lock = try lock()
+    defer { withExtendedLifetime(lock) {} }
+    for name in Self.keyNames where PrivateFiles.exists(keyCopy.file(name)) {
+      try PrivateFiles.copy(keyCopy.file(name), to: file(name))
+    }
+    for folder in Self.folders { try copy.copyFolder(folder, to: self) }
+    // Under another name until it may be used: a restore that is cut off leaves nothing that a server would start with.
+    let newFile = file("server.restored")
+    try PrivateFiles.copy(copy.databaseFile, to: newFile)
+    try raiseBoot(newFile)
+    guard unsafe rename(newFile, databaseFile) == 0 else { throw .system(errno: errno) }
+    try PrivateFiles.synchronizeDirectory(path)
+  }
+
+  private func copyDatabase(to destination: String) throws(ServerStorageError) {
+    // SQLite would make it with other permissions.
+    try PrivateFiles.touch(destination)
+    try withDatabase(databaseFile, isReadOnly: true) { db in
+      try db.execute(sql: "VACUUM INTO ?", arguments: [destination])
+    }
+    try withDatabase(destination, isReadOnly: true) { db in
+      guard try String.fetchOne(db, sql: "PRAGMA integrity_check(1)") == "ok" else { throw ServerStorageError.databaseDamaged }
+    }
+    try PrivateFiles.synchronize(destination)
+  }
+
+  private func raiseBoot(_ file: String) throws(ServerStorageError) {
+    try withDatabase(file, isReadOnly: false) { db in
+      guard try Int.fetchOne(db, sql: "PRAGMA application_id") == Schema.applicationID else { throw ServerStorageError.notADatabase }
+      guard try String.fetchOne(db, sql: "PRAGMA integrity_check(1)") == "ok" else { throw ServerStorageError.databaseDamaged }
+      // The first version counted in each mailbox's own row; opening it gives it a number of its own.
+      guard try db.columns(in: "upkeep").contains(where: { $0.name == "boot" }) else { return }
+      try db.execute(sql: "UPDATE upkeep SET boot = boot + ?", arguments: [Self.bootStep])
+    }
+    try PrivateFiles.synchronize(file)
+  }
+
+  private func withDatabase(
+    _ file: String, isReadOnly: Bool, _ body: @escaping (Database) throws -> Void
+  ) throws(ServerStorageError) {
+    var configuration = Configuration()
+    configuration.readonly = isReadOnly
+    configuration.busyMode = .timeout(30)
+    do {
+      let queue = try DatabaseQueue(path: file, configuration: configuration)
+      try queue.writeWithoutTransaction(body)
+      try queue.close()
+    } catch let error as ServerStorageError {
+      throw error
+    } catch let error as DatabaseError {
+      switch error.resultCode {
+      case .SQLITE_NOTADB: throw .notADatabase
+      case .SQLITE_CORRUPT: throw .databaseDamaged
+      default: throw .database(code: error.extendedResultCode.rawValue)
+      }
+    } catch { throw .databaseDamaged }
+  }
+
+  /// Copies a directory and what is below it.
+  private func copyFolder(_ name: String, to other: ServerDirectory) throws(ServerStorageError) {
+    guard PrivateFiles.isDirectory(file(name)) else { return }
+    try PrivateFiles.makeDirectory(other.file(name))
+    for entry in try PrivateFiles.names(in: file(name)) {
+      let path = "\(name)/\(entry)"
+      if PrivateFiles.isDirectory(file(path)) {
+        try copyFolder(path, to: other)
+      } else {
+        do throws(ServerStorageError) { try PrivateFiles.copy(file(path), to: other.file(path)) } catch {
+          // What has expired meanwhile is no loss.
+          guard error == .missing else { throw error }
+        }
+      }
+    }
+    try PrivateFiles.synchronizeDirectory(other.file(name))
+  }
+
+  /// Removes a copy that did not come to its end.
+  private func remove() {
+    for name in (try? PrivateFiles.names(in: path)) ?? [] {
+      let inner = ServerDirectory(file(name))
+      if PrivateFiles.isDirectory(inner.path) { inner.remove() } else { _ = unsafe unlink(inner.path) }
+    }
+    _ = unsafe rmdir(path)
+  }
+}

@@ -1,0 +1,74 @@
+import MailboxEngine
+import MailboxServer
+import ServerStorage
+import SottoProtocol
+import Synchronization
+
+/// Takes reports for the operator from anybody, at a bounded rate, and answers each with a signed receipt.
+final class ReportDesk: Sendable {
+  /// Reports that may come at once, and how many more an hour; a flood fills an hour's share and no disk.
+  private static let burst = 30
+  private static let secondsPerReport: UInt64 = 120
+
+  private struct Allowance {
+    var left = burst
+    var since: UInt64
+  }
+
+  private let box: ReportBox
+  private let identity: ServerIdentity
+  private let clock: any ServerClock
+  private let allowance: Mutex<Allowance>
+
+  init(box: ReportBox, identity: ServerIdentity, clock: any ServerClock) {
+    self.box = box
+    self.identity = identity
+    self.clock = clock
+    allowance = Mutex(Allowance(since: clock.secondsSince1970()))
+  }
+
+  func take(_ report: [UInt8]) -> CallAnswer {
+    guard let key = box.publicKey() else { return .absent }
+    guard !report.isEmpty else { return .malformed }
+    guard isAllowed() else { return .busy }
+    let day = clock.today.number
+    do {
+      try box.add(SealedReport.seal(report, to: key), day: day)
+      return .reply(try identity.receipt(for: report, day: day).encoded)
+    } catch { return .busy }
+  }
+
+  private func isAllowed() -> Bool {
+    let now = clock.secondsSince1970()
+    return allowance.withLock { allowance in
+      let regained = now > allowance.since ? (now - allowance.since) / Self.secondsPerReport : 0
+      if regained > 0 {
+        allowance.left = min(Self.burst, allowance.left + Int(clamping: regained))
+        allowance.since = now
+      }
+      guard allowance.left > 0 else { return false }
+      allowance.left -= 1
+      return true
+    }
+  }
+}
+
+/// The file of RFC 9116.
+enum SecurityText {
+  /// Days from the moment that it is asked for to its `Expires`; the RFC wants less than a year.
+  private static let days: UInt64 = 30
+
+  /// - Parameters:
+  ///   - site: where links point.
+  ///   - now: seconds since 1970.
+  /// - Returns: nil without a contact, for then there is nothing to say.
+  static func make(_ settings: ServerSettings, site: Endpoint, now: UInt64) -> String? {
+    guard !settings.contacts.isEmpty else { return nil }
+    let host = site.port == 443 ? (site.host.contains(":") ? "[\(site.host)]" : site.host) : site.text
+    var lines = settings.contacts.map { "Contact: \($0)" }
+    lines.append("Expires: \(ServerStatus.date((now / 86_400 + days) * 86_400))")
+    lines.append("Canonical: https://\(host)/.well-known/security.txt")
+    if !settings.languages.isEmpty { lines.append("Preferred-Languages: \(settings.languages.joined(separator: ", "))") }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

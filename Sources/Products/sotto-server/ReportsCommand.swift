@@ -1,0 +1,119 @@
+import ArgumentParser
+import CryptoSuite
+import Foundation
+import MailboxEngine
+import ServerStorage
+import SottoProtocol
+
+/// `sotto-server reports`
+struct ReportsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reports", abstract: "Take reports of holes and abuse, which a thief of the server cannot read.",
+    subcommands: [Init.self, List.self, Read.self, Delete.self])
+
+  struct Init: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make the key that reports are sealed to, and print its private half: once, to be kept away from this machine.")
+
+    @OptionGroup var data: DataOptions
+
+    func run() async throws {
+      ProcessSettings.apply()
+      let key = try await withWords {
+        let directory = ServerDirectory(data.directory)
+        _ = try directory.keys(creating: false)
+        let seed = Secret(randomByteCount: ReportKeyText.byteCount)
+        try directory.reports.start(publicKey: SealedReport.key(seed).publicKey)
+        return ReportKeyText.text(seed)
+      }
+      Output.print(key)
+      Output.note("This key reads the reports. It is not kept here: write it down, and store it away from this machine.")
+    }
+  }
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print the name of each report and the day it came.")
+
+    @OptionGroup var data: DataOptions
+
+    func run() async throws {
+      ProcessSettings.apply()
+      for report in try await withWords({ try ServerDirectory(data.directory).reports.list() }) {
+        Output.print("\(report.name)  \(ServerStatus.date(UInt64(report.day) * 86_400).prefix(10))")
+      }
+    }
+  }
+
+  struct Read: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print one report; the private key is read from the first line of standard input.")
+
+    @OptionGroup var data: DataOptions
+
+    @Argument(help: "Its name, as `reports list` prints it.")
+    var name: String
+
+    func run() async throws {
+      ProcessSettings.apply()
+      guard let line = readLine(), let seed = ReportKeyText.seed(line) else { throw ServerFailure.noReportKey }
+      let text = try await withWords {
+        let sealed = try ServerDirectory(data.directory).reports.read(name)
+        do { return try SealedReport.open(sealed, with: SealedReport.key(seed)) } catch { throw ServerFailure.wrongReportKey }
+      }
+      // A report is a stranger's: nothing in it may steer the terminal.
+      Output.print(TerminalText.harmless(String(decoding: text, as: UTF8.self)))
+    }
+  }
+
+  struct Delete: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Delete one report.")
+
+    @OptionGroup var data: DataOptions
+
+    @Argument(help: "Its name, as `reports list` prints it.")
+    var name: String
+
+    func run() async throws {
+      ProcessSettings.apply()
+      try await withWords { try ServerDirectory(data.directory).reports.delete(name) }
+    }
+  }
+}
+
+/// The private key of reports as people write it down.
+enum ReportKeyText {
+  static let byteCount = 32
+  private static let checkByteCount = 4
+
+  static func text(_ seed: Secret) -> String {
+    let bytes = seed.exposedBytes
+    return "sotto-report-key-" + Base64URL.encode(bytes + HashAlgorithm.sha256.hash(bytes).prefix(checkByteCount))
+  }
+
+  /// Nil for anything mistyped.
+  static func seed(_ line: String) -> Secret? {
+    let text = line.trimming(while: \.isWhitespace)
+    guard text.hasPrefix("sotto-report-key-"), let bytes = Base64URL.decode(String(text.dropFirst("sotto-report-key-".count))),
+      bytes.count == byteCount + checkByteCount
+    else { return nil }
+    let seed = Array(bytes.prefix(byteCount))
+    guard Array(HashAlgorithm.sha256.hash(seed).prefix(checkByteCount)) == Array(bytes.suffix(checkByteCount)) else { return nil }
+    return Secret(seed)
+  }
+}
+
+/// Text of strangers' on a terminal.
+enum TerminalText {
+  /// Without control characters but line ends and tabs; each stands as a question mark.
+  static func harmless(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control where scalar != "\n" && scalar != "\t": result.append("?")
+      case .format, .surrogate, .privateUse: result.append("?")
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,236 @@
+import Foundation
+import MailboxClient
+import SottoProtocol
+import Synchronization
+import Testing
+
+extension EndToEndTests {
+  @Test func `every fault of the settings is named at once, unknown names with the nearest known one`() throws {
+    let scratch = try Scratch()
+    let file = scratch.url.appending(path: "bad.conf")
+    let lines = [
+      "data = /nowhere", "lisen = 0.0.0.0:8443", "limits.connections = many", "metrics.listen = 0.0.0.0:9464", "nonsense",
+      "tls.certificate = /nowhere",
+    ]
+    try Data(lines.joined(separator: "\n").utf8).write(to: file)
+    let outcome = try Programs.run(
+      "sotto-server", ["config", "check", "--config", file.path, "--set", "log.level=loud"],
+      environment: ["SOTTO_SERVER_LIMIT_CONNECTIONS": "3"], in: scratch.url)
+    #expect(outcome.status == 78)
+    for fault in [
+      "8 settings are wrong", "lisen is no setting; did you mean listen?", "bad.conf:5: is not NAME = VALUE",
+      "SOTTO_SERVER_LIMIT_CONNECTIONS is no setting; did you mean SOTTO_SERVER_LIMITS_CONNECTIONS?", "log.level (command line)",
+      "limits.connections (file, line 3): is no whole number", "listen: is not set", "tls.key: is not set",
+      "metrics.listen: is not a loopback address",
+    ] { #expect(outcome.errors.contains(fault), "\(fault) is not in: \(outcome.errors)") }
+    let serve = try Programs.run("sotto-server", ["serve", "--config", file.path], in: scratch.url)
+    #expect(serve.status == 78)
+  }
+
+  @Test func `the command line outranks the environment, that the file, and that the defaults`() throws {
+    let scratch = try Scratch()
+    let file = scratch.url.appending(path: "good.conf")
+    let lines = ["data = /a", "listen = 127.0.0.1:1", "advertise = chat.example.org:1", "limits.idle-time = 20s"]
+    try Data(lines.joined(separator: "\n").utf8).write(to: file)
+    let environment = ["SOTTO_SERVER_LISTEN": "127.0.0.1:2", "SOTTO_SERVER_ADVERTISE": "chat.example.org:2"]
+    let outcome = try Programs.run(
+      "sotto-server", ["config", "show", "--config", file.path, "--advertise", "chat.example.org:3"], environment: environment,
+      in: scratch.url)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    func line(_ name: String) -> String { outcome.lines.first { $0.hasPrefix(name + " ") } ?? "" }
+    #expect(line("advertise").hasSuffix("chat.example.org:3  (command line)"))
+    #expect(line("listen").hasSuffix("127.0.0.1:2  (environment, SOTTO_SERVER_LISTEN)"))
+    #expect(line("limits.idle-time").hasSuffix("20s  (file, line 4)"))
+    #expect(line("log.level").hasSuffix("notice  (default)"))
+    let sample = try Programs.run("sotto-server", ["config", "sample"], in: scratch.url)
+    let sampleFile = scratch.url.appending(path: "sample.conf")
+    try Data(sample.output.utf8).write(to: sampleFile)
+    let check = try Programs.run("sotto-server", ["config", "check", "--config", sampleFile.path], in: scratch.url)
+    #expect(check.status == 0, "\(check.errors)")
+  }
+
+  @Test(.enabled(if: Tools.has(Tools.openssl), "openssl is not installed"))
+  func `a new certificate is taken at SIGHUP while people are connected, and a bad one is refused`() async throws {
+    let scratch = try Scratch()
+    let (first, second) = (try IssuedCertificate("first", in: scratch), try IssuedCertificate("second", in: scratch))
+    let ended = try IssuedCertificate("ended", in: scratch, days: 0)
+    func lines(_ issued: IssuedCertificate, key: URL? = nil) -> [String] {
+      ["tls.certificate = \(issued.certificate.path)", "tls.key = \((key ?? issued.key).path)"]
+    }
+    let server = try OperatedServer(in: scratch, lines: lines(first))
+    let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
+    try alice.meet(bob)
+    let firstKey = try await server.shownKey()
+
+    // Bob stays connected through all of this, and waits for what comes.
+    let reading = try bob.start(["read", "Alice", "--wait", "4", "--timeout", "120"])
+    try alice.run("send", "Bob", "before")
+
+    try server.write(lines(second))
+    try server.hangUp(expecting: "settings and certificate were read again")
+    #expect(server.words.contains("another certificate is served"))
+    let secondKey = try await server.shownKey()
+    #expect(secondKey != firstKey)
+    // Both are vouched for, so that who knows the old one and who meets the new one go on.
+    #expect(try await server.vouchedKeys() == [secondKey, firstKey])
+    try alice.run("send", "Bob", "with the second")
+
+    for (bad, words) in [
+      (lines(first, key: second.key), "do not belong together"), (lines(ended), "the certificate has ended"),
+      (["tls.certificate = /nowhere", "tls.key = /nowhere"], "cannot be read"), (["limits.idle-time = soon"], "limits.idle-time"),
+    ] {
+      try server.write(bad)
+      try server.hangUp(expecting: "is refused, and what was in force stays")
+      #expect(server.words.contains(words))
+      #expect(try await server.shownKey() == secondKey)
+    }
+    try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: first.key.path)
+    try server.write(lines(first))
+    try server.hangUp(expecting: "everybody on this machine may read tls.key")
+    #expect(try await server.shownKey() == secondKey)
+
+    try alice.run("send", "Bob", "after the bad ones")
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: first.key.path)
+    try server.hangUp(expecting: "settings and certificate were read again")
+    #expect(try await server.shownKey() == firstKey)
+    try alice.run("send", "Bob", "back with the first")
+    let read = reading.outcome()
+    #expect(read.status == 0, "\(read.errors)")
+    #expect(try bob.texts("Alice").count == 4)
+    #expect(server.stop()?.status == 0)
+  }
+
+  @Test func `a backup under load gives a server where everything accepted before it began is there`() throws {
+    let scratch = try Scratch()
+    let server = try OperatedServer(in: scratch)
+    let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
+    try alice.meet(bob)
+    let accepted = (1...4).map { "accepted \($0)" }
+    for text in accepted { try alice.run("send", "Bob", text) }
+    let meanwhile = try alice.start(["chat", "Bob", "--timeout", "60"], input: (1...20).map { "meanwhile \($0)\n" }.joined())
+
+    let (backup, keys) = (scratch.url.appending(path: "backup"), scratch.url.appending(path: "keys"))
+    let made = try server.command("backup", arguments: [backup.path, "--without-keys"])
+    #expect(made.status == 0, "\(made.errors)")
+    #expect(try server.command("backup", arguments: [keys.path, "--keys-only"]).status == 0)
+    #expect(try server.command("backup", arguments: [backup.path]).status == 73)
+    #expect(meanwhile.outcome().status == 0)
+    #expect(try server.command("status", arguments: ["--json"]).output.contains("\"lastBackup\":"))
+    for (folder, names) in [(backup, ["server.sqlite"]), (keys, ["server.address", "server.keys", "server.tls.pem"])] {
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == names)
+      for name in names {
+        let attributes = try FileManager.default.attributesOfItem(atPath: folder.appending(path: name).path)
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+      }
+    }
+
+    // The machine burns down.
+    server.kill()
+    #expect(try server.command("restore", arguments: [backup.path, "--keys", keys.path]).status == 73)
+    try FileManager.default.removeItem(at: server.data)
+    #expect(try server.command("restore", arguments: [backup.path]).status == 65, "without the keys")
+    let restored = try server.command("restore", arguments: [backup.path, "--keys", keys.path])
+    #expect(restored.status == 0, "\(restored.errors)")
+    try server.write([])
+    try server.start()
+    let texts = try {
+      try bob.run("sync"); return try bob.texts("Alice")
+    }()
+    #expect(Array(texts.prefix(4)) == accepted.map { "Alice: \($0)" })
+    // Life goes on, both ways.
+    try bob.run("send", "Alice", "still there?")
+    try alice.run("sync")
+    #expect(try alice.texts("Bob").last == "Bob: still there?")
+    try alice.run("send", "Bob", "yes")
+    try bob.run("sync")
+    #expect(try bob.texts("Alice").contains("Alice: yes"))
+  }
+
+  @Test func `no core is written, and no other process of the user can read the server's memory`() throws {
+    let scratch = try Scratch()
+    let server = try OperatedServer(in: scratch)
+    let limits = Programs.text(URL(filePath: "/proc/\(server.processID)/limits"))
+    let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+    #expect(core.split(separator: " ").filter { $0 == "0" }.count == 2, "\(core)")
+    // What a process that may not be dumped has in /proc belongs to root (proc(5)).
+    let status = try FileManager.default.attributesOfItem(atPath: "/proc/\(server.processID)/mem")
+    #expect(status[.ownerAccountID] as? Int == 0)
+    Foundation.kill(server.processID, SIGABRT)
+    _ = server.running?.outcome()
+    let left = try FileManager.default.subpathsOfDirectory(atPath: scratch.url.path)
+    #expect(left.allSatisfy { !$0.lowercased().hasSuffix("core") && !$0.contains("/core.") })
+  }
+
+  @Test(.enabled(if: Tools.has(Tools.curl), "curl is not installed"))
+  func `a report is sealed to the operator, and answered with a signed receipt`() async throws {
+    let scratch = try Scratch()
+    let server = try OperatedServer(in: scratch, lines: ["security.contact = mailto:security@example.org, https://example.org/report"])
+    let link = try RegistrationLink(try server.registrationLink())
+    let report = Array("there is a hole in the fence \(UUID().uuidString)".utf8)
+    #expect(try await server.exchange(.post("/v1/report", report)).status == 404, "nobody reads reports yet")
+
+    let key = try #require(try server.command("reports", "init").lines.first)
+    #expect(try server.command("reports", "init").status == 73)
+    let answer = try await server.exchange(.post("/v1/report", report))
+    #expect(answer.status == 200)
+    let receipt = try ReportReceipt(verifying: answer.body, report: report, serverKey: link.server.serverKey)
+    #expect(receipt.day > 20_000)
+    #expect(throws: IdentityStatementError.malformed) {
+      try ReportReceipt(verifying: answer.body, report: report + [0], serverKey: link.server.serverKey)
+    }
+    #expect(try await server.exchange(.post("/v1/report", [UInt8](repeating: 1, count: (64 << 10) + 1))).status == 413)
+
+    let name = try #require(try server.command("reports", "list").lines.first?.split(separator: " ").first.map(String.init))
+    #expect(
+      try server.command("reports", "read", arguments: [name], input: key + "\n").output == String(decoding: report, as: UTF8.self) + "\n")
+    #expect(try server.command("reports", "read", arguments: [name], input: "sotto-report-key-x\n").status == 65)
+    for file in try FileManager.default.subpathsOfDirectory(atPath: server.data.path) {
+      let bytes = (try? Data(contentsOf: server.data.appending(path: file))) ?? Data()
+      #expect(bytes.range(of: Data(report.prefix(20))) == nil, "\(file)")
+    }
+    // A flood meets the bound.
+    var statuses: [Int] = []
+    for _ in 0..<40 { statuses.append(try await server.exchange(.post("/v1/report", report)).status) }
+    #expect(statuses.contains(503))
+
+    let text = try await server.exchange(.get("/.well-known/security.txt"))
+    let lines = String(decoding: text.body, as: UTF8.self).split(separator: "\n")
+    #expect(lines.prefix(2) == ["Contact: mailto:security@example.org", "Contact: https://example.org/report"])
+    #expect(lines.contains("Canonical: https://127.0.0.1:\(server.port)/.well-known/security.txt"))
+    #expect(lines.contains("Preferred-Languages: en"))
+    #expect(lines.contains { $0.hasPrefix("Expires: 20") && $0.hasSuffix("T00:00:00Z") })
+  }
+
+  @Test(.enabled(if: Tools.has(Tools.curl), "curl is not installed"))
+  func `figures and logs at their most verbose name nobody, and are for this machine only`() async throws {
+    let scratch = try Scratch()
+    let server = try OperatedServer(in: scratch, lines: ["log.level = trace", "metrics.listen = 127.0.0.1:0"])
+    let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
+    try alice.meet(bob)
+    try alice.run("send", "Bob", "a text that nobody counts")
+    try server.hangUp(expecting: "read again")
+    let place = try #require(server.words.split(separator: "\n").first { $0.contains("metrics at http://127.0.0.1:") })
+    let port = try #require(place.split(separator: ":").last.flatMap { Int($0.prefix { $0.isNumber }) })
+    let figures = String(decoding: try await plainGet("/metrics", port: port), as: UTF8.self)
+    #expect(figures.contains("sotto_calls_total{call=\"send\",outcome=\"sent\"}"))
+    #expect(figures.contains("sotto_commit_seconds_count"))
+    #expect(!figures.contains("sotto_envelopes_accepted_total 0"))
+    #expect(String(decoding: try await plainGet("/readyz", port: port), as: UTF8.self) == "ready\n")
+    let status = try server.command("status")
+    #expect(status.output.contains("running, version") && status.output.contains("envelopes"))
+
+    var canaries = CanarySearch()
+    for name in ["Alice", "Bob"] { canaries.add("a name", text: name) }
+    canaries.add("the text", text: "a text that nobody counts")
+    for person in [alice, bob] {
+      let insider = try Insider(person)
+      for value in try insider.secrets() + Insider(person).shownOnly() { canaries.add(value.name, bytes: value.bytes) }
+    }
+    let said = Array((server.words + figures + status.output).utf8)
+    #expect(canaries.hits(in: said) == [])
+    canaries.add("what is there", text: "sotto_calls_total")
+    #expect(canaries.hits(in: said) == ["what is there (raw)"])
+    #expect(server.stop()?.status == 0)
+    #expect(try server.command("status").status == 69)
+  }
+}
