@@ -1,59 +1,71 @@
-import Foundation
 import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// Key-package blobs. One that was taken stays, for its claimer alone, and one that was withdrawn stays as an empty row, until they expire:
-/// so neither comes back.
+/// Key-package blobs under one capability. One that was taken stays, for its claimer alone, and one that was withdrawn stays
+/// as an entry of the record, until they expire: so neither comes back.
 struct BlobRows {
-  private let rows: Rows
+  private let context: Context
+  private let records: RecordRows
+  private let cells: CellRows
+  private let place: StoredPlace
+  private let keys: RowKeys
 
-  init(_ db: Database) { rows = Rows(db) }
+  init(_ context: Context, _ place: StoredPlace) {
+    self.context = context
+    self.place = place
+    records = RecordRows(context.db, .capabilities, veil: context.veil)
+    cells = CellRows(context.db, .blobs)
+    keys = RowKeys(place)
+  }
 
-  func publish(_ publication: Publication) throws -> OwnerOutcome {
-    let mailbox = try rows.first("SELECT used_blobs FROM mailboxes WHERE name = ?", [publication.mailbox.name.data])
-    guard let mailbox else { return .refused }
-    let standing = try rows.all("SELECT name, publisher FROM blobs WHERE capability = ?", [publication.capability.name.data])
-    guard standing.allSatisfy({ ($0[1] as Data) == publication.publisher.data }) else { return .refused }
-    var names = Set(standing.map { $0[0] as Data })
-    let added = publication.blobs.filter { names.insert($0.name.data).inserted }
+  private func record() throws -> CapabilityRecord? { try records.read(place, keys).map { try CapabilityRecord($0) } }
+
+  func write(_ record: CapabilityRecord) throws { try records.write(record.bytes, of: place, keys, expires: record.expires) }
+
+  func store(_ bytes: [UInt8], expires: Day, index: UInt64) throws {
+    try cells.write(bytes, day: expires, index: index, keys)
+  }
+
+  func publish(_ publication: Publication, today: Day) throws -> OwnerOutcome {
+    let mailbox = MailboxRows(context, publication.mailbox)
+    guard try mailbox.record() != nil else { return .refused }
+    var record = try record() ?? CapabilityRecord(publisher: publication.publisher.short)
+    guard record.publisher == publication.publisher.short else { return .refused }
+    record.blobs.removeAll { $0.expires <= today.number }
+    var names = Set(record.blobs.map(\.name))
+    let added = publication.blobs.filter { names.insert($0.name.short).inserted }
     guard !added.isEmpty else { return .done }
-    let used: Int = mailbox[0]
-    guard names.count <= publication.capabilityQuota, used + added.count <= publication.quota else { return .overQuota }
-    try rows.run("UPDATE mailboxes SET used_blobs = ? WHERE name = ?", [used + added.count, publication.mailbox.name.data])
+    guard names.count <= min(publication.capabilityQuota, ServerLimits.blobsPerCapability) else { return .overQuota }
+    let outcome = try mailbox.use { $0.useBlobs(added.count, quota: publication.quota, periodEnds: $1) }
+    guard outcome == .done else { return outcome }
     for blob in added {
-      try rows.run(
-        "INSERT INTO blobs VALUES (?, ?, ?, ?, NULL, ?)",
-        [
-          publication.capability.name.data, blob.name.data, publication.publisher.data, publication.expires.integer,
-          Data(blob.bytes),
-        ])
+      try store(blob.bytes, expires: publication.expires, index: record.add(blob.name.short, expires: publication.expires))
     }
+    try write(record)
     return .done
   }
 
-  func claim(_ capability: StoredName, by claimer: StoredName, today: Day) throws -> [UInt8]? {
-    let row = try rows.first(
-      """
-      SELECT name, bytes, claimer FROM blobs
-      WHERE capability = ? AND expires > ? AND length(bytes) > 0 AND (claimer IS NULL OR claimer = ?)
-      ORDER BY claimer IS NULL, name LIMIT 1
-      """, [capability.data, today.integer, claimer.data])
-    guard let row else { return nil }
-    let name: Data = row[0]
-    let bytes: Data = row[1]
-    let standing: Data? = row[2]
-    if standing == nil {
-      try rows.run("UPDATE blobs SET claimer = ? WHERE capability = ? AND name = ?", [claimer.data, capability.data, name])
+  func claim(by claimer: StoredName, today: Day) throws -> [UInt8]? {
+    guard var record = try record(), let index = record.candidate(for: claimer.short, today: today) else { return nil }
+    let blob = record.blobs[index]
+    guard let bytes = try cells.read(day: Day(number: blob.expires), index: UInt64(blob.index), keys) else { return nil }
+    if blob.claimer != claimer.short {
+      record.blobs[index].claimer = claimer.short
+      try write(record)
     }
-    return Array(bytes)
+    return bytes
   }
 
-  func withdraw(_ capability: StoredName, publisher: StoredName) throws -> Bool {
-    let foreign = try rows.first(
-      "SELECT 1 FROM blobs WHERE capability = ? AND publisher <> ?", [capability.data, publisher.data])
-    guard foreign == nil else { return false }
-    try rows.run("UPDATE blobs SET bytes = x'' WHERE capability = ? AND length(bytes) > 0", [capability.data])
+  func withdraw(publisher: StoredName) throws -> Bool {
+    guard var record = try record() else { return true }
+    guard record.publisher == publisher.short else { return false }
+    for index in record.blobs.indices where !record.blobs[index].isWithdrawn {
+      let blob = record.blobs[index]
+      try cells.remove(day: Day(number: blob.expires), index: UInt64(blob.index), keys)
+      record.blobs[index].isWithdrawn = true
+    }
+    try write(record)
     return true
   }
 }

@@ -2,86 +2,171 @@ import Foundation
 import GRDB
 import MailboxEngine
 import SottoProtocol
+import WireFormat
 
-/// Envelopes that wait, and the receipts by which a repeated send is known.
+/// Envelopes that wait.
+///
+/// The cells of a mailbox lie in slots, which are counted anew for each day of expiry and whose numbers only its key gives.
+/// They are written in order and deleted in order, so those of a day lie side by side. Every 32nd slot is marked: when its cell
+/// is deleted, an empty row stays until the day, and shows that the slots up to it were used. So a queue is found again by looking
+/// up a few dozen numbers a day, and no row says how long it is.
 struct EnvelopeRows {
-  private let rows: Rows
+  private static let markDistance: UInt64 = 32
+  /// Empty slots behind which nothing is looked for: the number of a slot may have been taken by another mailbox.
+  private static let gapCount = 4
 
-  init(_ db: Database) { rows = Rows(db) }
+  private let cells: CellRows
+  private let cache: QueueCache
+  private let place: StoredPlace
+  private let keys: RowKeys
 
-  func append(_ copy: SealedCopy, today: Day) throws -> RecipientAnswer {
-    let mailbox = copy.target.mailbox.name.data
-    let state = try rows.first(
-      """
-      SELECT last_sequence, waiting_count, waiting_bytes FROM mailboxes
-      JOIN delivery_keys ON delivery_keys.mailbox = mailboxes.name
-      WHERE mailboxes.name = ? AND delivery_keys.name = ?
-      """, [mailbox, copy.target.deliveryKey.data])
-    guard let state else { return .refused }
-    if let receipt = copy.receipt {
-      let seen = try rows.first("SELECT 1 FROM receipts WHERE name = ? AND expires > ?", [receipt.data, today.integer])
-      if seen != nil { return .accepted }
-    }
-    let count: Int = state[1]
-    let byteCount: Int = state[2]
-    guard count < Limits.mailboxEnvelopeCount, byteCount + copy.sealed.count <= Limits.mailboxByteCount else { return .full }
-    let last: Int64 = state[0]
-    let sequence = try UInt64(stored: last) + 1
-    try rows.run(
-      "UPDATE mailboxes SET last_sequence = ?, waiting_count = ?, waiting_bytes = ? WHERE name = ?",
-      [sequence.integer, count + 1, byteCount + copy.sealed.count, mailbox])
-    try rows.run(
-      "INSERT INTO envelopes VALUES (?, ?, ?, ?)", [mailbox, sequence.integer, copy.expires.integer, Data(copy.sealed)])
-    if let receipt = copy.receipt {
-      try rows.run("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [receipt.data, copy.expires.integer])
-    }
-    return .accepted
+  init(_ db: Database, _ cache: QueueCache, _ place: StoredPlace, _ keys: RowKeys) {
+    cells = CellRows(db, .envelopes)
+    self.cache = cache
+    self.place = place
+    self.keys = keys
   }
 
-  func read(_ mailbox: StoredName, after sequence: UInt64, page: PageLimit, today: Day) throws -> [StoredEnvelope] {
-    var envelopes: [StoredEnvelope] = []
-    var byteCount = 0
-    let sql = """
-      SELECT sequence, sealed FROM envelopes WHERE mailbox = ? AND sequence > ? AND expires > ? ORDER BY sequence LIMIT ?
-      """
-    try rows.each(sql, [mailbox.data, sequence.integer, today.integer, page.count]) { row in
-      let number: Int64 = row[0]
-      let sealed: Data = row[1]
-      byteCount += sealed.count
-      guard envelopes.isEmpty || byteCount <= page.byteCount else { return false }
-      envelopes.append(StoredEnvelope(sequence: try UInt64(stored: number), sealed: Array(sealed)))
-      return true
+  // MARK: Finding
+
+  /// Reads from its cells what waits.
+  func load() throws -> Queue {
+    var queue = Queue()
+    for day in try cells.days() { try load(day, into: &queue) }
+    queue.sort()
+    return queue
+  }
+
+  private func load(_ day: Day, into queue: inout Queue) throws {
+    var numbers = SlotNumbers(keys)
+    guard let extent = try extent(day, &numbers) else { return }
+    var slot = extent.lowerBound
+    var next = slot
+    var gap = 0
+    while slot < extent.upperBound || gap < Self.gapCount {
+      let batch = (0..<UInt64(CellRows.batchCount)).map { slot + $0 }
+      let found = try cells.rows(at: batch.map { numbers.number(day, $0) })
+      var skipTo = slot
+      for candidate in batch where candidate < extent.upperBound || gap < Self.gapCount {
+        slot = candidate + 1
+        if candidate < skipTo { continue }
+        let number = numbers.number(day, candidate)
+        guard let sealed = found[number] else {
+          gap += 1
+          continue
+        }
+        gap = 0
+        next = slot
+        guard !sealed.isEmpty, let cell = cells.open(sealed, at: number, keys), let (byteCount, content) = CellRows.head(cell),
+          let sequence = Self.sequence(content)
+        else { continue }
+        let item = Queue.Item(
+          sequence: sequence, expires: day.number, slot: UInt32(clamping: candidate), byteCount: UInt32(clamping: byteCount - 8))
+        skipTo = candidate + UInt64(item.cellCount)
+        next = max(next, skipTo)
+        if !cache.isDeleted(number) { queue.add(item) }
+      }
+      if skipTo > slot { slot = skipTo }
     }
-    return envelopes
+    queue.setNextSlot(day, next)
   }
 
-  func acknowledge(_ mailbox: StoredName, through sequence: UInt64) throws {
-    let arguments: StatementArguments = [mailbox.data, sequence.integer]
-    let sums = try rows.first(
-      "SELECT count(*), coalesce(sum(length(sealed)), 0) FROM envelopes WHERE mailbox = ? AND sequence <= ?", arguments)
-    guard let sums, sums[0] as Int > 0 else { return }
-    try rows.run("DELETE FROM envelopes WHERE mailbox = ? AND sequence <= ?", arguments)
-    try subtract(count: sums[0], byteCount: sums[1], from: mailbox.data)
+  /// The slots in which cells may lie, those behind the last mark at most one block further; nil when a day has none.
+  private func extent(_ day: Day, _ numbers: inout SlotNumbers) throws -> Range<UInt64>? {
+    var first: UInt64?
+    var last: UInt64 = 0
+    var mark: UInt64 = 0
+    while true {
+      let marks = (0..<8).map { (mark + $0) * Self.markDistance }
+      let found = try cells.rows(at: marks.map { numbers.number(day, $0) })
+      for slot in marks {
+        guard let sealed = found[numbers.number(day, slot)] else { continue }
+        // An empty row: everything before it is gone, and so is its own slot.
+        if sealed.isEmpty { first = slot + 1 } else if first == nil { first = 0 }
+        last = slot
+      }
+      mark += 8
+      // Two marks without a row are the end; one may have been another mailbox's, and is gone with it.
+      if last + 2 * Self.markDistance < mark * Self.markDistance { return first.map { $0..<last + Self.markDistance } }
+    }
   }
 
-  /// Deletes some envelopes that have expired, at most `limit`.
+  private static func sequence(_ content: [UInt8]) -> UInt64? {
+    guard content.count >= 8 else { return nil }
+    return content.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  // MARK: Reading
+
+  /// The envelope of an item, or nil when it is not there, or not yet.
+  func read(_ item: Queue.Item) throws -> StoredEnvelope? {
+    var numbers = SlotNumbers(keys)
+    var parts: [[UInt8]] = []
+    for number in item.numbers(&numbers) {
+      guard let sealed = try cells.row(at: number), let cell = cells.open(sealed, at: number, keys) else { return nil }
+      parts.append(cell)
+    }
+    guard let content = CellRows.join(parts), Self.sequence(content) == item.sequence else { return nil }
+    return StoredEnvelope(sequence: item.sequence, sealed: Array(content.dropFirst(8)))
+  }
+
+  // MARK: Writing
+
+  /// Sees to it that the queue is known; for the writer.
+  func ensureLoaded() throws {
+    if cache.room(place.name, Day(number: 0)) == nil { cache.put(try load(), place.name) }
+  }
+
+  /// Writes an envelope behind the others.
   ///
-  /// - Returns: whether there may be more.
-  func expireSome(today: Day, limit: Int) throws -> Bool {
-    let expired = try rows.all(
-      "SELECT mailbox, sequence, length(sealed) FROM envelopes WHERE expires <= ? LIMIT ?", [today.integer, limit])
-    for row in expired {
-      let mailbox: Data = row[0]
-      let sequence: Int64 = row[1]
-      try rows.run("DELETE FROM envelopes WHERE mailbox = ? AND sequence = ?", [mailbox, sequence])
-      try subtract(count: 1, byteCount: row[2], from: mailbox)
+  /// - Returns: false, and writes nothing, when there is no room.
+  func append(_ sealed: [UInt8], sequence: UInt64, expires: Day) throws -> Bool {
+    try ensureLoaded()
+    let day = CellRows.day(of: CellRows.number(expires, 0))
+    guard let room = cache.room(place.name, day), room.count < Limits.mailboxEnvelopeCount,
+      room.byteCount + sealed.count <= Limits.mailboxByteCount
+    else { return false }
+    let parts = CellRows.cut(sequence.bigEndianBytes + sealed)
+    var slot = room.nextSlot
+    while let taken = try insert(parts, day, slot) {
+      // A block whose mark is another mailbox's could not be found.
+      slot = taken + (taken.isMultiple(of: Self.markDistance) ? Self.markDistance : 1)
     }
-    return expired.count == limit
+    let item = Queue.Item(
+      sequence: sequence, expires: day.number, slot: UInt32(clamping: slot), byteCount: UInt32(clamping: sealed.count))
+    cache.add(item, nextSlot: slot + UInt64(parts.count), place.name)
+    return true
   }
 
-  private func subtract(count: Int, byteCount: Int, from mailbox: Data) throws {
-    try rows.run(
-      "UPDATE mailboxes SET waiting_count = waiting_count - ?, waiting_bytes = waiting_bytes - ? WHERE name = ?",
-      [count, byteCount, mailbox])
+  /// Writes cells into slots that follow each other.
+  ///
+  /// - Returns: the slot that is taken, if one is; then nothing is written.
+  private func insert(_ parts: [[UInt8]], _ day: Day, _ slot: UInt64) throws -> UInt64? {
+    var numbers = SlotNumbers(keys)
+    for (index, part) in parts.enumerated() {
+      if try cells.insert(part, at: numbers.number(day, slot + UInt64(index)), keys) { continue }
+      for written in 0..<index { try cells.delete(numbers.number(day, slot + UInt64(written))) }
+      return slot + UInt64(index)
+    }
+    return nil
+  }
+
+  // MARK: Deleting
+
+  /// What is to be deleted for an item.
+  static func deletions(_ item: Queue.Item, _ keys: RowKeys) -> [QueueCache.Deletion] {
+    var numbers = SlotNumbers(keys)
+    return item.numbers(&numbers).enumerated().map { index, number in
+      QueueCache.Deletion(number: number, isMarked: (UInt64(item.slot) + UInt64(index)).isMultiple(of: markDistance))
+    }
+  }
+
+  /// Deletes the cells that were acknowledged, of many mailboxes, in no order.
+  static func deleteAcknowledged(_ db: Database, _ cache: QueueCache) throws {
+    let rows = Rows(db)
+    for deletion in cache.beginDeletion().shuffled() {
+      try rows.run(
+        deletion.isMarked ? "UPDATE envelopes SET sealed = x'' WHERE id = ?" : "DELETE FROM envelopes WHERE id = ?", [deletion.number])
+    }
   }
 }

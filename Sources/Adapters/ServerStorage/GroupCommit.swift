@@ -18,11 +18,14 @@ final class GroupCommit: Sendable {
   }
 
   private let pool: DatabasePool
+  private let cache: QueueCache
   private let observer: StoreObserver
   private let state = Mutex(State())
 
-  init(_ pool: DatabasePool, observer: @escaping StoreObserver = { _ in }) {
+  /// - Parameter cache: is told what became of each transaction, before the next one begins.
+  init(_ pool: DatabasePool, cache: QueueCache, observer: @escaping StoreObserver = { _ in }) {
     self.pool = pool
+    self.cache = cache
     self.observer = observer
   }
 
@@ -72,7 +75,10 @@ final class GroupCommit: Sendable {
 
   private func commit(_ batch: [any Write], _ db: Database) {
     var applied: [any Write] = []
-    func endAll(_ failure: StoreFailure?) { for write in applied { write.end(failure) } }
+    func endAll(_ failure: StoreFailure?) {
+      cache.end(isCommitted: failure == nil)
+      for write in applied { write.end(failure) }
+    }
     guard !hasFailed else {
       for write in batch { write.end(.unavailable) }
       return
@@ -96,6 +102,7 @@ final class GroupCommit: Sendable {
         }
         applied.append(write)
       } catch {
+        cache.undo()
         write.end(.unavailable)
       }
     }

@@ -1,117 +1,114 @@
-import Foundation
 import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// Handle logs with their entries and GroupInfos.
+/// One handle log with its entries and its GroupInfo.
 struct LogRows {
-  private struct Log {
-    var writeKey: StoredName
-    var administrators: [StoredName]
-    var nextSlot: UInt64
-    var rotations: [StoredName]
+  private let context: Context
+  private let records: RecordRows
+  private let entries: CellRows
+  private let groupInfos: CellRows
+  private let place: StoredPlace
+  private let keys: RowKeys
+
+  init(_ context: Context, _ place: StoredPlace) {
+    self.context = context
+    self.place = place
+    records = RecordRows(context.db, .logs, veil: context.veil)
+    entries = CellRows(context.db, .logEntries)
+    groupInfos = CellRows(context.db, .groupInfos)
+    keys = RowKeys(place)
   }
 
-  private let rows: Rows
-  private let envelopes: EnvelopeRows
+  private func record() throws -> LogRecord? { try records.read(place, keys).map { try LogRecord($0) } }
 
-  init(_ db: Database) {
-    rows = Rows(db)
-    envelopes = EnvelopeRows(db)
-  }
+  func write(_ record: LogRecord) throws { try records.write(record.bytes, of: place, keys) }
 
   func create(_ log: NewLog) throws -> Bool {
-    if let row = try rows.first("SELECT creation FROM logs WHERE name = ?", [log.place.name.data]) {
-      return (row[0] as Data) == log.creation.data
-    }
-    try rows.run(
-      "INSERT INTO logs VALUES (?, ?, ?, ?, 0, x'')",
-      [log.place.name.data, log.writeKey.data, joined(log.administrators), log.creation.data])
+    if let record = try record() { return record.creation == log.creation.short }
+    try write(
+      LogRecord(writeKey: log.writeKey.short, administrators: log.administrators.map(\.short), creation: log.creation.short))
     return true
   }
 
-  func append(_ append: StoredAppend, today: Day) throws -> AppendOutcome {
-    guard var log = try log(append.log.name) else { return .refused }
-    let standing = try rows.first(
-      "SELECT frame FROM log_entries WHERE log = ? AND slot = ? AND expires > ?",
-      [append.log.name.data, append.slot.integer, today.integer])
-    if let standing, (standing[0] as Data) == Data(append.entry) { return .duplicate }
-    guard log.writeKey == append.writeKey else { return .refused }
+  /// - Parameter deliver: puts a copy into its mailbox.
+  func append(
+    _ append: StoredAppend, today: Day, deliver: (SealedCopy) throws -> RecipientAnswer
+  ) throws -> AppendOutcome {
+    guard var record = try record() else { return .refused }
+    if let expires = record.expiry(of: append.slot), expires > today,
+      try entries.read(day: expires, index: append.slot, keys) == append.entry
+    {
+      return .duplicate
+    }
+    guard record.writeKey == append.writeKey.short else { return .refused }
     if let rotation = append.rotation {
-      guard log.administrators.contains(rotation.signer) else { return .refused }
-      log.writeKey = rotation.writeKey
-      log.administrators = rotation.administrators
+      guard record.administrators.contains(rotation.signer.short) else { return .refused }
+      record.writeKey = rotation.writeKey.short
+      record.administrators = rotation.administrators.map(\.short)
     }
-    guard append.slot == log.nextSlot else { return .conflict(nextSlot: log.nextSlot) }
-    log.nextSlot += 1
-    log.rotations = []
-    try update(append.log.name, log)
-    try rows.run(
-      "INSERT INTO log_entries VALUES (?, ?, ?, ?)",
-      [append.log.name.data, append.slot.integer, append.expires.integer, Data(append.entry)])
-    if !append.groupInfo.isEmpty {
-      try rows.run("INSERT OR REPLACE INTO group_infos VALUES (?, ?)", [append.log.name.data, Data(append.groupInfo)])
-    }
-    return .appended(try append.copies.map { try envelopes.append($0, today: today) })
+    guard append.slot == record.nextSlot else { return .conflict(nextSlot: record.nextSlot) }
+    try store(append.entry, expires: append.expires, &record)
+    record.rotations = []
+    if !append.groupInfo.isEmpty { try store(groupInfo: append.groupInfo, &record) }
+    try write(record)
+    return .appended(try append.copies.map(deliver))
   }
 
-  func rotate(_ name: StoredName, slot: UInt64, rotation: StoredRotation, identifier: StoredName) throws -> RotateOutcome {
-    guard var log = try log(name) else { return .refused }
-    if log.rotations.contains(identifier) { return .rotated }
-    guard log.administrators.contains(rotation.signer) else { return .refused }
-    guard slot == log.nextSlot else { return .conflict(nextSlot: log.nextSlot) }
-    guard log.rotations.count < ServerLimits.rotationsPerSlot else { return .refused }
-    log.writeKey = rotation.writeKey
-    log.administrators = rotation.administrators
-    log.rotations.append(identifier)
-    try update(name, log)
+  /// Writes an entry into the next slot.
+  func store(_ entry: [UInt8], expires: Day, _ record: inout LogRecord) throws {
+    try entries.write(entry, day: expires, index: record.nextSlot, keys)
+    record.advance(expires: expires)
+  }
+
+  /// Writes a GroupInfo in the place of the one before.
+  func store(groupInfo: [UInt8], _ record: inout LogRecord) throws {
+    if record.infoGeneration > 0 { try groupInfos.remove(day: Self.noDay, index: record.infoGeneration, keys) }
+    record.infoGeneration += 1
+    try groupInfos.write(groupInfo, day: Self.noDay, index: record.infoGeneration, keys)
+  }
+
+  /// GroupInfos lie under numbers without a day: they stay until they are replaced.
+  private static let noDay = Day(number: 0)
+
+  func rotate(slot: UInt64, rotation: StoredRotation, identifier: StoredName) throws -> RotateOutcome {
+    guard var record = try record() else { return .refused }
+    if record.rotations.contains(identifier.short) { return .rotated }
+    guard record.administrators.contains(rotation.signer.short) else { return .refused }
+    guard slot == record.nextSlot else { return .conflict(nextSlot: record.nextSlot) }
+    guard record.rotations.count < ServerLimits.rotationsPerSlot else { return .refused }
+    record.writeKey = rotation.writeKey.short
+    record.administrators = rotation.administrators.map(\.short)
+    record.rotations.append(identifier.short)
+    try write(record)
     return .rotated
   }
 
-  func read(_ name: StoredName, from slot: UInt64, page: PageLimit, today: Day) throws -> LogPage? {
-    guard let log = try log(name) else { return nil }
-    let first = try rows.first(
-      "SELECT min(slot) FROM log_entries WHERE log = ? AND expires > ?", [name.data, today.integer])
-    var result = LogPage(firstSlot: log.nextSlot, nextSlot: log.nextSlot, entries: [])
-    if let slot: Int64 = first?[0] { result.firstSlot = try UInt64(stored: slot) }
+  func read(from slot: UInt64, page: PageLimit, today: Day) throws -> LogPage? {
+    guard let record = try record() else { return nil }
+    var result = LogPage(firstSlot: record.nextSlot, nextSlot: record.nextSlot, entries: [])
+    // Behind the clock's day, a run is there as a whole or not at all.
+    let runs = try record.runs.filter { run in
+      let day = Day(number: run.expires)
+      return try day > today && entries.contains(day: day, index: run.firstSlot, keys)
+    }
+    guard let first = runs.first?.firstSlot else { return result }
+    result.firstSlot = first
     var byteCount = 0
-    let sql = "SELECT slot, frame FROM log_entries WHERE log = ? AND slot >= ? AND expires > ? ORDER BY slot LIMIT ?"
-    try rows.each(sql, [name.data, slot.integer, today.integer, page.count]) { row in
-      let number: Int64 = row[0]
-      let frame: Data = row[1]
+    var next = max(slot, first)
+    while next < record.nextSlot, result.entries.count < page.count {
+      defer { next += 1 }
+      guard let expires = record.expiry(of: next), expires > today else { continue }
+      guard let frame = try entries.read(day: expires, index: next, keys) else { continue }
       byteCount += frame.count + LogPage.entryOverheadByteCount
-      guard result.entries.isEmpty || byteCount <= page.byteCount else { return false }
-      result.entries.append(LogEntry(slot: try UInt64(stored: number), frame: Array(frame)))
-      return true
+      guard result.entries.isEmpty || byteCount <= page.byteCount else { break }
+      result.entries.append(LogEntry(slot: next, frame: frame))
     }
     return result
   }
 
-  func groupInfo(_ log: StoredName) throws -> [UInt8]? {
-    try rows.first("SELECT frame FROM group_infos WHERE log = ?", [log.data]).map { Array($0[0] as Data) }
-  }
-
-  private func log(_ name: StoredName) throws -> Log? {
-    let row = try rows.first(
-      "SELECT write_key, administrators, next_slot, rotations FROM logs WHERE name = ?", [name.data])
-    guard let row else { return nil }
-    return Log(
-      writeKey: try StoredName(row[0] as Data), administrators: try split(row[1]), nextSlot: try UInt64(stored: row[2]),
-      rotations: try split(row[3]))
-  }
-
-  private func update(_ name: StoredName, _ log: Log) throws {
-    try rows.run(
-      "UPDATE logs SET write_key = ?, administrators = ?, next_slot = ?, rotations = ? WHERE name = ?",
-      [log.writeKey.data, joined(log.administrators), log.nextSlot.integer, joined(log.rotations), name.data])
-  }
-
-  private func joined(_ names: [StoredName]) -> Data { Data(names.flatMap(\.bytes)) }
-
-  private func split(_ data: Data) throws -> [StoredName] {
-    let bytes = Array(data)
-    return try stride(from: 0, to: bytes.count, by: StoredName.byteCount).map { start in
-      try StoredName(Data(bytes[start..<min(start + StoredName.byteCount, bytes.count)]))
-    }
+  func groupInfo() throws -> [UInt8]? {
+    guard let record = try record(), record.infoGeneration > 0 else { return nil }
+    return try groupInfos.read(day: Self.noDay, index: record.infoGeneration, keys)
   }
 }

@@ -1,64 +1,84 @@
+import CryptoSuite
 import Foundation
 import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// Mailboxes and their delivery keys.
+/// What a row works with beside its place: the database, the server's outer key, the queues in
+/// memory, and what is left of an older schema.
+struct Context {
+  let db: Database
+  let veil: Secret
+  let cache: QueueCache
+  let old: OldTables
+}
+
+/// One mailbox.
 struct MailboxRows {
+  private let context: Context
   private let rows: Rows
-  private let tokenRows: TokenRows
+  private let records: RecordRows
+  private let place: StoredPlace
+  private let keys: RowKeys
 
-  init(_ db: Database) {
-    rows = Rows(db)
-    tokenRows = TokenRows(db)
+  init(_ context: Context, _ place: StoredPlace) {
+    self.context = context
+    self.place = place
+    rows = Rows(context.db)
+    records = RecordRows(context.db, .mailboxes, veil: context.veil)
+    keys = RowKeys(place)
   }
 
-  func issueTokens(_ tokens: [StoredName], expires: Day, for mailbox: StoredName, quota: Int) throws -> OwnerOutcome {
-    guard let row = try rows.first("SELECT used_tokens FROM mailboxes WHERE name = ?", [mailbox.data]) else { return .refused }
-    let used: Int = row[0]
-    guard used + tokens.count <= quota else { return .overQuota }
-    try rows.run("UPDATE mailboxes SET used_tokens = ? WHERE name = ?", [used + tokens.count, mailbox.data])
-    try tokenRows.add(tokens, expires: expires)
-    return .done
-  }
+  func record() throws -> MailboxRecord? { try records.read(place, keys).map { try MailboxRecord($0) } }
 
-  func register(_ mailbox: NewMailbox, today: Day) throws -> Bool {
-    if let row = try rows.first("SELECT owner_key, seal_key FROM mailboxes WHERE name = ?", [mailbox.place.name.data]) {
-      let ownerKey: Data = row[0]
-      let sealKey: Data = row[1]
-      return Array(ownerKey) == mailbox.ownerKey.bytes && Array(sealKey) == mailbox.sealKey.bytes
-    }
-    guard try tokenRows.spend(mailbox.token, today: today) else { return false }
-    try rows.run(
-      "INSERT INTO mailboxes VALUES (?, ?, ?, 0, 0, 0, 0, 0)",
-      [mailbox.place.name.data, Data(mailbox.ownerKey.bytes), Data(mailbox.sealKey.bytes)])
+  func write(_ record: MailboxRecord) throws { try records.write(record.bytes, of: place, keys) }
+
+  /// Makes a mailbox.
+  ///
+  /// - Parameter permission: spends what allows it; not asked for a mailbox that is there with the same keys.
+  /// - Returns: whether the mailbox is there with these keys.
+  func register(ownerKey: PublicKey32, sealKey: PublicKey32, permission: () throws -> Bool) throws -> Bool {
+    if let record = try record() { return record.ownerKey == ownerKey && record.sealKey == sealKey }
+    guard try permission() else { return false }
+    try write(MailboxRecord(ownerKey: ownerKey, sealKey: sealKey))
     return true
   }
 
-  func ownerKey(of mailbox: StoredName) throws -> PublicKey32? {
-    try key(rows.first("SELECT owner_key FROM mailboxes WHERE name = ?", [mailbox.data]))
+  func sealKey(showing deliveryKey: StoredName) throws -> PublicKey32? {
+    guard let record = try record(), record.accepts(deliveryKey) else { return nil }
+    return record.sealKey
   }
 
-  func sealKey(for target: DeliveryTarget) throws -> PublicKey32? {
-    try key(
-      rows.first(
-        """
-        SELECT seal_key FROM mailboxes JOIN delivery_keys ON delivery_keys.mailbox = mailboxes.name
-        WHERE mailboxes.name = ? AND delivery_keys.name = ?
-        """, [target.mailbox.name.data, target.deliveryKey.data]))
-  }
-
-  func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredName) throws {
-    guard try rows.first("SELECT 1 FROM mailboxes WHERE name = ?", [mailbox.data]) != nil else { return }
-    try rows.run("DELETE FROM delivery_keys WHERE mailbox = ?", [mailbox.data])
+  func setDeliveryKeys(_ keys: Set<StoredName>) throws {
+    guard var record = try record(), keys.count <= Limits.deliveryKeyCount else { return }
     // In the order of the names, which is random, and not in that of their making.
-    for key in keys.sorted() { try rows.run("INSERT INTO delivery_keys VALUES (?, ?)", [mailbox.data, key.data]) }
+    record.deliveryKeys = keys.sorted().map(\.short)
+    try write(record)
   }
 
-  private func key(_ row: Row?) throws -> PublicKey32? {
-    guard let row else { return nil }
-    let data: Data = row[0]
-    guard let key = PublicKey32(Array(data)) else { throw DamagedRow() }
-    return key
+  /// Counts something against the mailbox's quota for the current period.
+  func use(_ count: (inout MailboxRecord, _ periodEnds: UInt32) -> Bool) throws -> OwnerOutcome {
+    guard var record = try record() else { return .refused }
+    guard count(&record, try UpkeepRows(context).quotaEnds()) else { return .overQuota }
+    try write(record)
+    return .done
+  }
+
+  /// Puts an envelope into the mailbox.
+  ///
+  /// - Parameter sequence: gives the next sequence.
+  func append(_ copy: SealedCopy, today: Day, sequence: () -> UInt64) throws -> RecipientAnswer {
+    guard try record()?.accepts(copy.target.deliveryKey) == true else { return .refused }
+    if let receipt = copy.receipt,
+      try rows.first("SELECT 1 FROM receipts WHERE name = ? AND expires > ?", [receipt.data, today.integer]) != nil
+    {
+      return .accepted
+    }
+    let envelopes = EnvelopeRows(context.db, context.cache, place, keys)
+    guard try envelopes.append(copy.sealed, sequence: sequence(), expires: copy.expires) else { return .full }
+    if let receipt = copy.receipt {
+      try rows.run("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [receipt.data, copy.expires.integer])
+    }
+    return .accepted
   }
 }

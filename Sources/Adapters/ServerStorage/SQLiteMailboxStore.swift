@@ -1,18 +1,41 @@
+import CryptoSuite
 import GRDB
 public import MailboxEngine
 public import SottoProtocol
+import Synchronization
 
 /// The store of a server on one machine: SQLite with a write-ahead log, flushed before anything is accepted.
+///
+/// One process at a time puts envelopes into a database (`ServerLock`): what waits in a mailbox is known in memory alone.
 public final class SQLiteMailboxStore: MailboxStore {
+  /// Acknowledged cells that wait to be deleted. They go with the others of about a minute, so that one transaction's deletions
+  /// are not one owner's.
+  private static let deletionCount = 1_024
+
   let pool: DatabasePool
   private let writer: GroupCommit
   private let observer: StoreObserver
+  private let veil: Secret
+  let cache = QueueCache()
+  private let old = OldTables()
+  /// The last sequence: the number of this opening, and below it a count of all envelopes since.
+  private let lastSequence: Mutex<UInt64>
 
-  init(path: String, checking: Bool, observer: @escaping StoreObserver = { _ in }) throws(ServerStorageError) {
+  init(
+    path: String, veil: Secret, checking: Bool, observer: @escaping StoreObserver = { _ in }
+  ) throws(ServerStorageError) {
     self.observer = observer
+    self.veil = veil
+    let old = old
     do {
+      try Schema.widenPages(path: path)
       pool = try DatabasePool(path: path, configuration: Schema.configuration)
-      try pool.writeWithoutTransaction { try Schema.prepare($0, checking: checking) }
+      let boot = try pool.writeWithoutTransaction { db in
+        let boot = try Schema.prepare(db, checking: checking)
+        try old.find(db)
+        return boot
+      }
+      lastSequence = Mutex(boot << 40)
     } catch let error as ServerStorageError {
       throw error
     } catch let error as DatabaseError {
@@ -24,7 +47,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     } catch {
       throw .databaseDamaged
     }
-    writer = GroupCommit(pool, observer: observer)
+    writer = GroupCommit(pool, cache: cache, observer: observer)
   }
 
   /// Whether the disk has failed in a way that only opening the database again can mend.
@@ -33,9 +56,10 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// Writes that no transaction has taken up yet.
   public var waitingWriteCount: Int { writer.waitingCount }
 
-  /// Moves the write-ahead log into the database and cuts it to nothing, so that no old page lies in it for long. To be
-  /// called about every minute; when readers are in the way, the next call does it.
+  /// Deletes what was acknowledged, moves the write-ahead log into the database and cuts it to nothing, so that no old page
+  /// lies in it for long. To be called about every minute; when readers are in the way, the next call does it.
   public func truncateLog() async throws(StoreFailure) {
+    try await deleteAcknowledged()
     let result: Result<Void, StoreFailure> = await withCheckedContinuation { continuation in
       pool.asyncWriteWithoutTransaction { db in
         let isDone = (try? db.checkpoint(.truncate)) != nil
@@ -47,16 +71,26 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   /// Waits for what is being done, and closes the files.
   public func close() throws(StoreFailure) {
-    do { try pool.close() } catch { throw .unavailable }
+    do {
+      if !hasFailed, cache.hasDeletions {
+        let cache = cache
+        try? pool.write { try EnvelopeRows.deleteAcknowledged($0, cache) }
+      }
+      try pool.close()
+    } catch { throw .unavailable }
   }
 
   // MARK: Access
 
-  func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreFailure) -> Value {
+  func read<Value: Sendable>(
+    _ body: @escaping @Sendable (Context) throws -> Value
+  ) async throws(StoreFailure) -> Value {
+    let (veil, cache, old) = (veil, cache, old)
     let result: Result<Value, StoreFailure> = await withCheckedContinuation { continuation in
       pool.asyncRead { database in
         do {
-          continuation.resume(returning: .success(try body(try database.get())))
+          let context = Context(db: try database.get(), veil: veil, cache: cache, old: old)
+          continuation.resume(returning: .success(try body(context)))
         } catch {
           continuation.resume(returning: .failure(.unavailable))
         }
@@ -65,114 +99,201 @@ public final class SQLiteMailboxStore: MailboxStore {
     return try result.get()
   }
 
-  private func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreFailure) -> Value {
-    try await writer.write(body)
+  private func write<Value: Sendable>(
+    _ body: @escaping @Sendable (Context) throws -> Value
+  ) async throws(StoreFailure) -> Value {
+    let (veil, cache, old) = (veil, cache, old)
+    return try await writer.write { try body(Context(db: $0, veil: veil, cache: cache, old: old)) }
+  }
+
+  /// Moves what an older schema holds of a place, before the place is used.
+  private func settle(_ kind: OldTables.Kind, _ place: StoredPlace) async throws(StoreFailure) {
+    guard old.contains(kind), try await read({ try OldRows.contains(kind, place, $0.db) }) else { return }
+    try await write { try OldRows($0).move(kind, place, sequence: self.nextSequence) }
+  }
+
+  private func settle(_ mailboxes: some Collection<StoredPlace>) async throws(StoreFailure) {
+    guard old.contains(.mailboxes) else { return }
+    for mailbox in mailboxes { try await settle(.mailboxes, mailbox) }
+  }
+
+  private func nextSequence() -> UInt64 {
+    lastSequence.withLock { last in
+      last += 1
+      return last
+    }
   }
 
   // MARK: Registration
 
   public func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure) {
-    try await write { try TokenRows($0).add(tokens, expires: expires) }
+    try await write { try TokenRows($0.db).add(tokens, expires: expires) }
   }
 
   public func issueTokens(
     _ tokens: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
   ) async throws(StoreFailure) -> OwnerOutcome {
-    try await write { try MailboxRows($0).issueTokens(tokens, expires: expires, for: mailbox.name, quota: quota) }
+    try await settle(.mailboxes, mailbox)
+    return try await write { context in
+      let outcome = try MailboxRows(context, mailbox).use { $0.useTokens(tokens.count, quota: quota, periodEnds: $1) }
+      if outcome == .done { try TokenRows(context.db).add(tokens, expires: expires) }
+      return outcome
+    }
   }
 
   public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool {
-    try await write { try MailboxRows($0).register(mailbox, today: today) }
+    try await settle(.mailboxes, mailbox.place)
+    return try await write { context in
+      try MailboxRows(context, mailbox.place).register(ownerKey: mailbox.ownerKey, sealKey: mailbox.sealKey) {
+        try TokenRows(context.db).spend(mailbox.token, today: today)
+      }
+    }
   }
 
   public func ownerKey(of mailbox: StoredPlace) async throws(StoreFailure) -> PublicKey32? {
-    try await read { try MailboxRows($0).ownerKey(of: mailbox.name) }
+    try await settle(.mailboxes, mailbox)
+    return try await read { try MailboxRows($0, mailbox).record()?.ownerKey }
   }
 
   // MARK: Envelopes
 
   public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredPlace) async throws(StoreFailure) {
-    try await write { try MailboxRows($0).setDeliveryKeys(keys, of: mailbox.name) }
+    try await settle(.mailboxes, mailbox)
+    try await write { try MailboxRows($0, mailbox).setDeliveryKeys(keys) }
   }
 
   public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
-    try await read { db in
-      let rows = MailboxRows(db)
-      return try targets.map { try rows.sealKey(for: $0) }
+    try await settle(targets.map(\.mailbox))
+    return try await read { context in
+      try targets.map { try MailboxRows(context, $0.mailbox).sealKey(showing: $0.deliveryKey) }
     }
   }
 
   public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer] {
-    try await write { db in
-      let rows = EnvelopeRows(db)
-      return try copies.map { try rows.append($0, today: today) }
-    }
+    try await settle(copies.map(\.target.mailbox))
+    return try await write { context in try copies.map { try self.deliver($0, context, today) } }
+  }
+
+  private func deliver(_ copy: SealedCopy, _ context: Context, _ today: Day) throws -> RecipientAnswer {
+    try MailboxRows(context, copy.target.mailbox).append(copy, today: today, sequence: nextSequence)
   }
 
   public func read(
     _ mailbox: StoredPlace, after sequence: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> [StoredEnvelope] {
-    try await read { try EnvelopeRows($0).read(mailbox.name, after: sequence, page: page, today: today) }
+    try await settle(.mailboxes, mailbox)
+    if let items = cache.page(mailbox.name, after: sequence, page, today: today) {
+      return items.isEmpty ? [] : try await read { try Self.envelopes(items, of: mailbox, $0) }
+    }
+    let load = cache.beginLoad(mailbox.name)
+    return try await read { context in
+      let queue = try EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox)).load()
+      context.cache.endLoad(load, mailbox.name, queue)
+      return try Self.envelopes(queue.page(after: sequence, page, today: today), of: mailbox, context)
+    }
+  }
+
+  /// The envelopes of these items that this transaction sees: not those that the writer is about to commit.
+  private static func envelopes(
+    _ items: [Queue.Item], of mailbox: StoredPlace, _ context: Context
+  ) throws -> [StoredEnvelope] {
+    let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
+    return try items.compactMap { try rows.read($0) }
   }
 
   public func acknowledge(_ mailbox: StoredPlace, through sequence: UInt64) async throws(StoreFailure) {
-    try await write { try EnvelopeRows($0).acknowledge(mailbox.name, through: sequence) }
+    try await settle(.mailboxes, mailbox)
+    let keys = RowKeys(mailbox)
+    func acknowledge() -> Int? {
+      cache.acknowledge(mailbox.name, through: sequence) { EnvelopeRows.deletions($0, keys) }
+    }
+    var count = acknowledge()
+    while count == nil {
+      try await write { try EnvelopeRows($0.db, $0.cache, mailbox, keys).ensureLoaded() }
+      count = acknowledge()
+    }
+    if let count, count >= Self.deletionCount { try await deleteAcknowledged() }
+  }
+
+  private func deleteAcknowledged() async throws(StoreFailure) {
+    guard cache.hasDeletions else { return }
+    try await write { try EnvelopeRows.deleteAcknowledged($0.db, $0.cache) }
   }
 
   // MARK: Key packages
 
   public func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome {
-    try await write { try BlobRows($0).publish(publication) }
+    try await settle(.mailboxes, publication.mailbox)
+    try await settle(.blobs, publication.capability)
+    return try await write { try BlobRows($0, publication.capability).publish(publication, today: today) }
   }
 
   public func claim(
     _ capability: StoredPlace, by claimer: StoredName, today: Day
   ) async throws(StoreFailure) -> [UInt8]? {
-    try await write { try BlobRows($0).claim(capability.name, by: claimer, today: today) }
+    try await settle(.blobs, capability)
+    return try await write { try BlobRows($0, capability).claim(by: claimer, today: today) }
   }
 
   public func withdraw(_ capability: StoredPlace, publisher: StoredName) async throws(StoreFailure) -> Bool {
-    try await write { try BlobRows($0).withdraw(capability.name, publisher: publisher) }
+    try await settle(.blobs, capability)
+    return try await write { try BlobRows($0, capability).withdraw(publisher: publisher) }
   }
 
   // MARK: Handle logs
 
   public func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool {
-    try await write { try LogRows($0).create(log) }
+    try await settle(.logs, log.place)
+    return try await write { try LogRows($0, log.place).create(log) }
   }
 
   public func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome {
-    try await write { try LogRows($0).append(append, today: today) }
+    try await settle(.logs, append.log)
+    try await settle(append.copies.map(\.target.mailbox))
+    return try await write { context in
+      try LogRows(context, append.log).append(append, today: today) { try self.deliver($0, context, today) }
+    }
   }
 
   public func rotate(
     _ log: StoredPlace, slot: UInt64, rotation: StoredRotation, identifier: StoredName
   ) async throws(StoreFailure) -> RotateOutcome {
-    try await write { try LogRows($0).rotate(log.name, slot: slot, rotation: rotation, identifier: identifier) }
+    try await settle(.logs, log)
+    return try await write { try LogRows($0, log).rotate(slot: slot, rotation: rotation, identifier: identifier) }
   }
 
   public func readLog(
     _ log: StoredPlace, from slot: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> LogPage? {
-    try await read { try LogRows($0).read(log.name, from: slot, page: page, today: today) }
+    try await settle(.logs, log)
+    return try await read { try LogRows($0, log).read(from: slot, page: page, today: today) }
   }
 
   public func groupInfo(_ log: StoredPlace) async throws(StoreFailure) -> [UInt8]? {
-    try await read { try LogRows($0).groupInfo(log.name) }
+    try await settle(.logs, log)
+    return try await read { try LogRows($0, log).groupInfo() }
   }
 
   // MARK: Upkeep
 
-  /// Deletes in steps of some hundred rows, each a transaction, so that others write in between.
+  /// Works in steps of some hundred rows, each a transaction, so that others write in between.
   public func expire(today: Day) async throws(StoreFailure) {
     var mayBeMore = true
     while mayBeMore {
-      let (more, rowCount) = try await write { db in
-        let before = db.totalChangesCount
-        return (try UpkeepRows(db).expireSome(today: today), db.totalChangesCount - before)
+      let (more, rowCount) = try await write { context in
+        let before = context.db.totalChangesCount
+        return (try UpkeepRows(context).expireSome(today: today), context.db.totalChangesCount - before)
       }
       if rowCount > 0 { observer(.expired(rowCount: rowCount)) }
       mayBeMore = more
     }
+    guard try await read({ try UpkeepRows($0).mustRefresh(today: today) }) else { return }
+    for table in RecordRows.Table.allCases {
+      var last: [UInt8]? = []
+      while let start = last {
+        last = try await write { try RecordRows($0.db, table, veil: $0.veil).refreshSome(after: start) }
+      }
+    }
+    try await write { try UpkeepRows($0).endRefresh(today: today) }
   }
 }

@@ -1,65 +1,55 @@
 import GRDB
 
-/// The tables, and what makes the database durable and forgetful (docs/protocol.md §7, "At rest").
+/// The tables, and what makes the database durable and forgetful (docs/at-rest.md).
 ///
-/// Envelopes are keyed by mailbox and sequence, in tables without row numbers: nothing tells the order in which rows of
-/// two mailboxes were written. No column holds a time but the day on which a row expires.
+/// Rows are found by names and numbers that only follow from identifiers, which are not stored, and open to keys that do.
+/// No column holds a time but the day on which a row expires.
 enum Schema {
-  static let version = 1
+  static let version = 2
   /// "Sott", in SQLite's field for the kind of file.
   static let applicationID = 0x536F_7474
+  /// Two of the largest cells, or six mailboxes, fit a page.
+  static let pageByteCount = 8_192
+  /// Boot numbers stay below this, so that sequences stay below 2^62.
+  private static let bootBound = 1 << 22
 
-  static let statements = [
+  static let tables = [
+    "CREATE TABLE mailboxes (name BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE logs (name BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
     """
-    CREATE TABLE mailboxes (
-      name BLOB PRIMARY KEY NOT NULL, owner_key BLOB NOT NULL, seal_key BLOB NOT NULL, last_sequence INTEGER NOT NULL,
-      waiting_count INTEGER NOT NULL, waiting_bytes INTEGER NOT NULL, used_tokens INTEGER NOT NULL,
-      used_blobs INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE delivery_keys (mailbox BLOB NOT NULL, name BLOB NOT NULL, PRIMARY KEY (mailbox, name))
+    CREATE TABLE capabilities (name BLOB PRIMARY KEY NOT NULL, expires INTEGER NOT NULL, sealed BLOB NOT NULL)
     STRICT, WITHOUT ROWID
     """,
-    """
-    CREATE TABLE envelopes (
-      mailbox BLOB NOT NULL, sequence INTEGER NOT NULL, expires INTEGER NOT NULL, sealed BLOB NOT NULL,
-      PRIMARY KEY (mailbox, sequence)
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE INDEX envelopes_expiry ON envelopes (expires)",
+    "CREATE INDEX capabilities_expiry ON capabilities (expires)",
+    "CREATE TABLE envelopes (id INTEGER PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT",
+    "CREATE TABLE log_entries (id INTEGER PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT",
+    "CREATE TABLE group_infos (id INTEGER PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT",
+    "CREATE TABLE blobs (id INTEGER PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT",
+  ]
+
+  /// Tables that are as they were in schema 1.
+  static let lastingTables = [
     "CREATE TABLE receipts (name BLOB PRIMARY KEY NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE INDEX receipts_expiry ON receipts (expires)",
     "CREATE TABLE tokens (name BLOB PRIMARY KEY NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    """
-    CREATE TABLE blobs (
-      capability BLOB NOT NULL, name BLOB NOT NULL, publisher BLOB NOT NULL, expires INTEGER NOT NULL, claimer BLOB,
-      bytes BLOB NOT NULL, PRIMARY KEY (capability, name)
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE INDEX blobs_expiry ON blobs (expires)",
-    """
-    CREATE TABLE logs (
-      name BLOB PRIMARY KEY NOT NULL, write_key BLOB NOT NULL, administrators BLOB NOT NULL, creation BLOB NOT NULL,
-      next_slot INTEGER NOT NULL, rotations BLOB NOT NULL
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE TABLE group_infos (log BLOB PRIMARY KEY NOT NULL, frame BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    """
-    CREATE TABLE log_entries (
-      log BLOB NOT NULL, slot INTEGER NOT NULL, expires INTEGER NOT NULL, frame BLOB NOT NULL, PRIMARY KEY (log, slot)
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE INDEX log_entries_expiry ON log_entries (expires)",
     """
     CREATE TABLE upkeep (
       id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1), schema_version INTEGER NOT NULL, quota_ends INTEGER NOT NULL
     ) STRICT
     """,
-    "INSERT INTO upkeep VALUES (1, \(version), 0)",
+    "INSERT INTO upkeep VALUES (1, 0, 0)",
+  ]
+
+  static let additions = [
+    "ALTER TABLE upkeep ADD COLUMN boot INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE upkeep ADD COLUMN refreshed INTEGER NOT NULL DEFAULT 0",
+    "UPDATE upkeep SET schema_version = \(version)",
     "PRAGMA application_id = \(applicationID)",
     "PRAGMA user_version = \(version)",
   ]
+
+  /// The tables of schema 1 whose content moves when it is named.
+  static let oldTables = ["mailboxes", "delivery_keys", "envelopes", "blobs", "logs", "group_infos", "log_entries"]
 
   static var configuration: Configuration {
     var configuration = Configuration()
@@ -68,6 +58,8 @@ enum Schema {
     configuration.busyMode = .timeout(5)
     configuration.maximumReaderCount = 4
     configuration.prepareDatabase { db in
+      // Has an effect on a new file only.
+      try db.execute(sql: "PRAGMA page_size = \(pageByteCount)")
       // What is deleted is overwritten, and nothing is written outside the database's own files.
       try db.execute(sql: "PRAGMA secure_delete = ON")
       try db.execute(sql: "PRAGMA temp_store = MEMORY")
@@ -76,19 +68,33 @@ enum Schema {
     return configuration
   }
 
+  /// Gives a file of schema 1 larger pages, before it is opened for good. Does nothing to other files.
+  static func widenPages(path: String) throws {
+    let queue = try DatabaseQueue(path: path, configuration: configuration)
+    defer { try? queue.close() }
+    try queue.writeWithoutTransaction { db in
+      guard try integer(db, "PRAGMA application_id") == applicationID, try integer(db, "PRAGMA user_version") == 1,
+        try integer(db, "PRAGMA page_size") != pageByteCount
+      else { return }
+      // Pages change their size only while there is no write-ahead log. It is done wholly or not at all.
+      try db.execute(sql: "PRAGMA journal_mode = DELETE")
+      try db.execute(sql: "PRAGMA page_size = \(pageByteCount)")
+      try db.execute(sql: "VACUUM")
+    }
+  }
+
   /// Makes the tables of a new database, or recognises those of an old one; then sees to it that a commit is on disk.
   ///
+  /// - Returns: the number of this opening, higher than any before.
   /// - Throws: a `ServerStorageError`, or what the database throws.
-  static func prepare(_ db: Database, checking: Bool) throws {
+  static func prepare(_ db: Database, checking: Bool) throws -> UInt64 {
     let version = try integer(db, "PRAGMA user_version")
     let applicationID = try integer(db, "PRAGMA application_id")
     let tableCount = try integer(db, "SELECT count(*) FROM sqlite_schema")
     switch (version, applicationID, tableCount) {
-    case (0, 0, 0):
-      try db.inTransaction(.immediate) {
-        for statement in statements { try db.execute(sql: statement) }
-        return .commit
-      }
+    case (0, 0, 0): try execute(lastingTables + tables + additions, db)
+    case (1, Self.applicationID, _):
+      try execute(oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + additions, db)
     case (Self.version, Self.applicationID, _): break
     case (_, Self.applicationID, _) where version > Self.version: throw ServerStorageError.databaseNewer(version: version)
     default: throw ServerStorageError.notADatabase
@@ -103,6 +109,17 @@ enum Schema {
     }
     guard try integer(db, "SELECT schema_version FROM upkeep") == Self.version else {
       throw ServerStorageError.databaseDamaged
+    }
+    try execute(["UPDATE upkeep SET boot = boot + 1"], db)
+    let boot = try integer(db, "SELECT boot FROM upkeep")
+    guard (1..<bootBound).contains(boot) else { throw ServerStorageError.databaseDamaged }
+    return UInt64(boot)
+  }
+
+  private static func execute(_ statements: [String], _ db: Database) throws {
+    try db.inTransaction(.immediate) {
+      for statement in statements { try db.execute(sql: statement) }
+      return .commit
     }
   }
 

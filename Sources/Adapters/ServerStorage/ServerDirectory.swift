@@ -37,7 +37,7 @@ public struct ServerDirectory: Sendable {
     return try ServerKeys(readingFrom: keysFile)
   }
 
-  /// Opens the database.
+  /// Opens the database. Its keys are made, or must be there, as `keys(creating:)` says.
   ///
   /// - Parameters:
   ///   - creating: makes it if it is missing.
@@ -46,13 +46,14 @@ public struct ServerDirectory: Sendable {
   public func openStore(
     creating: Bool, checking: Bool, observer: @escaping StoreObserver = { _ in }
   ) throws(ServerStorageError) -> SQLiteMailboxStore {
+    let veil = try keys(creating: creating).veil
     if !PrivateFiles.exists(databaseFile) {
       guard creating else { throw .missing }
       // SQLite gives the files that it makes beside the database the permissions of the database.
       try PrivateFiles.touch(databaseFile)
       try PrivateFiles.synchronizeDirectory(path)
     }
-    return try SQLiteMailboxStore(path: databaseFile, checking: checking, observer: observer)
+    return try SQLiteMailboxStore(path: databaseFile, veil: veil, checking: checking, observer: observer)
   }
 
   /// Remembers under which address clients reach the server, for links that are made later.

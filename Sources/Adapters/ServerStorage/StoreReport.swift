@@ -5,7 +5,8 @@ public import MailboxEngine
 extension SQLiteMailboxStore {
   /// How many rows each table has, by the table's name.
   public func rowCounts() async throws(StoreFailure) -> [String: Int] {
-    try await read { db in
+    try await read { context in
+      let db = context.db
       var counts: [String: Int] = [:]
       let tables = try String.fetchAll(
         db, sql: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
@@ -16,6 +17,6 @@ extension SQLiteMailboxStore {
 
   /// The version of the tables.
   public func schemaVersion() async throws(StoreFailure) -> Int {
-    try await read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+    try await read { try Int.fetchOne($0.db, sql: "PRAGMA user_version") ?? 0 }
   }
 }

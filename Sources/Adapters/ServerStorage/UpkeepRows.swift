@@ -1,34 +1,57 @@
+import Foundation
 import GRDB
 import MailboxEngine
+import SottoProtocol
 
 /// What is done about every minute.
 struct UpkeepRows {
   /// Rows deleted in one transaction: some milliseconds, in which others wait.
   private static let stepCount = 256
 
-  private let db: Database
+  private let context: Context
+  private let rows: Rows
 
-  init(_ db: Database) { self.db = db }
+  init(_ context: Context) {
+    self.context = context
+    rows = Rows(context.db)
+  }
+
+  /// The day on which the current quota period ends.
+  func quotaEnds() throws -> UInt32 {
+    guard let row = try rows.first("SELECT quota_ends FROM upkeep") else { throw DamagedRow() }
+    return UInt32(clamping: row[0] as Int64)
+  }
 
   /// Deletes some of what has expired, and begins a new quota period when it is time.
   ///
   /// - Returns: whether there may be more.
   func expireSome(today: Day) throws -> Bool {
-    let rows = Rows(db)
-    if try EnvelopeRows(db).expireSome(today: today, limit: Self.stepCount) { return true }
+    context.cache.removeExpired(today: today)
+    for table in [CellRows.Table.envelopes, .logEntries, .blobs] {
+      if try CellRows(context.db, table).expireSome(today: today, limit: Self.stepCount) { return true }
+    }
     for statement in [
       "DELETE FROM receipts WHERE name IN (SELECT name FROM receipts WHERE expires <= ? LIMIT ?)",
       "DELETE FROM tokens WHERE name IN (SELECT name FROM tokens WHERE expires <= ? LIMIT ?)",
-      "DELETE FROM blobs WHERE (capability, name) IN (SELECT capability, name FROM blobs WHERE expires <= ? LIMIT ?)",
-      "DELETE FROM log_entries WHERE (log, slot) IN (SELECT log, slot FROM log_entries WHERE expires <= ? LIMIT ?)",
+      "DELETE FROM capabilities WHERE name IN (SELECT name FROM capabilities WHERE expires <= ? LIMIT ?)",
     ] {
       try rows.run(statement, [today.integer, Self.stepCount])
       if rows.changes == Self.stepCount { return true }
     }
+    if try OldRows(context).expireSome(today: today, limit: Self.stepCount) { return true }
     if try rows.first("SELECT 1 FROM upkeep WHERE quota_ends <= ?", [today.integer]) != nil {
+      // The counts of the old period are in the mailboxes' records and mean nothing in another one.
       try rows.run("UPDATE upkeep SET quota_ends = ?", [today.adding(ServerLimits.quotaPeriodDays).integer])
-      try rows.run("UPDATE mailboxes SET used_tokens = 0, used_blobs = 0 WHERE used_tokens > 0 OR used_blobs > 0")
     }
     return false
   }
+
+  // MARK: Fresh bytes
+
+  /// Whether today's round of fresh bytes has yet to be made.
+  func mustRefresh(today: Day) throws -> Bool {
+    try rows.first("SELECT 1 FROM upkeep WHERE refreshed <> ?", [today.integer]) != nil
+  }
+
+  func endRefresh(today: Day) throws { try rows.run("UPDATE upkeep SET refreshed = ?", [today.integer]) }
 }

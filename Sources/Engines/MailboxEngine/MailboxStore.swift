@@ -53,7 +53,8 @@ public protocol MailboxStore: Sendable {
     _ mailbox: StoredPlace, after sequence: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> [StoredEnvelope]
 
-  /// Deletes the envelopes up to and with a sequence. Repeating it changes nothing.
+  /// Hides the envelopes up to and with a sequence, and deletes them within about a minute. Repeating it changes nothing. A
+  /// crash may forget it: then they wait again.
   func acknowledge(_ mailbox: StoredPlace, through sequence: UInt64) async throws(StoreFailure)
 
   // MARK: Key packages

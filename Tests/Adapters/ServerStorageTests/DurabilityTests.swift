@@ -138,6 +138,7 @@ import Testing
     let target = try await target(in: other)
     #expect(try await store.append([Workload.copy(to: target, [1])], today: Workload.today) == [.accepted])
     #expect(try await Workload.readAll(target, in: other) == [[1]])
+    #expect(try await other.ownerKey(of: target.mailbox) != nil)
   }
 }
 

@@ -50,7 +50,9 @@ import Testing
 
   @Test func `a database without its keys is not given new ones`() throws {
     _ = try server.openStore()
+    try FileManager.default.removeItem(atPath: server.file("server.keys"))
     #expect(throws: ServerStorageError.keysMissing) { try publicKey(creating: true) }
+    #expect(throws: ServerStorageError.keysMissing) { try server.openStore() }
   }
 
   @Test func `only the owner may read what lies in the directory`() async throws {
@@ -67,6 +69,7 @@ import Testing
   }
 
   @Test func `a file that is no database of ours is refused`() throws {
+    _ = try publicKey(creating: true)
     try server.write(Array("this is not a database, however long one looks at it".utf8), to: "server.sqlite")
     #expect(throws: ServerStorageError.notADatabase) { try server.openStore() }
     try FileManager.default.removeItem(atPath: server.file("server.sqlite"))
@@ -81,9 +84,9 @@ import Testing
 
   @Test func `a database of a newer version is refused`() throws {
     let store = try server.openStore()
-    try store.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 2") }
+    try store.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 3") }
     try store.close()
-    #expect(throws: ServerStorageError.databaseNewer(version: 2)) { try server.openStore() }
+    #expect(throws: ServerStorageError.databaseNewer(version: 3)) { try server.openStore() }
   }
 
   @Test func `a damaged database is found when it is checked`() async throws {
@@ -93,7 +96,7 @@ import Testing
     try store.close()
     let good = try server.read("server.sqlite")
     // The pages behind the first, where the schema lies, lose their order.
-    try server.write(Array(good.prefix(4_096)) + good.dropFirst(4_096).map { $0 ^ 0x55 }, to: "server.sqlite")
+    try server.write(Array(good.prefix(8_192)) + good.dropFirst(8_192).map { $0 ^ 0x55 }, to: "server.sqlite")
     #expect(throws: ServerStorageError.databaseDamaged) { try server.openStore(checking: true) }
   }
 }

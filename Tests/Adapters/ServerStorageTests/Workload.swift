@@ -12,16 +12,20 @@ struct Workload: Sendable {
 
   func target(in store: some MailboxStore) async throws -> DeliveryTarget {
     let target = DeliveryTarget(mailbox: .random(using: random), deliveryKey: .random(using: random))
-    let token = StoredName.random(using: random)
-    try await store.addTokens([token], expires: Self.expires)
-    let mailbox = NewMailbox(place: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
-    guard try await store.register(mailbox, today: Self.today) else { throw StoreFailure.unavailable }
-    try await store.setDeliveryKeys([target.deliveryKey], of: target.mailbox)
+    try await Self.register(target, in: store, random: random)
     return target
   }
 
-  static func copy(to target: DeliveryTarget, _ sealed: [UInt8]) -> SealedCopy {
-    SealedCopy(target: target, receipt: nil, sealed: sealed, expires: expires)
+  static func register(_ target: DeliveryTarget, in store: some MailboxStore, random: SeededRandom) async throws {
+    let token = StoredName.random(using: random)
+    try await store.addTokens([token], expires: expires)
+    let mailbox = NewMailbox(place: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
+    guard try await store.register(mailbox, today: today) else { throw StoreFailure.unavailable }
+    try await store.setDeliveryKeys([target.deliveryKey], of: target.mailbox)
+  }
+
+  static func copy(to target: DeliveryTarget, _ sealed: [UInt8], receipt: StoredName? = nil, expires: Day = Self.expires) -> SealedCopy {
+    SealedCopy(target: target, receipt: receipt, sealed: sealed, expires: expires)
   }
 
   static func readAll(_ target: DeliveryTarget, in store: some MailboxStore) async throws -> [[UInt8]] {

@@ -1,0 +1,184 @@
+import MailboxEngine
+import Synchronization
+
+/// The queues of mailboxes that were touched lately, and the cells that were acknowledged and not yet deleted.
+///
+/// The queue of a mailbox that is not here is read from its cells. Only the database's writer adds to queues, so they are what
+/// the database will be after the running transaction; when one fails, everything is forgotten. A reader that has read a queue
+/// leaves it here only if the writer has not touched that mailbox meanwhile.
+final class QueueCache: Sendable {
+  /// Envelopes in all queues here: about 32 MiB.
+  private static let itemBound = 1 << 20
+  private static let queueBound = 1 << 16
+
+  /// A cell that is to be deleted. One in a marked slot leaves an empty row, by which later slots are found.
+  struct Deletion: Hashable, Sendable {
+    var number: Int64
+    var isMarked: Bool
+  }
+
+  struct Load: Sendable { fileprivate let number: UInt64 }
+
+  private struct Entry {
+    var queue: Queue
+    var lastUse: UInt64
+  }
+
+  private struct State {
+    var entries: [StoredName: Entry] = [:]
+    var itemCount = 0
+    var loads: [StoredName: UInt64] = [:]
+    var deletions: Set<Deletion> = []
+    /// Those of the running transaction.
+    var running: Set<Deletion> = []
+    /// The day for which expired envelopes were taken out.
+    var swept: Day?
+    var uses: UInt64 = 0
+    /// A write was taken back while others of its transaction stand.
+    var hasUndone = false
+
+    mutating func use(_ name: StoredName) {
+      uses += 1
+      entries[name]?.lastUse = uses
+    }
+
+    mutating func put(_ queue: Queue, _ name: StoredName) {
+      uses += 1
+      itemCount += queue.items.count - (entries[name]?.queue.items.count ?? 0)
+      entries[name] = Entry(queue: queue, lastUse: uses)
+    }
+
+    mutating func forgetAll() {
+      running = []
+      swept = nil
+      entries = [:]
+      itemCount = 0
+      loads = [:]
+    }
+  }
+
+  private let state = Mutex(State())
+
+  /// What an append must know of a queue: how many envelopes wait, their bytes, and the next slot of a day.
+  func room(_ name: StoredName, _ day: Day) -> (count: Int, byteCount: Int, nextSlot: UInt64)? {
+    state.withLock { state in
+      state.use(name)
+      return state.entries[name].map { ($0.queue.items.count, $0.queue.byteCount, $0.queue.nextSlot(day)) }
+    }
+  }
+
+  /// A part of what waits, or nil when the queue is not known.
+  func page(
+    _ name: StoredName, after sequence: UInt64, _ limit: PageLimit, today: Day
+  ) -> [Queue.Item]? {
+    state.withLock { state in
+      state.use(name)
+      return state.entries[name]?.queue.page(after: sequence, limit, today: today)
+    }
+  }
+
+  // MARK: For readers
+
+  /// To be called before a reader begins its transaction.
+  func beginLoad(_ name: StoredName) -> Load {
+    state.withLock { state in
+      state.uses += 1
+      state.loads[name] = state.uses
+      return Load(number: state.uses)
+    }
+  }
+
+  func endLoad(_ load: Load, _ name: StoredName, _ queue: Queue) {
+    state.withLock { state in
+      guard state.loads[name] == load.number else { return }
+      state.loads[name] = nil
+      state.put(queue, name)
+    }
+  }
+
+  // MARK: For the writer
+
+  func put(_ queue: Queue, _ name: StoredName) {
+    state.withLock { state in
+      state.loads[name] = nil
+      state.put(queue, name)
+    }
+  }
+
+  /// Adds an envelope behind the others, to a queue that is here.
+  func add(_ item: Queue.Item, nextSlot: UInt64, _ name: StoredName) {
+    state.withLock { state in
+      state.loads[name] = nil
+      state.itemCount += 1
+      state.entries[name]?.queue.add(item)
+      state.entries[name]?.queue.setNextSlot(item.day, nextSlot)
+    }
+  }
+
+  func removeExpired(today: Day) {
+    state.withLock { state in
+      guard state.swept != today else { return }
+      state.swept = today
+      state.loads = [:]
+      for name in state.entries.keys { state.entries[name]?.queue.removeExpired(today: today) }
+      state.itemCount = state.entries.values.reduce(0) { $0 + $1.queue.items.count }
+      state.deletions = state.deletions.filter { CellRows.day(of: $0.number) > today }
+    }
+  }
+
+  /// One write of a transaction was taken back.
+  func undo() {
+    state.withLock { state in
+      state.forgetAll()
+      state.hasUndone = true
+    }
+  }
+
+  /// A transaction has ended.
+  func end(isCommitted: Bool) {
+    state.withLock { state in
+      if !isCommitted { state.forgetAll() }
+      state.deletions.subtract(state.running)
+      state.running = []
+      // A reader that began meanwhile has not seen what stands in this transaction.
+      if state.hasUndone { state.loads = [:] }
+      state.hasUndone = false
+      guard state.itemCount > Self.itemBound || state.entries.count > Self.queueBound else { return }
+      let oldest = state.entries.sorted { $0.value.lastUse < $1.value.lastUse }.prefix(state.entries.count / 2 + 1)
+      for (name, entry) in oldest {
+        state.entries[name] = nil
+        state.itemCount -= entry.queue.items.count
+      }
+    }
+  }
+
+  // MARK: Acknowledged cells
+
+  /// Takes acknowledged envelopes out of a queue; their cells are to be deleted.
+  ///
+  /// - Returns: how many cells are to be deleted by now, or nil when the queue is not known.
+  func acknowledge(_ name: StoredName, through sequence: UInt64, _ numbers: (Queue.Item) -> [Deletion]) -> Int? {
+    state.withLock { state in
+      guard let items = state.entries[name]?.queue.remove(through: sequence) else { return nil }
+      state.itemCount -= items.count
+      for item in items { state.deletions.formUnion(numbers(item)) }
+      return state.deletions.count
+    }
+  }
+
+  var hasDeletions: Bool { state.withLock { !$0.deletions.isEmpty } }
+
+  /// What the writer deletes in the running transaction; afterwards it is forgotten.
+  func beginDeletion() -> Set<Deletion> {
+    state.withLock { state in
+      state.running = state.deletions
+      return state.running
+    }
+  }
+
+  func isDeleted(_ number: Int64) -> Bool {
+    state.withLock {
+      $0.deletions.contains(Deletion(number: number, isMarked: false)) || $0.deletions.contains(Deletion(number: number, isMarked: true))
+    }
+  }
+}

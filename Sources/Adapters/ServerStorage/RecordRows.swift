@@ -1,0 +1,81 @@
+import CryptoSuite
+import Foundation
+import GRDB
+import MailboxEngine
+import SottoProtocol
+
+/// Records that are found by name and change: sealed under their place's key, and once more under a key of the server.
+///
+/// The outer seal can be made anew without the place. Whenever a record is written, some others are given fresh bytes with it,
+/// and once a day all of them: that a row has changed says little, and that it has changed since yesterday nothing.
+struct RecordRows {
+  enum Table: String, CaseIterable { case mailboxes, logs, capabilities }
+
+  /// Other records that get fresh bytes with each one that is written.
+  static let companions = 8
+  /// Records that one transaction gives fresh bytes.
+  static let refreshCount = 64
+
+  private let table: Table
+  private let rows: Rows
+  private let veil: Secret
+
+  init(_ db: Database, _ table: Table, veil: Secret) {
+    rows = Rows(db)
+    self.table = table
+    self.veil = veil
+  }
+
+  private func aad(_ name: Data) -> [UInt8] { Array(table.rawValue.utf8) + Array(name) }
+
+  /// The record of a place, or nil when there is none.
+  func read(_ place: StoredPlace, _ keys: RowKeys) throws -> [UInt8]? {
+    let name = place.name.data
+    guard let row = try rows.first("SELECT sealed FROM \(table.rawValue) WHERE name = ?", [name]) else { return nil }
+    let aad = aad(name)
+    guard let inner = RowKeys.open(Array(row[0] as Data), key: veil, aad: aad), let record = keys.open(inner, aad: aad) else {
+      throw DamagedRow()
+    }
+    return record
+  }
+
+  func write(_ record: [UInt8], of place: StoredPlace, _ keys: RowKeys, expires: Day? = nil) throws {
+    let name = place.name.data
+    let aad = aad(name)
+    let sealed = Data(RowKeys.seal(keys.seal(record, aad: aad), key: veil, aad: aad))
+    // An update leaves the row where it is; a replacement would delete it first.
+    if let expires {
+      try rows.run(
+        "INSERT INTO \(table.rawValue) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET expires = excluded.expires, sealed = excluded.sealed",
+        [name, expires.integer, sealed])
+    } else {
+      try rows.run(
+        "INSERT INTO \(table.rawValue) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed", [name, sealed])
+    }
+    for _ in 0..<Self.companions {
+      let start = Data(SystemRandom().bytes(StoredName.byteCount))
+      _ = try refresh("name >= ?", start, limit: 1)
+    }
+  }
+
+  /// Gives the next records, in the order of their names, fresh bytes.
+  ///
+  /// - Parameter start: the last name of the step before; empty in the beginning.
+  /// - Returns: the last name, or nil when there are no more.
+  func refreshSome(after start: [UInt8]) throws -> [UInt8]? {
+    try refresh("name > ?", Data(start), limit: Self.refreshCount)
+  }
+
+  private func refresh(_ condition: String, _ start: Data, limit: Int) throws -> [UInt8]? {
+    let found = try rows.all(
+      "SELECT name, sealed FROM \(table.rawValue) WHERE \(condition) ORDER BY name LIMIT ?", [start, limit])
+    for row in found {
+      let name: Data = row[0]
+      let aad = aad(name)
+      guard let inner = RowKeys.open(Array(row[1] as Data), key: veil, aad: aad) else { throw DamagedRow() }
+      try rows.run(
+        "UPDATE \(table.rawValue) SET sealed = ? WHERE name = ?", [Data(RowKeys.seal(inner, key: veil, aad: aad)), name])
+    }
+    return found.last.map { Array($0[0] as Data) }
+  }
+}
