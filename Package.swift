@@ -105,13 +105,20 @@ let package = Package(
 
     // Products.
     target("Products", "SottoKit", core + ["SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient"]),
+    target(
+      "Products", "BreachDrill",
+      core + ["SottoProtocol", "ConversationEngine", "SottoKit", "ServerStorage"]),
     program("sotto", ["SottoKit", "ArgumentParser"]),
-    program(
-      "sotto-server",
-      [
-        "WireFormat", "CryptoSuite", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "CProcess", "ArgumentParser", "Configuration",
-        "Logging", "UnixSignals",
+    // The server's commands as a library, so that a test's server can be made of them.
+    .target(
+      name: "SottoServer",
+      dependencies: dependencies([
+        "WireFormat", "CryptoSuite", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "CProcess", "BreachDrill",
+        "ArgumentParser", "Configuration", "Logging", "UnixSignals",
       ]),
+      path: "Sources/Products/sotto-server", swiftSettings: settings),
+    .executableTarget(
+      name: "sotto-server", dependencies: ["SottoServer"], path: "Sources/Products/sotto-server-program", swiftSettings: settings),
 
     // Tests, in the same folders.
     support("TestSupport"),
@@ -122,6 +129,10 @@ let package = Package(
     support(
       "SimulatedWorld",
       core + ["MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "TestSupport"]),
+    .executableTarget(
+      name: "LeakyServer",
+      dependencies: dependencies(["SottoProtocol", "MailboxServer", "MailboxClient", "BreachDrill", "SottoServer", "GRDB"]),
+      path: "Tests/Support/LeakyServer", swiftSettings: settings),
     tests("Foundations/WireFormatTests", "WireFormatTests", ["WireFormat", "TestSupport"]),
     tests("Foundations/CryptoSuiteTests", "CryptoSuiteTests", core + ["TestSupport"]),
     tests("Protocols/MLSTests", "MLSTests", core + ["MLS", "TestSupport"]),
@@ -143,13 +154,16 @@ let package = Package(
     tests("Adapters/MailboxServerTests", "MailboxServerTests", sockets + ["MailboxServer", "NIOEmbedded", "TestSupport"]),
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
+    tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),
     tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
     tests(
       "Simulation", "SimulationTests",
       core + [
         "MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "SimulatedWorld",
       ]),
-    tests("EndToEnd", "EndToEndTests", core + ["MLS", "SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient"]),
+    tests(
+      "EndToEnd", "EndToEndTests",
+      core + ["MLS", "SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient", "BreachDrill"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -72,4 +72,35 @@ extension ConversationEngine {
       recipients: conversation.recipients, group: group, deviceKey: state.profile.deviceKey,
       roster: conversation.roster.map { ($0.leaf, $0.identity) }, keysExtension: Extension(type: SottoLeaf.keysType, data: keys.encoded))
   }
+
+  /// A value by which a search knows this device's doings wherever it lies.
+  package struct Trace: Sendable {
+    /// What it is: "identity", "write key".
+    package var name: String
+    package var bytes: [UInt8]
+    /// A server is shown it in requests, and must not keep it; any other no server ever sees.
+    package var isShown: Bool
+  }
+
+  /// What a search of a server is made with: who this is, what the conversations are known by, and their keys.
+  package var traces: [Trace] {
+    var traces: [Trace] = []
+    func hide(_ name: String, _ bytes: [UInt8]?) { traces.append(Trace(name: name, bytes: bytes ?? [], isShown: false)) }
+    func show(_ name: String, _ bytes: [UInt8]) { traces.append(Trace(name: name, bytes: bytes, isShown: true)) }
+    hide("identity", identity.bytes)
+    hide("device key", state.profile.deviceKey.publicKey)
+    hide("private device key", state.profile.deviceKey.privateBytes.exposedBytes)
+    for server in state.servers.values { show("mailbox id", server.mailbox.bytes) }
+    for conversation in state.conversations.values {
+      hide("MLS group id", conversation.id.bytes)
+      hide("wrap key", conversation.wrapKeys.first?.secret.exposedBytes)
+      hide("epoch authenticator", conversation.group?.epochAuthenticator)
+      hide("tree hash", conversation.group?.treeHash)
+      hide("leaf encryption key", conversation.group.map { Array($0.ownLeafNode.encryptionKey.prefix(32)) })
+      show("log handle", conversation.context.handle.bytes)
+      show("write key", conversation.writeKey.bytes)
+      for recipient in conversation.recipients { show("delivery key", recipient.deliveryKey.bytes) }
+    }
+    return traces.filter { !$0.bytes.isEmpty }
+  }
 }

@@ -3,15 +3,17 @@ import Foundation
 
 /// What the process asks of the system before it holds a secret.
 enum ProcessSettings {
-  static func apply() {
+  /// - Parameter openToDrill: for breach-drill, which looks into memory and core files: leaves both to what the system permits.
+  static func apply(openToDrill: Bool = false) {
     // Files are for their owner only, whatever the caller's settings.
     umask(0o077)
     // A core dump would write keys and envelopes in flight to disk.
-    var none = rlimit(rlim_cur: 0, rlim_max: 0)
+    var dumps = rlimit(rlim_cur: 0, rlim_max: 0)
     // `unsafe`, here and below: the system reads and writes the value during the call.
-    guard unsafe setrlimit(coreDumps, &none) == 0 else { preconditionFailure("a limit can always be lowered") }
+    if openToDrill, unsafe getrlimit(coreDumps, &dumps) == 0 { dumps.rlim_cur = dumps.rlim_max }
+    guard unsafe setrlimit(coreDumps, &dumps) == 0 else { preconditionFailure("a limit can always be lowered") }
     // Nor may a handler of core dumps be started, or another process of this user read the memory.
-    guard sotto_forbid_dumps() == 0 else { preconditionFailure("a process can always do this to itself") }
+    guard openToDrill || sotto_forbid_dumps() == 0 else { preconditionFailure("a process can always do this to itself") }
     // Each client that waits holds one file descriptor; the usual 1,024 would be the limit of the whole server.
     var files = rlimit()
     if unsafe getrlimit(openFiles, &files) == 0 {

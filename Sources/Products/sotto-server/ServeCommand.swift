@@ -17,8 +17,19 @@ struct ServeCommand: AsyncParsableCommand {
       "For tests only: keep everything that crosses the plaintext side of TLS in this file.", valueName: "file"))
   var tap: String?
 
+  @Flag(
+    help: ArgumentHelp(
+      "For breach-drill only, with --tap: let this process's memory be read and dumped.", visibility: .hidden))
+  var openToDrill = false
+
+  func validate() throws {
+    // What opens memory is only for a server that keeps no secret of its traffic anyway.
+    guard !openToDrill || tap != nil else { throw ValidationError("--open-to-drill needs --tap") }
+  }
+
   func run() async throws {
-    ProcessSettings.apply()
+    ProcessSettings.apply(openToDrill: openToDrill)
+    if openToDrill { Output.note(Self.drillWarning) }
     // From here on a SIGHUP waits until it can be served.
     let hangups = await UnixSignalsSequence(trapping: .sighup)
     try await withWords {
@@ -40,5 +51,10 @@ struct ServeCommand: AsyncParsableCommand {
   private static let tapWarning = """
     WARNING: --tap is on. Everything that clients say to this server is kept in a file, with TLS taken off: who writes to
     WARNING: which mailbox, and when. It is meant for tests. Never run a server for real people with it.
+    """
+
+  private static let drillWarning = """
+    WARNING: --open-to-drill is on. The memory of this server may be read and is written to disk when it crashes, with all
+    WARNING: keys in it. It is meant for breach-drill, which starts servers of its own. Never run a server for real people with it.
     """
 }

@@ -13,6 +13,7 @@ struct ServerFailure: Error {
   private static let badData: Int32 = 65
   private static let noInput: Int32 = 66
   private static let unavailable: Int32 = 69
+  private static let softwareError: Int32 = 70
   private static let systemError: Int32 = 71
   private static let cannotCreate: Int32 = 73
   private static let diskError: Int32 = 74
@@ -160,6 +161,14 @@ struct ServerFailure: Error {
     ServerFailure(
       "\(host) cannot stand in a link", hint: "say with --advertise HOST:PORT under which address clients reach this server",
       exitCode: badData)
+  }
+
+  static func drillFailed(_ reason: String) -> ServerFailure {
+    ServerFailure("the drill came to no result: \(reason)", hint: "nothing was shown, neither good nor bad; try again", exitCode: softwareError)
+  }
+
+  static func cannotRead(_ path: String) -> ServerFailure {
+    ServerFailure("\(path) is not there or cannot be read", hint: "look at the name and its permissions", exitCode: noInput)
   }
 
   static func cannotWrite(_ what: String) -> ServerFailure {

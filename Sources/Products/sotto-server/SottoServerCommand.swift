@@ -1,11 +1,10 @@
-import ArgumentParser
+package import ArgumentParser
 import Foundation
 import Logging
 
 /// The command line of the server.
-@main
-struct SottoServerCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct SottoServerCommand: AsyncParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "sotto-server",
     abstract: "Keep mailboxes whose content you cannot read.",
     discussion: """
@@ -17,7 +16,7 @@ struct SottoServerCommand: AsyncParsableCommand {
       The directory given with --data holds everything: the database, and the keys without which it is of no use. Keep
       server.keys and server.tls.pem in a backup; nobody else may read them.
 
-      Exit codes: 0 done; 64 usage; 65 damaged or foreign data; 66 no data there; 69 the address or port cannot be had; \
+      Exit codes: 0 done; 1 breach-drill or search found something; 64 usage; 65 damaged or foreign data; 66 no data there; 69 the address or port cannot be had; \
       71 the system refuses; 73 something is there already; 74 the disk failed; 75 another server uses the data; 77 files that others may read; \
       78 wrong settings.
       """,
@@ -25,11 +24,14 @@ struct SottoServerCommand: AsyncParsableCommand {
     subcommands: [
       ServeCommand.self, ConfigCommand.self, StatusCommand.self, InviteCommand.self, BackupCommand.self,
       RestoreCommand.self, ReportsCommand.self, IdentityCommand.self,
+      BreachDrillCommand.self, SearchCommand.self,
     ])
+
+  package init() {}
 
   static let version = "0.1.0"
 
-  static func main() async {
+  package static func main() async {
     // What libraries say may name addresses.
     LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
     do {

@@ -48,7 +48,7 @@ struct ServerRun: Sendable {
     if let tapFile { configuration.plaintextTap = { _, bytes in tapFile.write(bytes) } }
 
     let (ports, port) = AsyncStream<Int>.makeStream(bufferingPolicy: .bufferingOldest(1))
-    let server = try MailboxServer(application: application, tls: tls, configuration: configuration) {
+    let server = try MailboxServer(application: ServerHooks.decorate(application, settings.data), tls: tls, configuration: configuration) {
       port.yield($0)
       port.finish()
     }

@@ -1,0 +1,6 @@
+import SottoServer
+
+@main
+enum Program {
+  static func main() async { await SottoServerCommand.main() }
+}
