@@ -23,7 +23,7 @@ extension Drill {
   /// Runs the drill, prints what came of it, and removes what it made, unless it is to be kept.
   ///
   /// - Returns: the program's exit code.
-  package func report(keeping isKept: Bool, asJSON: Bool, _ print: (String) -> Void) async throws -> Int32 {
+  package func report(keeping isKept: Bool, asJSON: Bool, _ print: @Sendable (String) -> Void) async throws -> Int32 {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     defer { if !isKept { try? FileManager.default.removeItem(at: folder) } }
     let report = try await run()

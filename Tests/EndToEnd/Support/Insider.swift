@@ -54,32 +54,10 @@ struct Insider {
     throw EndToEndError.notReady("no message to send")
   }
 
-  /// Every value that no server may ever see.
-  func secrets() throws -> [(name: String, bytes: [UInt8])] {
+  /// What a search of the server is made with.
+  func traces() throws -> [ConversationEngine.Trace] {
     defer { store.close() }
-    var secrets = [("identity", engine.identity.bytes), ("device key", engine.state.profile.deviceKey.publicKey)]
-    for conversation in engine.state.conversations.values {
-      secrets.append(("MLS group id", conversation.id.bytes))
-      secrets.append(("wrap key", conversation.wrapKeys.first?.secret.exposedBytes ?? []))
-      if let group = conversation.group {
-        secrets.append(("epoch authenticator", group.epochAuthenticator))
-        secrets.append(("tree hash", group.treeHash))
-        secrets.append(("leaf encryption key", Array(group.ownLeafNode.encryptionKey.prefix(32))))
-      }
-    }
-    return secrets.filter { !$0.1.isEmpty }.map { (name: $0.0, bytes: $0.1) }
-  }
-
-  /// Values that a server is shown, but must not keep.
-  func shownOnly() throws -> [(name: String, bytes: [UInt8])] {
-    defer { store.close() }
-    var values = engine.state.servers.values.map { ("mailbox id", $0.mailbox.bytes) }
-    for conversation in engine.state.conversations.values {
-      values.append(("log handle", conversation.context.handle.bytes))
-      values.append(("write key", conversation.writeKey.bytes))
-      for recipient in conversation.recipients { values.append(("delivery key", recipient.deliveryKey.bytes)) }
-    }
-    return values.map { (name: $0.0, bytes: $0.1) }
+    return engine.traces
   }
 
   /// The message that attaches this person's stream.

@@ -75,6 +75,7 @@ struct PatternTable: Sendable {
       for index in short {
         let pattern = patterns[index]
         var position = 0
+        // `unsafe`: `bytes` is valid here.
         while let start = unsafe next(pattern, in: bytes, from: position), start < end {
           found(index, start)
           position = start + 1
