@@ -19,7 +19,9 @@ extension EndToEndTests {
     for place in found.places where place.note == nil { #expect(place.byteCount > 0, "in \(place.place.rawValue)") }
     // What clients show a server does go through it: so the search in the same bytes is not blind.
     let wire = try #require(found.places.first { $0.place == .wire })
-    for kind in ["mailbox id", "delivery key", "log handle", "capability"] { #expect(wire.inFlight.contains { $0.kind == kind }, "\(kind)") }
+    for kind in ["mailbox id", "delivery key", "log handle", "capability"] {
+      #expect(wire.inFlight.contains { $0.kind == kind }, "\(kind)")
+    }
     #expect(found.tables.contains { $0.name == "mailboxes" && $0.rowCount == 3 })
   }
 

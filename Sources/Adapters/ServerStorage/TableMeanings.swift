@@ -3,7 +3,8 @@ package enum TableMeanings {
   private static let sentences = [
     "mailboxes": "how many mailboxes there are, and of each how much waits and how much it ever received; not whose it is",
     "delivery_keys": "how many keys each mailbox gave out, padded to a multiple of 16; not to whom",
-    "envelopes": "how many sealed messages wait in each mailbox, their size classes and the day they expire; not from whom, nor when they came",
+    "envelopes":
+      "how many sealed messages wait in each mailbox, their size classes and the day they expire; not from whom, nor when they came",
     "receipts": "how many messages were sent in the last weeks, all mailboxes together; not where",
     "tokens": "how many links to register are out",
     "blobs": "how many sealed key packages lie ready, in which bundles; not who laid them out or who takes them",

@@ -110,7 +110,7 @@ package struct Drill: Sendable {
 
     // The files first: reading memory takes longest, and everything stands still.
     let stolen = folder.appending(path: "stolen")
-    try FileManager.default.copyItem(at: server.data, to: stolen)
+    try Self.copyFiles(of: server.data, to: stolen)
     var memory = Findings()
     let blindness = ProcessMemory(process: server.processIdentifier).search(search, into: &memory)
     note(.memory, memory, blindness)
@@ -140,6 +140,20 @@ package struct Drill: Sendable {
       let found = search.findings(in: [0, 1, 2] + pattern.bytes + [3])
       guard found.hits.keys.contains(where: { $0.form == pattern.form }) else {
         throw DrillError("the search does not find the form \(pattern.form.rawValue) where it stands")
+      }
+    }
+  }
+
+  /// Copies a directory with its files; sockets in it hold nothing.
+  private static func copyFiles(of source: URL, to target: URL) throws {
+    let manager = FileManager.default
+    try manager.createDirectory(at: target, withIntermediateDirectories: true)
+    for name in try manager.subpathsOfDirectory(atPath: source.path).sorted() {
+      let (from, to) = (source.appending(path: name), target.appending(path: name))
+      switch try manager.attributesOfItem(atPath: from.path)[.type] as? FileAttributeType {
+      case .typeDirectory?: try manager.createDirectory(at: to, withIntermediateDirectories: true)
+      case .typeRegular?: try manager.copyItem(at: from, to: to)
+      default: break
       }
     }
   }
@@ -180,7 +194,10 @@ package struct Drill: Sendable {
     server.crash()
     var findings = Findings()
     guard CoreFiles.areInWorkingDirectory(pattern) else {
-      return (findings, "this system hands core files to \(pattern), out of the drill's reach; they hold what the memory holds, which was searched")
+      return (
+        findings,
+        "this system hands core files to \(pattern), out of the drill's reach; they hold what the memory holds, which was searched"
+      )
     }
     guard let core = CoreFiles.find(in: server.coreFolder), let haystack = Haystack.open(core.path, label: "core") else {
       return (findings, "this system wrote no core file (its hard limit is 0); it would hold what the memory holds, which was searched")
@@ -192,7 +209,7 @@ package struct Drill: Sendable {
 
   private func readTables(in stolen: URL, _ search: CanarySearch) throws -> ([DrillReport.Table], Findings) {
     let opened = folder.appending(path: "opened")
-    try FileManager.default.copyItem(at: stolen, to: opened)
+    try Self.copyFiles(of: stolen, to: opened)
     var findings = Findings()
     do {
       let database = try DatabaseInspection(path: opened.appending(path: "server.sqlite").path)

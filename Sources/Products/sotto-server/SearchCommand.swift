@@ -26,7 +26,8 @@ struct SearchCommand: ParsableCommand {
     var findings = Findings()
     for path in paths { try look(in: path, search, &findings) }
     for (key, found) in findings.hits.sorted(by: { ($0.key.canary, $0.key.form) < ($1.key.canary, $1.key.form) }) {
-      Output.print("\(search.canaries[key.canary].kind) as \(key.words): \(found.count) times, first in \(found.label), byte \(found.offset)")
+      Output.print(
+        "\(search.canaries[key.canary].kind) as \(key.words): \(found.count) times, first in \(found.label), byte \(found.offset)")
     }
     Output.note("\(findings.byteCount) bytes and \(findings.streamCount) compressed streams searched in \(search.patternCount) forms")
     if !findings.isEmpty { throw ExitCode(1) }

@@ -164,7 +164,8 @@ struct ServerFailure: Error {
   }
 
   static func drillFailed(_ reason: String) -> ServerFailure {
-    ServerFailure("the drill came to no result: \(reason)", hint: "nothing was shown, neither good nor bad; try again", exitCode: softwareError)
+    ServerFailure(
+      "the drill came to no result: \(reason)", hint: "nothing was shown, neither good nor bad; try again", exitCode: softwareError)
   }
 
   static func cannotRead(_ path: String) -> ServerFailure {

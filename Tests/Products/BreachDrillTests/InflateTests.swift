@@ -84,7 +84,8 @@ private enum Streams {
   }
 
   @Test(arguments: [(Streams.zlibDynamic, "zlib"), (Streams.gzipDynamic, "gzip"), (Streams.zlibFixed, "zlib")])
-  func `a canary inside of a stream is found, wherever the stream begins, and not without looking inside`(_ stream: String, _ kind: String) {
+  func `a canary inside of a stream is found, wherever the stream begins, and not without looking inside`(_ stream: String, _ kind: String)
+  {
     let compressed = Streams.bytes(stream)
     for start in [0, 1, 500] {
       let found = search.findings(in: [UInt8](repeating: 0x78, count: start) + compressed + [0, 0])

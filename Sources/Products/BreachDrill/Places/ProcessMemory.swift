@@ -20,7 +20,9 @@ struct ProcessMemory {
     // The system hands it out page by page; what looks for the size of the file first takes the first of them for all.
     guard let file = Haystack.open("/proc/\(process)/maps", label: "maps") else { return [] }
     defer { file.close() }
-    return String(decoding: file.beginning(byteCount: Self.mapsByteCount), as: UTF8.self).split(separator: "\n").compactMap { Self.region(String($0)) }
+    return String(decoding: file.beginning(byteCount: Self.mapsByteCount), as: UTF8.self).split(separator: "\n").compactMap {
+      Self.region(String($0))
+    }
   }
 
   /// Reads a line of `/proc/PID/maps`: `start-end rwxp offset device inode path`.
