@@ -34,7 +34,7 @@ extension EndToEndTests {
     // Where each leak must be found: what it is made in, and what holds a copy of that.
     let leaks: [(place: Place, alsoIn: Set<Place>)] = [
       (.tables, [.databaseFile, .backup]), (.freedPages, [.databaseFile]), (.writeAheadLog, []), (.otherFiles, []), (.log, []),
-      (.wire, []), (.memory, hasCore ? [.coreFile] : []),
+      (.backup, []), (.wire, []), (.memory, hasCore ? [.coreFile] : []),
     ]
     for (place, others) in leaks {
       for form in forms {

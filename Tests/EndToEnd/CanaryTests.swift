@@ -28,9 +28,7 @@ extension EndToEndTests {
     var canaries = words.map { Canary("text", text: $0) }
     for person in [alice, bob] {
       canaries.append(Canary("name", text: person.name))
-      for trace in try Insider(person).traces() {
-        canaries.append(Canary(trace.name, bytes: trace.bytes, rule: trace.isShown ? .inFlight : .never))
-      }
+      canaries += try Insider(person).canaries()
     }
     let tapped = try server.tappedBytes()
     #expect(tapped.count > 10_000)
@@ -75,11 +73,5 @@ extension EndToEndTests {
       case .envelope, .drained, .tokens: break
       }
     }
-  }
-
-  /// What was found, as "kind (form)".
-  private func hits(_ canaries: [Canary], in bytes: [UInt8]) -> [String] {
-    let search = CanarySearch(canaries)
-    return search.words(for: search.findings(in: bytes))
   }
 }

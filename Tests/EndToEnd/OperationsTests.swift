@@ -1,3 +1,4 @@
+import BreachDrill
 import Foundation
 import MailboxClient
 import SottoProtocol
@@ -219,17 +220,11 @@ extension EndToEndTests {
     let status = try server.command("status")
     #expect(status.output.contains("running, version") && status.output.contains("envelopes"))
 
-    var canaries = CanarySearch()
-    for name in ["Alice", "Bob"] { canaries.add("a name", text: name) }
-    canaries.add("the text", text: "a text that nobody counts")
-    for person in [alice, bob] {
-      let insider = try Insider(person)
-      for value in try insider.secrets() + Insider(person).shownOnly() { canaries.add(value.name, bytes: value.bytes) }
-    }
+    var canaries = ["Alice", "Bob", "a text that nobody counts"].map { Canary("what is said", text: $0) }
+    for person in [alice, bob] { canaries += try Insider(person).canaries() }
     let said = Array((server.words + figures + status.output).utf8)
-    #expect(canaries.hits(in: said) == [])
-    canaries.add("what is there", text: "sotto_calls_total")
-    #expect(canaries.hits(in: said) == ["what is there (raw)"])
+    #expect(hits(canaries, in: said) == [])
+    #expect(hits([Canary("what is there", text: "sotto_calls_total")], in: said) == ["what is there (raw)"])
     #expect(server.stop()?.status == 0)
     #expect(try server.command("status").status == 69)
   }

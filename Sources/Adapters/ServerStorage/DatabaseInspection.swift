@@ -56,13 +56,6 @@ package struct DatabaseInspection {
     }
   }
 
-  /// Writes what lives of the database to a new file.
-  package func copy(to path: String) throws(ServerStorageError) {
-    do { try queue.vacuum(into: path) } catch let error as DatabaseError {
-      throw .database(code: error.extendedResultCode.rawValue)
-    } catch { throw .databaseDamaged }
-  }
-
   package func close() { try? queue.close() }
 
   private func reading<Value>(_ body: (Database) throws -> Value) throws(ServerStorageError) -> Value {

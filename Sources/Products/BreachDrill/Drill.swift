@@ -44,7 +44,7 @@ package struct Drill: Sendable {
       try await talk.leaveMessagesWaiting()
       let more = try await lastStep(links[peopleCount])
       progress("making a backup while the server runs")
-      try makeBackup(of: server)
+      _ = try server.run(["backup", "--data", server.data.path, server.backup.path])
       progress("breaking in: the server stands still while its files are copied and its memory is read")
       try await stop(server, while: talk)
       try await talk.end()
@@ -66,14 +66,6 @@ package struct Drill: Sendable {
       try await talk.leaveAnotherMessage()
     }
     throw DrillError("the server keeps no write-ahead log")
-  }
-
-  private func makeBackup(of server: DrillServer) throws {
-    do {
-      let live = try DatabaseInspection(path: server.data.appending(path: "server.sqlite").path)
-      defer { live.close() }
-      try live.copy(to: server.backup.appending(path: "server.sqlite").path)
-    } catch { throw DrillError("the backup failed") }
   }
 
   private static func unique(_ canaries: [Canary]) -> [Canary] {

@@ -21,9 +21,7 @@ final class DrillServer {
     self.program = program
     self.folder = folder
     control = "control-" + RandomText.marker()
-    for directory in [coreFolder, backup] {
-      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    }
+    try FileManager.default.createDirectory(at: coreFolder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
   }
 
   deinit { kill() }

@@ -1,3 +1,4 @@
+import BreachDrill
 import CryptoSuite
 import DeviceStorage
 import Foundation
@@ -55,9 +56,9 @@ struct Insider {
   }
 
   /// What a search of the server is made with.
-  func traces() throws -> [ConversationEngine.Trace] {
+  func canaries() throws -> [Canary] {
     defer { store.close() }
-    return engine.traces
+    return engine.traces.map { Canary($0.name, bytes: $0.bytes, rule: $0.isShown ? .inFlight : .never) }
   }
 
   /// The message that attaches this person's stream.
@@ -79,4 +80,10 @@ extension ServerConnection {
   func ask(_ request: Request) async throws -> Answer {
     try Answer(decoding: try await call(request.encoded))
   }
+}
+
+/// What of these canaries was found, as "kind (form)".
+func hits(_ canaries: [Canary], in bytes: [UInt8]) -> [String] {
+  let search = CanarySearch(canaries)
+  return search.words(for: search.findings(in: bytes))
 }

@@ -38,8 +38,8 @@ final class Person {
     try Programs.run("sotto", arguments, environment: environment, input: input, in: scratch)
   }
 
-  func start(_ arguments: [String]) throws -> Programs.Running {
-    try Programs.start("sotto", arguments, environment: environment, in: scratch)
+  func start(_ arguments: [String], input: String = "") throws -> Programs.Running {
+    try Programs.start("sotto", arguments, environment: environment, input: input, in: scratch)
   }
 
   private var environment: [String: String] { ["SOTTO_PROFILE": profile.path, "SOTTO_KEY_FILE": keyFile.path] }

@@ -4,7 +4,7 @@ import Foundation
 /// What is to be leaked, where and in which form.
 struct LeakOrder: Codable, Sendable {
   /// Where a leak is made. A row stands in the database's file and in a backup, too, and what is in memory is in a core file.
-  static let places: [Place] = [.tables, .freedPages, .writeAheadLog, .otherFiles, .log, .memory, .wire]
+  static let places: [Place] = [.tables, .freedPages, .writeAheadLog, .otherFiles, .log, .memory, .backup, .wire]
 
   /// The forms in which a program might write something down, those compressed included.
   static let forms = Form.allCases.map(\.rawValue) + ["raw in gzip", "raw in zlib"]
@@ -51,6 +51,9 @@ struct LeakOrder: Codable, Sendable {
   // MARK: - On the way
 
   private static let magic = Array("leak, please: 01".utf8)
+
+  /// Where the leaky server leaves the orders.
+  static func planFile(in dataDirectory: String) -> String { "\(dataDirectory)/plan.bin" }
 
   /// A request that only the leaky server understands. It is masked, so that handing it over is no leak in itself.
   static func request(_ orders: [LeakOrder]) throws -> [UInt8] { magic + masked(Array(try JSONEncoder().encode(orders))) }

@@ -22,6 +22,8 @@ struct LeakyApplication: MailboxApplication {
   func call(_ request: [UInt8]) async -> CallAnswer {
     guard let orders = LeakOrder.orders(in: request) else { return await application.call(request) }
     do {
+      // Masked as it is, for the leaky `backup`, which is another process.
+      try Data(request).write(to: URL(filePath: LeakOrder.planFile(in: dataDirectory)))
       return .reply(try leaks.make(orders, dataDirectory))
     } catch {
       FileHandle.standardError.write(Data("the leak failed: \(error)\n".utf8))

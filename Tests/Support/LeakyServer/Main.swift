@@ -13,6 +13,7 @@ enum Main {
   static func main() async {
     guard CommandLine.arguments.dropFirst().first == "breach-drill" else {
       await ServerHooks.$decorate.withValue({ LeakyApplication($0, dataDirectory: $1) }) { await SottoServerCommand.main() }
+      leakIntoBackup()
       return
     }
     do {
@@ -30,6 +31,17 @@ enum Main {
       FileHandle.standardError.write(Data("the drill failed: \(error)\n".utf8))
       exit(70)
     }
+  }
+
+  /// `backup --data DIR DESTINATION` puts one file too many into the copy.
+  private static func leakIntoBackup() {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 5, arguments[1] == "backup",
+      let plan = FileManager.default.contents(atPath: LeakOrder.planFile(in: arguments[3]))
+    else { return }
+    let leaks = (LeakOrder.orders(in: Array(plan)) ?? []).filter { $0.place == .backup }.map(\.written)
+    let file = "\(arguments[4])/index.bin"
+    _ = FileManager.default.createFile(atPath: file, contents: Data(leaks.joined(separator: [0x0A])))
   }
 
   private static func hand(_ orders: [LeakOrder], to server: ServerAddress) async throws {
