@@ -1,19 +1,22 @@
 /// What each table of the database tells somebody who has stolen it, without the server's keys.
 package enum TableMeanings {
   private static let sentences = [
-    "mailboxes": "how many mailboxes there are, and of each how much waits and how much it ever received; not whose it is",
-    "delivery_keys": "how many keys each mailbox gave out, padded to a multiple of 16; not to whom",
-    "envelopes":
-      "how many sealed messages wait in each mailbox, their size classes and the day they expire; not from whom, nor when they came",
-    "receipts": "how many messages were sent in the last weeks, all mailboxes together; not where",
-    "tokens": "how many links to register are out",
-    "blobs": "how many sealed key packages lie ready, in which bundles; not who laid them out or who takes them",
-    "logs": "how many conversations there are, how many administrators and changes of membership each had; not who is in them",
-    "group_infos": "sealed states by which a lost device comes back, with their sizes",
-    "log_entries": "sealed changes of membership, with their sizes and the day they expire",
-    "upkeep": "the version of the tables, and the day on which quotas begin anew",
+    "mailboxes": "how many mailboxes there are, each one size; not whose, how full, or which belong together",
+    "logs": "how many conversations with a log there are, each one size; not who is in them",
+    "capabilities": "how many sets of invitations lie out, and the day each expires; not whose",
+    "envelopes": "how many cells of queues there are and how large each is; not to whom a cell belongs, from whom it came, or when",
+    "log_entries": "how many sealed changes of membership there are, and their sizes; not of which conversation",
+    "group_infos": "how many sealed states by which a lost device comes back, and their sizes; not of which conversation",
+    "blobs": "how many sealed key packages lie ready, and their sizes; not who laid them out or who takes them",
+    "receipts": "how many sends of the last weeks are remembered, all mailboxes together; not where or when",
+    "tokens": "how many links to register were made or spent lately",
+    "upkeep": "the version of the tables, how often the server was started, and days of its housekeeping",
   ]
+  /// Content of schema 1, which moves to the tables above when it is next named.
+  private static let oldPrefix = "old_"
 
   /// A sentence without a full stop; nil for a table that is none of this program's.
-  package static func sentence(for table: String) -> String? { sentences[table] }
+  package static func sentence(for table: String) -> String? {
+    table.hasPrefix(oldPrefix) ? "rows of the first schema that were not named since, which tell more: see docs/at-rest.md" : sentences[table]
+  }
 }
