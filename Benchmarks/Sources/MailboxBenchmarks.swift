@@ -22,16 +22,17 @@ struct MailboxBenchmarks {
     let random = SystemRandom()
     let secrets = try ServerSecrets(
       identityKey: SignatureAlgorithm.ed25519.generateKey(), root: Secret(randomByteCount: ServerSecrets.rootByteCount, using: random))
-    let engine = MailboxEngine(store: store, secrets: secrets, clock: ManualClock(), random: random)
+    let engine = MailboxEngine(store: store, secrets: secrets, issuer: try TestIssuer.make(), clock: ManualClock(), random: random)
     self.engine = engine
     var recipients: [Recipient] = []
-    for token in try await engine.makeTokens(Self.mailboxCount) {
+    for _ in 0..<Self.mailboxCount {
       let owner = SignatureAlgorithm.ed25519.generateKey()
       let recipient = Recipient(mailbox: .random(using: random), deliveryKey: .random(using: random))
       guard let ownerKey = PublicKey32(owner.publicKey), let sealKey = PublicKey32(FirstContact.suite.generateKeyPair().publicKey) else {
         throw BenchmarkError.refused
       }
-      let register = Request.register(token: token, mailbox: recipient.mailbox, ownerKey: ownerKey, sealKey: sealKey)
+      let register = Request.register(
+        token: try TestIssuer.token(using: random), mailbox: recipient.mailbox, ownerKey: ownerKey, sealKey: sealKey)
       guard await engine.call(register.encoded) == .reply(Answer.registered.encoded) else { throw BenchmarkError.refused }
       try await Self.attach(owner, recipient, engine, serverKey: secrets.identity.publicKey)
       recipients.append(recipient)

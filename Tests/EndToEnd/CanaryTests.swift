@@ -70,7 +70,7 @@ extension EndToEndTests {
         insider.store.close()
         return
       case .refused: throw EndToEndError.notReady("attach was refused")
-      case .envelope, .drained, .tokens: break
+      case .envelope, .drained, .vouchers, .issued: break
       }
     }
   }

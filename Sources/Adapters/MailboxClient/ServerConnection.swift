@@ -26,6 +26,19 @@ public final class ServerConnection: Sendable {
     return try Self.body(of: try await lane.call(request))
   }
 
+  /// Sends one request over a connection that carries nothing before and nothing after it.
+  ///
+  /// - Throws: as `call` does.
+  public func callAlone(_ request: [UInt8]) async throws(ClientError) -> [UInt8] {
+    let limit = dialer.limits.maximumRequestByteCount
+    guard request.count <= limit else { throw .messageTooLarge(byteCount: request.count, limit: limit) }
+    let lane = CallLane(dialer: dialer)
+    let reply: Result<HTTPConnection.Reply, ClientError>
+    do { reply = .success(try await lane.call(request)) } catch { reply = .failure(error) }
+    await lane.shutDown()
+    return try Self.body(of: try reply.get())
+  }
+
   /// Opens a stream on a connection of its own.
   ///
   /// - Throws: `.unreachable`, `.refusedTLS`, `.serverError` if the server offers no such stream.

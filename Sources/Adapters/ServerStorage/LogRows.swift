@@ -24,11 +24,15 @@ struct LogRows {
 
   func write(_ record: LogRecord) throws { try records.write(record.bytes, of: place, keys) }
 
-  func create(_ log: NewLog) throws -> Bool {
-    if let record = try record() { return record.creation == log.creation.short }
+  /// Makes the log.
+  ///
+  /// - Parameter spend: spends the token; not asked for a log that is there.
+  func create(_ log: NewLog, spend: () throws -> Bool) throws -> SpendOutcome {
+    if let record = try record() { return record.creation == log.creation.short ? .done : .refused }
+    guard try spend() else { return .tokenSpent }
     try write(
       LogRecord(writeKey: log.writeKey.short, administrators: log.administrators.map(\.short), creation: log.creation.short))
-    return true
+    return .done
   }
 
   /// - Parameter deliver: puts a copy into its mailbox.

@@ -35,13 +35,12 @@ struct MailboxRows {
 
   /// Makes a mailbox.
   ///
-  /// - Parameter permission: spends what allows it; not asked for a mailbox that is there with the same keys.
-  /// - Returns: whether the mailbox is there with these keys.
-  func register(ownerKey: PublicKey32, sealKey: PublicKey32, permission: () throws -> Bool) throws -> Bool {
-    if let record = try record() { return record.ownerKey == ownerKey && record.sealKey == sealKey }
-    guard try permission() else { return false }
+  /// - Parameter spend: spends the token; not asked for a mailbox that is there.
+  func register(ownerKey: PublicKey32, sealKey: PublicKey32, spend: () throws -> Bool) throws -> SpendOutcome {
+    if let record = try record() { return record.ownerKey == ownerKey && record.sealKey == sealKey ? .done : .refused }
+    guard try spend() else { return .tokenSpent }
     try write(MailboxRecord(ownerKey: ownerKey, sealKey: sealKey))
-    return true
+    return .done
   }
 
   func sealKey(showing deliveryKey: StoredName) throws -> PublicKey32? {

@@ -56,7 +56,7 @@ struct OldRows {
     else { throw DamagedRow() }
     var record = MailboxRecord(ownerKey: ownerKey, sealKey: sealKey)
     let period = try UpkeepRows(context).quotaEnds()
-    _ = record.useTokens(row[2], quota: .max, periodEnds: period)
+    _ = record.useVouchers(row[2], quota: .max, periodEnds: period)
     _ = record.useBlobs(row[3], quota: .max, periodEnds: period)
     record.deliveryKeys = try rows.all("SELECT name FROM old_delivery_keys WHERE mailbox = ? ORDER BY name", [name])
       .map { try StoredName($0[0] as Data).short }

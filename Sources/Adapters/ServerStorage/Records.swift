@@ -38,12 +38,13 @@ extension ByteReader {
 struct MailboxRecord {
   /// How many delivery keys a record of each size holds: up to 64, all mailboxes look the same.
   static let classes = [64, 256, 1_024, 4_096]
-  private static let fixedByteCount = 1 + 2 * PublicKey32.byteCount + 4 + 4 + 4 + 2
+  private static let fixedByteCount = 1 + 2 * PublicKey32.byteCount + 4 + 4 + 4 + 4 + 2
 
   var ownerKey: PublicKey32
   var sealKey: PublicKey32
-  /// The quota period in which the two counts below were made; in another one they are zero.
+  /// The quota period in which the counts below were made; in another one they are zero.
   private var periodEnds: UInt32 = 0
+  private var usedVouchers: UInt32 = 0
   private var usedTokens: UInt32 = 0
   private var usedBlobs: UInt32 = 0
   var deliveryKeys: [ShortName] = []
@@ -59,6 +60,7 @@ struct MailboxRecord {
     ownerKey = try reader.read()
     sealKey = try reader.read()
     periodEnds = try reader.readUInt32()
+    usedVouchers = try reader.readUInt32()
     usedTokens = try reader.readUInt32()
     usedBlobs = try reader.readUInt32()
     deliveryKeys = try reader.readNames()
@@ -70,6 +72,7 @@ struct MailboxRecord {
     writer.write(ownerKey)
     writer.write(sealKey)
     writer.write(periodEnds)
+    writer.write(usedVouchers)
     writer.write(usedTokens)
     writer.write(usedBlobs)
     writer.writeNames(deliveryKeys)
@@ -79,9 +82,17 @@ struct MailboxRecord {
 
   func accepts(_ deliveryKey: StoredName) -> Bool { deliveryKeys.contains(deliveryKey.short) }
 
-  /// Counts tokens that were handed out.
+  /// Counts vouchers that were handed out.
   ///
   /// - Returns: false, and counts nothing, beyond the quota.
+  mutating func useVouchers(_ count: Int, quota: Int, periodEnds: UInt32) -> Bool {
+    begin(periodEnds)
+    guard Int(usedVouchers) + count <= quota else { return false }
+    usedVouchers += UInt32(clamping: count)
+    return true
+  }
+
+  /// As `useVouchers`, for tokens that were signed.
   mutating func useTokens(_ count: Int, quota: Int, periodEnds: UInt32) -> Bool {
     begin(periodEnds)
     guard Int(usedTokens) + count <= quota else { return false }
@@ -89,7 +100,7 @@ struct MailboxRecord {
     return true
   }
 
-  /// As `useTokens`, for blobs.
+  /// As `useVouchers`, for blobs.
   mutating func useBlobs(_ count: Int, quota: Int, periodEnds: UInt32) -> Bool {
     begin(periodEnds)
     guard Int(usedBlobs) + count <= quota else { return false }
@@ -99,7 +110,7 @@ struct MailboxRecord {
 
   private mutating func begin(_ period: UInt32) {
     guard periodEnds != period else { return }
-    (periodEnds, usedTokens, usedBlobs) = (period, 0, 0)
+    (periodEnds, usedVouchers, usedTokens, usedBlobs) = (period, 0, 0, 0)
   }
 }
 

@@ -126,22 +126,33 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   // MARK: Registration
 
-  public func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure) {
-    try await write { try TokenRows($0.db).add(tokens, expires: expires) }
+  public func addVouchers(_ vouchers: [StoredName], expires: Day) async throws(StoreFailure) {
+    try await write { try TokenRows($0.db).add(vouchers, expires: expires) }
   }
 
-  public func issueTokens(
-    _ tokens: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
+  public func issueVouchers(
+    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
   ) async throws(StoreFailure) -> OwnerOutcome {
     try await settle(.mailboxes, mailbox)
     return try await write { context in
-      let outcome = try MailboxRows(context, mailbox).use { $0.useTokens(tokens.count, quota: quota, periodEnds: $1) }
-      if outcome == .done { try TokenRows(context.db).add(tokens, expires: expires) }
+      let outcome = try MailboxRows(context, mailbox).use { $0.useVouchers(vouchers.count, quota: quota, periodEnds: $1) }
+      if outcome == .done { try TokenRows(context.db).add(vouchers, expires: expires) }
       return outcome
     }
   }
 
-  public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool {
+  public func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) async throws(StoreFailure) -> Bool {
+    try await write { try TokenRows($0.db).redeem(voucher, for: batch, today: today) }
+  }
+
+  public func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome {
+    try await settle(.mailboxes, mailbox)
+    return try await write { context in
+      try MailboxRows(context, mailbox).use { $0.useTokens(count, quota: quota, periodEnds: $1) }
+    }
+  }
+
+  public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome {
     try await settle(.mailboxes, mailbox.place)
     return try await write { context in
       try MailboxRows(context, mailbox.place).register(ownerKey: mailbox.ownerKey, sealKey: mailbox.sealKey) {
@@ -242,9 +253,11 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   // MARK: Handle logs
 
-  public func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool {
+  public func createLog(_ log: NewLog, today: Day) async throws(StoreFailure) -> SpendOutcome {
     try await settle(.logs, log.place)
-    return try await write { try LogRows($0, log.place).create(log) }
+    return try await write { context in
+      try LogRows(context, log.place).create(log) { try TokenRows(context.db).spend(log.token, today: today) }
+    }
   }
 
   public func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome {

@@ -31,7 +31,6 @@ enum Schema {
   static let lastingTables = [
     "CREATE TABLE receipts (name BLOB PRIMARY KEY NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE INDEX receipts_expiry ON receipts (expires)",
-    "CREATE TABLE tokens (name BLOB PRIMARY KEY NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     """
     CREATE TABLE upkeep (
       id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1), schema_version INTEGER NOT NULL, quota_ends INTEGER NOT NULL
@@ -92,9 +91,9 @@ enum Schema {
     let applicationID = try integer(db, "PRAGMA application_id")
     let tableCount = try integer(db, "SELECT count(*) FROM sqlite_schema")
     switch (version, applicationID, tableCount) {
-    case (0, 0, 0): try execute(lastingTables + tables + additions, db)
+    case (0, 0, 0): try execute(lastingTables + tables + TokenRows.tables + additions, db)
     case (1, Self.applicationID, _):
-      try execute(oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + additions, db)
+      try execute(oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + TokenRows.tables + TokenRows.migrationFrom1 + additions, db)
     case (Self.version, Self.applicationID, _): break
     case (_, Self.applicationID, _) where version > Self.version: throw ServerStorageError.databaseNewer(version: version)
     default: throw ServerStorageError.notADatabase

@@ -12,6 +12,8 @@ public struct ServerDirectory: Sendable {
 
   var keysFile: String { file("server.keys") }
   var addressFile: String { file("server.address") }
+  /// The keys that tokens are signed with.
+  var issuerFile: String { file("server.issuer") }
   var databaseFile: String { file("server.sqlite") }
   /// Where the TLS key and certificate lie.
   public var tlsFile: String { file("server.tls.pem") }

@@ -32,9 +32,8 @@ struct UpkeepRows {
     }
     for statement in [
       "DELETE FROM receipts WHERE name IN (SELECT name FROM receipts WHERE expires <= ? LIMIT ?)",
-      "DELETE FROM tokens WHERE name IN (SELECT name FROM tokens WHERE expires <= ? LIMIT ?)",
       "DELETE FROM capabilities WHERE name IN (SELECT name FROM capabilities WHERE expires <= ? LIMIT ?)",
-    ] {
+    ] + TokenRows.expiryStatements {
       try rows.run(statement, [today.integer, Self.stepCount])
       if rows.changes == Self.stepCount { return true }
     }

@@ -15,7 +15,7 @@ extension ConversationEngine {
       offer.blob = try state.sealedBundle(offer)
       state.setOffer(offer, offer.secrets.capabilityHash)
       let id = offer.secrets.capabilityHash
-      state.addTask(.tokens(server: server.address.serverKey, for: .offer(id)))
+      state.addTask(.vouchers(server: server.address.serverKey, for: .offer(id)))
       state.addTask(.publish(server: server.address.serverKey, offer: id))
       return id
     }
@@ -29,7 +29,7 @@ extension ConversationEngine {
       let id = link.secrets.capabilityHash
       guard state.offers[id] == nil else { throw .ownInvitation }
       guard !state.hasTask(.link(id), where: { _ in true }) else { return id }
-      let registration = state.ensureMailbox(at: link.server, token: link.token)
+      let registration = state.ensureMailbox(at: link.server, voucher: link.voucher)
       state.addTask(.claim(server: link.server, seed: link.secrets.seed, id: ClaimID.random(using: state.random)), after: registration)
       return id
     }
@@ -133,7 +133,7 @@ extension ConversationEngine {
     try transact { (state) throws(EngineError) in
       guard let record = state.groupInvitations[invitation] else { throw .noSuchInvitation }
       try state.requireConfirmed(try state.activeConversation(record.conversation))
-      state.ensureMailbox(at: record.invitation.server, token: record.invitation.token)
+      state.ensureMailbox(at: record.invitation.server, voucher: record.invitation.voucher)
       let offer = try state.makeOffer(.consent(inviter: record.from), server: record.invitation.server, now: now)
       guard let keyPackage = try? ContactBundle(offer) else { throw .cryptography }
       let consent = Consent(id: invitation, seed: offer.seed.exposedBytes, bundle: keyPackage)
@@ -213,22 +213,22 @@ extension DeviceState {
     setConversation(group, messageKeysOnly: true)
     if conversation.context.server.serverKey == group.context.server.serverKey {
       // Both have mailboxes at that server: nothing to register.
-      let token = Permission(trusted: [UInt8](repeating: 0, count: Permission.byteCount))
-      try sendGroupInvitation(invitation, to: identity, group: id, token: token, now: now)
+      let voucher = Permission(trusted: [UInt8](repeating: 0, count: Permission.byteCount))
+      try sendGroupInvitation(invitation, to: identity, group: id, voucher: voucher, now: now)
     } else {
-      addTask(.tokens(server: group.context.server.serverKey, for: .groupInvitation(id, invitee: identity, id: invitation)))
+      addTask(.vouchers(server: group.context.server.serverKey, for: .groupInvitation(id, invitee: identity, id: invitation)))
     }
   }
 
   mutating func sendGroupInvitation(
-    _ invitation: MessageID, to identity: IdentityID, group id: ConversationID, token: Permission, now: UInt64
+    _ invitation: MessageID, to identity: IdentityID, group id: ConversationID, voucher: Permission, now: UInt64
   )
     throws(EngineError)
   {
     guard let group = conversations[id], group.state == .active, group.invited[invitation] == identity,
       let direct = contacts[identity]?.conversation, conversations[direct]?.state == .active
     else { return }
-    let content = GroupInvitation(id: invitation, title: group.context.title, server: group.context.server, token: token)
+    let content = GroupInvitation(id: invitation, title: group.context.title, server: group.context.server, voucher: voucher)
     _ = try queueMessage(.groupInvitation(content), in: direct, entry: nil, now: now)
   }
 

@@ -36,7 +36,7 @@ public struct ConversationEngine {
     } catch { throw .cryptography }
     var engine = ConversationEngine(store: store, state: DeviceState(profile: profile, random: random))
     try engine.transact { (state) throws(EngineError) in
-      _ = state.ensureMailbox(at: registration.server, token: registration.token)
+      _ = state.ensureMailbox(at: registration.server, voucher: registration.voucher)
     }
     return (engine, recovery)
   }
@@ -121,12 +121,17 @@ public struct ConversationEngine {
     state.servers[server.serverKey]?.statementSequence ?? 0
   }
 
-  /// Remembers a statement's sequence, so that an older one is refused from now on.
-  public mutating func noteStatementSequence(_ sequence: UInt64, of server: ServerAddress) throws(EngineError) {
-    guard var record = state.servers[server.serverKey], sequence > record.statementSequence else { return }
-    record.statementSequence = sequence
-    let changed = record
-    try transact { (state) throws(EngineError) in state.setServer(changed, server.serverKey) }
+  /// Remembers what a server's statement says: the sequence, so that an older one is refused from now on, and with which keys the server
+  /// signs tokens. Nothing is ever signed under another one.
+  public mutating func noteStatement(_ statement: IdentityStatement, of server: ServerAddress) throws(EngineError) {
+    guard let record = state.servers[server.serverKey], statement.serverKey == server.serverKey,
+      statement.sequence >= record.statementSequence
+    else { return }
+    var changed = record
+    changed.note(statement)
+    guard changed.encoded != record.encoded else { return }
+    let noted = changed
+    try transact { (state) throws(EngineError) in state.setServer(noted, server.serverKey) }
   }
 
   /// Works on a copy of the state, commits the copy's changes, then takes the copy.

@@ -14,13 +14,14 @@ extension DeviceState {
 
   /// The work at the head of each lane that is due and not in flight, and when the next head is due.
   mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>) throws(EngineError) -> (work: [Work], deadline: UInt64?) {
+    stockUp()
     var work: [Work] = []
     var deadline: UInt64?
     // One thing of a lane at a time, so that an answer never meets a state that another answer has changed.
     var settled = Set(tasks.filter { inFlight.contains($0.id) }.map(\.lane))
     // A task that turns out to be needless is removed, and the next of its lane looked at.
     while let head = nextHead(excluding: settled) {
-      let isBlocked = tasks.contains { $0.id == head.after }
+      let isBlocked = tasks.contains { $0.id == head.after } || lacksTokens(head)
       if isBlocked || head.notBefore > now {
         if !isBlocked { deadline = min(deadline ?? head.notBefore, head.notBefore) }
         settled.insert(head.lane)
@@ -28,6 +29,10 @@ extension DeviceState {
       }
       if let (server, action) = try action(for: head, now: now) {
         work.append(Work(id: head.id, server: server, action: action))
+        settled.insert(head.lane)
+      } else if let standing = tasks.first(where: { $0.id == head.id }), standing.notBefore > now {
+        // It could not be made now, and was put off.
+        deadline = min(deadline ?? standing.notBefore, standing.notBefore)
         settled.insert(head.lane)
       } else {
         removeTask(head.id)
@@ -46,17 +51,35 @@ extension DeviceState {
   private mutating func action(for task: TaskRecord, now: UInt64) throws(EngineError) -> (ServerAddress, Work.Action)? {
     let ownerID = UInt32(truncatingIfNeeded: task.id)
     switch task.kind {
-    case .register(let server, let token):
-      guard let record = servers[server], let owner = PublicKey32(record.ownerKey.publicKey),
+    case .redeem(let server, let voucher, let batch):
+      guard let record = servers[server], !record.isRegistered else { return nil }
+      guard let request = redeemRequest(task, at: server, voucher, batch) else {
+        postpone(task, now: now)
+        return nil
+      }
+      return (record.address, .call(request))
+    case .refill(let server, let batch):
+      guard let record = servers[server] else { return nil }
+      guard let message = refillMessage(task, at: server, batch) else {
+        postpone(task, now: now)
+        return nil
+      }
+      return (record.address, .owner(message))
+    case .identify(let server):
+      guard let record = servers[server], record.issuerKeys.isEmpty else { return nil }
+      return (record.address, .identify)
+    case .register(let server, let standing):
+      guard let token = standing ?? takeToken(for: task, at: server), let record = servers[server],
+        let owner = PublicKey32(record.ownerKey.publicKey),
         let seal = PublicKey32(record.sealKey.publicKey)
       else { return nil }
       return (record.address, .call(.register(token: token, mailbox: record.mailbox, ownerKey: owner, sealKey: seal)))
     case .delivery(let server):
       guard let record = servers[server] else { return nil }
       return (record.address, .owner(.delivery(id: ownerID, keyHashes: record.paddedDeliveryKeys)))
-    case .tokens(let server, _):
+    case .vouchers(let server, _):
       guard let record = servers[server] else { return nil }
-      return (record.address, .owner(.tokens(id: ownerID, count: 1)))
+      return (record.address, .owner(.vouchers(id: ownerID, count: 1)))
     case .publish(let server, let id):
       guard let record = servers[server], let offer = offers[id] else { return nil }
       return (
@@ -65,12 +88,16 @@ extension DeviceState {
       )
     case .claim(let server, let seed, let id):
       return (server, .call(.claim(capability: InvitationSecrets(seed: seed).capability, id: id)))
-    case .createLog(let id):
-      guard let conversation = conversations[id], conversation.group != nil else { return nil }
+    case .createLog(let id, let standing):
+      guard let conversation = conversations[id], conversation.group != nil,
+        let token = standing ?? takeToken(for: task, at: conversation.context.server.serverKey)
+      else { return nil }
       let keys = Conversation.administratorKeys(conversation.roster, conversation.context)
       return (
         address(of: conversation),
-        .call(.createLog(handle: conversation.context.handle, writeKeyHash: conversation.writeKey.hash, administratorKeys: keys))
+        .call(
+          .createLog(
+            token: token, handle: conversation.context.handle, writeKeyHash: conversation.writeKey.hash, administratorKeys: keys))
       )
     case .append(let id):
       guard let append = try prepareCommit(id, now: now), let conversation = conversations[id] else { return nil }
@@ -156,9 +183,11 @@ extension DeviceState {
   /// The server that a task asks.
   func serverKey(of task: TaskRecord) -> PublicKey32? {
     switch task.kind {
-    case .register(let server, _), .delivery(let server), .tokens(let server, _), .publish(let server, _): server
+    case .redeem(let server, _, _), .register(let server, _), .refill(let server, _), .identify(let server), .delivery(let server),
+      .vouchers(let server, _), .publish(let server, _):
+      server
     case .claim(let server, _, _): server.serverKey
-    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _):
+    case .createLog(let id, _), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _):
       conversations[id]?.context.server.serverKey
     case .message(let message): conversations[message.conversation]?.context.server.serverKey
     }
@@ -175,8 +204,12 @@ extension DeviceState {
       // An answer can bring the commit that frames wait for.
       try retryHeldFrames(store: store, now: now)
       if case .readLog(let id) = task.kind { checkPlace(id, now: now) }
-    case .done(let outcome): complete(task, outcome)
-    case .tokens(let tokens): try complete(task, tokens, now: now)
+    case .done(let outcome): complete(task, outcome, now: now)
+    case .vouchers(let vouchers): try complete(task, vouchers: vouchers, now: now)
+    case .issued(let signatures):
+      guard case .refill(let server, let batch) = task.kind else { return postpone(task, now: now) }
+      stock(signatures, from: task, batch, at: server, now: now)
+    case .identified: removeTask(id)
     }
   }
 
@@ -198,12 +231,17 @@ extension DeviceState {
       record.isRegistered = true
       setServer(record, server)
       events.append(.registered(record.address))
-    case (.register(let server, _), .refused):
+    case (.redeem(let server, _, let batch), .redeemed(let signatures)):
+      stock(signatures, from: task, batch, at: server, now: now)
+    case (.redeem(let server, _, _), .issuerUnknown): renewIssuer(of: task, at: server, now: now)
+    case (.register, .tokenRefused) where showAnotherToken(task, now: now): break
+    case (.redeem(let server, _, _), .refused), (.register(let server, _), .refused), (.register(let server, _), .tokenRefused):
       guard let record = servers[server] else { return removeTask(task.id) }
-      for waiting in tasks where waiting.after == task.id {
+      let ended = Set(tasks.filter { $0.id == task.id || $0.lane == .server(server) }.map(\.id))
+      for waiting in tasks where waiting.after.map(ended.contains) ?? false {
         if case .claim = waiting.kind, case .link(let link) = waiting.lane { events.append(.invitationRefused(link)) }
       }
-      removeTasks { $0.after == task.id || $0.lane == .server(server) }
+      removeTasks { ended.contains($0.id) || ($0.after.map(ended.contains) ?? false) || $0.lane == .tokens(server) }
       events.append(.registrationRefused(record.address))
       setServer(nil, server)
     case (.claim(let server, let seed, _), .claimed(let blob)):
@@ -213,6 +251,15 @@ extension DeviceState {
       removeTask(task.id)
       events.append(.invitationRefused(InvitationSecrets(seed: seed).capabilityHash))
     case (.createLog, .created), (.createLog, .refused): removeTask(task.id)
+    case (.createLog, .tokenRefused): _ = showAnotherToken(task, now: now)
+    case (.append(let id), .logFull), (.rejoin(let id), .logFull):
+      // What is wanted stays wanted; entries expire, so it is tried again.
+      events.append(.logFull(id))
+      var task = task
+      postpone(task, now: now)
+      task.attempts += 1
+      task.notBefore = now + Self.quotaPatience
+      updateTask(task)
     case (.append(let id), .appended), (.append(let id), .duplicate), (.rejoin(let id), .appended), (.rejoin(let id), .duplicate):
       removeTask(task.id)
       adoptPending(id, now: now)
@@ -260,13 +307,14 @@ extension DeviceState {
     }
   }
 
-  private mutating func complete(_ task: TaskRecord, _ outcome: OwnerOutcome) {
+  private mutating func complete(_ task: TaskRecord, _ outcome: OwnerOutcome, now: UInt64) {
+    if case .refill(let server, _) = task.kind { return complete(refill: task, at: server, outcome, now: now) }
     removeTask(task.id)
     guard case .publish(_, let id) = task.kind, let offer = offers[id] else {
       switch task.kind {
-      case .tokens(_, .offer(let id)): failOffer(id)
-      case .tokens(_, .groupInvitation(let group, let invitee, let id)):
-        // Without a token for its server they cannot come; they are not waited for.
+      case .vouchers(_, .offer(let id)): failOffer(id)
+      case .vouchers(_, .groupInvitation(let group, let invitee, let id)):
+        // Without a voucher for its server they cannot come; they are not waited for.
         guard var conversation = conversations[group] else { return }
         conversation.invited[id] = nil
         setConversation(conversation, messageKeysOnly: true)
@@ -276,7 +324,7 @@ extension DeviceState {
       return
     }
     guard outcome == .done else { return failOffer(id) }
-    events.append(.invitationReady(id, link: InvitationLink(server: offer.server, token: offer.token, secrets: offer.secrets).text))
+    events.append(.invitationReady(id, link: InvitationLink(server: offer.server, voucher: offer.voucher, secrets: offer.secrets).text))
   }
 
   private mutating func failOffer(_ id: OfferID) {
@@ -284,16 +332,16 @@ extension DeviceState {
     events.append(.invitationFailed(id))
   }
 
-  private mutating func complete(_ task: TaskRecord, _ tokens: [Permission], now: UInt64) throws(EngineError) {
-    guard case .tokens(_, let purpose) = task.kind, let token = tokens.first else { return postpone(task, now: now) }
+  private mutating func complete(_ task: TaskRecord, vouchers: [Permission], now: UInt64) throws(EngineError) {
+    guard case .vouchers(_, let purpose) = task.kind, let voucher = vouchers.first else { return postpone(task, now: now) }
     removeTask(task.id)
     switch purpose {
     case .offer(let id):
       guard var offer = offers[id] else { return }
-      offer.token = token
+      offer.voucher = voucher
       setOffer(offer, id)
     case .groupInvitation(let group, let invitee, let id):
-      try sendGroupInvitation(id, to: invitee, group: group, token: token, now: now)
+      try sendGroupInvitation(id, to: invitee, group: group, voucher: voucher, now: now)
     }
   }
 

@@ -4,8 +4,12 @@ public import SottoProtocol
 public enum Event: Sendable, Hashable {
   /// The device has its mailbox at this server.
   case registered(ServerAddress)
-  /// The token of a registration link was refused: used, expired, or not of this server.
+  /// The voucher of a registration link was refused: used, expired, or not of this server.
   case registrationRefused(ServerAddress)
+  /// This server signs no more tokens for this device in the present period; what needs one waits for the next.
+  case quotaUsedUp(ServerAddress)
+  /// A conversation's log takes no entry until older ones expire: members stay as they are meanwhile.
+  case logFull(ConversationID)
   /// The link of `invite` can be handed over.
   case invitationReady(OfferID, link: String)
   /// The server would not take the invitation (quota).

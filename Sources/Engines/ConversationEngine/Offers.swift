@@ -8,7 +8,7 @@ extension DeviceState {
   ///
   /// - Returns: the task that registers it, while there is one.
   @discardableResult
-  mutating func ensureMailbox(at address: ServerAddress, token: Permission) -> UInt64? {
+  mutating func ensureMailbox(at address: ServerAddress, voucher: Permission) -> UInt64? {
     let key = address.serverKey
     if servers[key]?.isRegistered == true { return nil }
     if let task = tasks.first(where: { if case .register(key, _) = $0.kind { true } else { false } }) { return task.id }
@@ -20,7 +20,8 @@ extension DeviceState {
       // The first server is home, and the next one if that would not have this person.
       if profile.home.flatMap({ servers[$0] }) == nil { changeProfile { $0.home = key } }
     }
-    return addTask(.register(server: key, token: token))
+    addTask(.redeem(server: key, voucher: voucher, batch: nil))
+    return addTask(.register(server: key, token: nil))
   }
 
   /// A new delivery key for this device's mailbox at a server, and the task that puts it in force.
@@ -151,7 +152,7 @@ extension DeviceState {
       conversation.trackers[device.device] = SequenceTracker(author: device.identity, fromStart: true)
     }
     setConversation(conversation)
-    addTask(.createLog(id))
+    addTask(.createLog(id, token: nil))
     if let welcome {
       for other in others {
         guard let recipient = Self.delivery(of: other.keyPackage.leafNode)?.recipient else { throw .cryptography }

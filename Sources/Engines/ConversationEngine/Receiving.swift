@@ -270,7 +270,12 @@ extension DeviceState {
 
   /// Whether a task only waits for somebody who was asked before and may be away for long.
   func isPatient(_ task: TaskRecord) -> Bool {
-    if case .leave = task.kind { return true }
+    switch task.kind {
+    case .leave: return true
+    // Tokens in stock are for later; who waits for one is a task of its own.
+    case .refill, .identify: return true
+    default: break
+    }
     guard case .requests(let id, let device) = task.lane else { return false }
     return (conversations[id]?.trackers[device]?.requestCount ?? 0) > 0
   }

@@ -7,6 +7,8 @@ public struct Work: Sendable {
     case call(Request)
     /// On the stream of this device's mailbox; the `id` in the message is `Work.id` cut to 32 bits.
     case owner(OwnerMessage)
+    /// Fetch the server's identity statement, check it, and give it to `noteStatement` before this is completed.
+    case identify
   }
 
   public let id: UInt64
@@ -21,7 +23,11 @@ public struct Work: Sendable {
 public enum WorkResult: Sendable {
   case answer(Answer)
   case done(OwnerOutcome)
-  case tokens([Permission])
+  case vouchers([Permission])
+  /// Signatures on what `issue` asked for.
+  case issued([BlindNumber])
+  /// The server's statement has been noted.
+  case identified
   /// Unreachable, or no answer: it is tried again, with the same bytes.
   case failed
 }

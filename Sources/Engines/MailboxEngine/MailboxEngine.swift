@@ -1,5 +1,5 @@
 public import CryptoSuite
-public import SottoProtocol
+import SottoProtocol
 import WireFormat
 
 /// What came of one request.
@@ -17,14 +17,19 @@ public enum CallOutcome: Hashable, Sendable {
 public final class MailboxEngine: Sendable {
   let store: any MailboxStore
   let secrets: ServerSecrets
+  /// Signs tokens.
+  public let issuer: TokenIssuer
   let clock: any ServerClock
   let random: any RandomSource
   /// Which mailboxes have an open stream.
   public let wakes = WakeRegistry()
 
-  public init(store: any MailboxStore, secrets: ServerSecrets, clock: any ServerClock, random: any RandomSource) {
+  public init(
+    store: any MailboxStore, secrets: ServerSecrets, issuer: TokenIssuer, clock: any ServerClock, random: any RandomSource
+  ) {
     self.store = store
     self.secrets = secrets
+    self.issuer = issuer
     self.clock = clock
     self.random = random
   }
@@ -50,13 +55,6 @@ public final class MailboxEngine: Sendable {
   /// A session for one stream.
   public func openSession() -> OwnerSession { OwnerSession(engine: self) }
 
-  /// Makes registration tokens for the operator to hand out, usable for 30 days.
-  public func makeTokens(_ count: Int) async throws(StoreFailure) -> [Permission] {
-    let tokens = (0..<count).map { _ in Permission.random(using: random) }
-    try await store.addTokens(tokens.map(names.token), expires: clock.today.adding(ServerLimits.tokenDays))
-    return tokens
-  }
-
   /// Deletes what has expired; to be called about every minute.
   public func expire() async throws(StoreFailure) { try await store.expire(today: clock.today) }
 
@@ -66,12 +64,13 @@ public final class MailboxEngine: Sendable {
       return try await register(mailbox, token: token, ownerKey: ownerKey, sealKey: sealKey)
     case .send(let id, let frame, let recipients):
       return .sent(try await deliver(frame, id: id, to: recipients))
-    case .createLog(let handle, let writeKeyHash, let administrators):
+    case .createLog(let token, let handle, let writeKeyHash, let administrators):
+      guard let spending = spending(token) else { return .tokenRefused }
       let log = NewLog(
         place: names.log(handle), writeKey: names.writeKey(writeKeyHash, of: handle),
         administrators: administrators.map { names.administrator($0, of: handle) },
-        creation: names.creation(handle, writeKeyHash: writeKeyHash, administrators: administrators))
-      return try await store.createLog(log) ? .created : .refused
+        creation: names.creation(handle, writeKeyHash: writeKeyHash, administrators: administrators), token: spending)
+      return Answer(try await store.createLog(log, today: clock.today), done: .created)
     case .append(let append): return try await self.append(append)
     case .readLog(let handle, let slot): return try await readLog(handle, from: slot)
     case .groupInfo(let handle):
@@ -82,21 +81,34 @@ public final class MailboxEngine: Sendable {
         ?? .refused
     case .rotate(let handle, let slot, let rotation):
       return try await rotate(handle, slot: slot, rotation: rotation)
+    case .redeem(let voucher, let issuerKey, let blinded):
+      return try await redeem(voucher, issuerKey: issuerKey, blinded: blinded)
     }
   }
 
   private func register(
-    _ mailbox: MailboxID, token: Permission, ownerKey: PublicKey32, sealKey: PublicKey32
+    _ mailbox: MailboxID, token: Token, ownerKey: PublicKey32, sealKey: PublicKey32
   ) async throws(StoreFailure) -> Answer {
+    guard let spending = spending(token) else { return .tokenRefused }
     guard SignatureAlgorithm.ed25519.isValidPublicKey(ownerKey.bytes), canSeal(to: sealKey, mailbox) else { return .refused }
     let registration = NewMailbox(
-      place: names.mailbox(mailbox), token: names.token(token), ownerKey: ownerKey, sealKey: sealKey)
-    return try await store.register(registration, today: clock.today) ? .registered : .refused
+      place: names.mailbox(mailbox), token: spending, ownerKey: ownerKey, sealKey: sealKey)
+    return Answer(try await store.register(registration, today: clock.today), done: .registered)
   }
 
   /// Whether a key can be sealed to. Some 32 bytes are no useful X25519 key, which shows only when one is tried.
   private func canSeal(to key: PublicKey32, _ mailbox: MailboxID) -> Bool {
     let probe = Envelope(source: .send, frame: [UInt8](repeating: 0, count: Limits.smallestFrameByteCount))
     return (try? probe.sealed(to: key, mailbox: mailbox)) != nil
+  }
+}
+
+extension Answer {
+  fileprivate init(_ outcome: SpendOutcome, done: Answer) {
+    switch outcome {
+    case .done: self = done
+    case .refused: self = .refused
+    case .tokenSpent: self = .tokenRefused
+    }
   }
 }

@@ -19,20 +19,29 @@ public enum StoreFailure: Error, Equatable, Sendable {
 ///
 /// A thing that expires on a day is hidden on that day and after it, and deleted by `expire`.
 public protocol MailboxStore: Sendable {
-  // MARK: Registration
+  // MARK: Vouchers and tokens
 
-  /// Adds tokens that the operator hands out.
-  func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure)
+  /// Adds vouchers that the operator hands out.
+  func addVouchers(_ vouchers: [StoredName], expires: Day) async throws(StoreFailure)
 
-  /// Adds tokens that a mailbox's owner hands out, up to a quota for the current period.
-  func issueTokens(
-    _ tokens: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
+  /// Adds vouchers that a mailbox's owner hands out, up to a quota for the current period.
+  func issueVouchers(
+    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
   ) async throws(StoreFailure) -> OwnerOutcome
 
-  /// Makes a mailbox and spends its token; for a mailbox that has the same keys already, spends nothing.
+  /// Uses a voucher up for a batch of tokens. It stays, so that the same batch is known again, until it expires.
   ///
-  /// - Returns: whether the mailbox is there with these keys.
-  func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool
+  /// - Returns: whether the voucher is there and was used for nothing else.
+  func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) async throws(StoreFailure) -> Bool
+
+  /// Counts tokens that a mailbox's owner has signed, up to a quota for the current period. Of the tokens themselves nothing
+  /// is stored.
+  func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome
+
+  // MARK: Registration
+
+  /// Makes a mailbox and spends its token; for a mailbox that has the same keys already, spends nothing.
+  func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome
 
   /// The key of a mailbox's owner, or nil when there is no such mailbox.
   func ownerKey(of mailbox: StoredPlace) async throws(StoreFailure) -> PublicKey32?
@@ -72,10 +81,8 @@ public protocol MailboxStore: Sendable {
 
   // MARK: Handle logs
 
-  /// Makes an empty log.
-  ///
-  /// - Returns: false when the log exists and was not made by the same request.
-  func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool
+  /// Makes an empty log and spends its token; for a log that was made by the same request before, spends nothing.
+  func createLog(_ log: NewLog, today: Day) async throws(StoreFailure) -> SpendOutcome
 
   /// Appends to a log, changes its keys, and delivers the copies: all or nothing.
   func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome

@@ -159,13 +159,9 @@ public actor OwnerSession {
       let isWithdrawn = try await store.withdraw(
         names.capability(capabilityHash), publisher: names.publisher(attachment.mailbox, of: capabilityHash))
       return [done(id, isWithdrawn ? .done : .refused)]
-    case .tokens(let id, let count):
-      guard (1...Limits.tokenCount).contains(Int(count)) else { return [done(id, .refused)] }
-      let tokens = (0..<count).map { _ in Permission.random(using: engine.random) }
-      let outcome = try await store.issueTokens(
-        tokens.map(names.token), expires: engine.clock.today.adding(ServerLimits.tokenDays), for: attachment.place,
-        quota: ServerLimits.tokensPerPeriod)
-      return [outcome == .done ? send(.tokens(id: id, tokens)) : done(id, outcome)]
+    case .vouchers(let id, let count): return [send(try await engine.makeVouchers(id, count, for: attachment.place))]
+    case .issue(let id, let issuerKey, let blinded):
+      return [send(try await engine.issue(id, issuerKey: issuerKey, blinded: blinded, for: attachment.place))]
     }
   }
 

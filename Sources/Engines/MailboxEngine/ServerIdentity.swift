@@ -14,16 +14,18 @@ public struct ServerIdentity: Sendable {
     self.publicKey = publicKey
   }
 
-  /// Signs that these are the server's TLS keys for the next seven days.
+  /// Signs that these are the server's TLS keys and issuer keys for the next seven days.
   ///
   /// The sequence is the time: a later statement outranks an earlier one without anything to be remembered.
   ///
   /// - Parameters:
   ///   - tlsKeyHashes: SHA-256 of each SubjectPublicKeyInfo, 1 to 8.
+  ///   - issuerKeys: those that tokens are signed with, 1 or 2, the newest first.
   ///   - now: seconds since 1970.
-  public func statement(tlsKeyHashes: [KeyHash], now: UInt64) throws(CryptoError) -> IdentityStatement {
+  public func statement(tlsKeyHashes: [KeyHash], issuerKeys: [IssuerKey], now: UInt64) throws(CryptoError) -> IdentityStatement {
     try IdentityStatement(
-      signer: key, sequence: now, notAfter: now &+ ServerLimits.statementValidity, keyHashes: tlsKeyHashes)
+      signer: key, sequence: now, notAfter: now &+ ServerLimits.statementValidity, keyHashes: tlsKeyHashes,
+      issuerKeys: issuerKeys)
   }
 
   /// Answers a client's nonce, for a server whose TLS certificate a proxy has.

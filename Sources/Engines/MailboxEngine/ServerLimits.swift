@@ -3,16 +3,18 @@ public enum ServerLimits {
   /// Bytes of envelopes on their way to a device that it has not acknowledged: eight of the largest frames, so that a
   /// slow reader costs little memory and a fast one is never idle.
   public static let unacknowledgedByteCount = 2 << 20
-  /// Registration tokens that one mailbox may hand out in one quota period.
-  public static let tokensPerPeriod = 128
+  /// Vouchers that one mailbox may hand out in one quota period.
+  public static let vouchersPerPeriod = 128
+  /// Tokens that one mailbox may have signed in one quota period.
+  public static let tokensPerPeriod = 512
   /// Key-package blobs that one mailbox may publish in one quota period: 16 MiB of the largest.
   public static let blobsPerPeriod = 1_024
   /// Blobs that wait under one capability.
   public static let blobsPerCapability = 32
   /// Days of a quota period. It is the same for all mailboxes, so that no mailbox's row carries a day.
   public static let quotaPeriodDays: UInt32 = 30
-  /// Days that a registration token can be used.
-  public static let tokenDays: UInt32 = 30
+  /// Days that a voucher can be used.
+  public static let voucherDays: UInt32 = 30
   /// Most days that a published blob may wait.
   public static let blobDays: UInt32 = 365
   /// Bytes of sealed copies that one transaction of a send may carry; a larger send becomes several.

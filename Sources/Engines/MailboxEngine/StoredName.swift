@@ -24,8 +24,9 @@ extension StoredName: Comparable {
 /// logs, has two names with nothing in common.
 struct StoredNames: Sendable {
   private enum Kind: UInt8 {
-    case mailbox = 1, deliveryKey, receipt, token, capability, publisher, blob, log, writeKey, administrator, creation
+    case mailbox = 1, deliveryKey, receipt, voucher, capability, publisher, blob, log, writeKey, administrator, creation
     case rotation, claimer
+    case batch, token
   }
 
   private let key: Secret
@@ -56,7 +57,15 @@ struct StoredNames: Sendable {
   /// Makes a repeated send known again at one mailbox.
   func receipt(_ send: SendID, at mailbox: MailboxID) -> StoredName { name(.receipt, mailbox.bytes, send.bytes) }
 
-  func token(_ token: Permission) -> StoredName { name(.token, token.bytes) }
+  func voucher(_ voucher: Permission) -> StoredName { name(.voucher, voucher.bytes) }
+
+  /// Makes the repetition of a voucher's use known again.
+  func batch(_ issuerKey: KeyHash, _ blinded: [BlindNumber]) -> StoredName {
+    name(.batch, issuerKey.bytes, blinded.flatMap(\.bytes))
+  }
+
+  /// A token that is spent. Its signature is no part: a token has one name, whatever is signed for it.
+  func token(_ id: TokenID) -> StoredName { name(.token, id.bytes) }
 
   func capability(_ hash: KeyHash) -> StoredPlace { place(.capability, hash.bytes) }
 

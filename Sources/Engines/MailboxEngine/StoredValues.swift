@@ -1,13 +1,35 @@
 public import SottoProtocol
 
+/// A token on its way into the list of those that are spent; its signature has been checked.
+public struct SpentToken: Hashable, Sendable {
+  public var name: StoredName
+  /// When no key accepts it any more, and it can be forgotten.
+  public var expires: Day
+
+  public init(name: StoredName, expires: Day) {
+    self.name = name
+    self.expires = expires
+  }
+}
+
+/// What became of something that costs a token.
+public enum SpendOutcome: Hashable, Sendable {
+  /// It is there: made now, or by the same request before, which then spends nothing.
+  case done
+  /// Something else has its name; the token is not spent.
+  case refused
+  /// The token was spent on something else.
+  case tokenSpent
+}
+
 /// A mailbox to be made.
 public struct NewMailbox: Sendable {
   public var place: StoredPlace
-  public var token: StoredName
+  public var token: SpentToken
   public var ownerKey: PublicKey32
   public var sealKey: PublicKey32
 
-  public init(place: StoredPlace, token: StoredName, ownerKey: PublicKey32, sealKey: PublicKey32) {
+  public init(place: StoredPlace, token: SpentToken, ownerKey: PublicKey32, sealKey: PublicKey32) {
     self.place = place
     self.token = token
     self.ownerKey = ownerKey
@@ -109,12 +131,14 @@ public struct NewLog: Sendable {
   public var administrators: [StoredName]
   /// The same for the same request.
   public var creation: StoredName
+  public var token: SpentToken
 
-  public init(place: StoredPlace, writeKey: StoredName, administrators: [StoredName], creation: StoredName) {
+  public init(place: StoredPlace, writeKey: StoredName, administrators: [StoredName], creation: StoredName, token: SpentToken) {
     self.place = place
     self.writeKey = writeKey
     self.administrators = administrators
     self.creation = creation
+    self.token = token
   }
 }
 

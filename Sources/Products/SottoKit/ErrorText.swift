@@ -22,9 +22,11 @@ extension SottoError: CustomStringConvertible {
     case .storage: "the disk did not take a change"
     case .closed: "the profile is closed"
     case .link(let error): Self.text(of: error)
-    case .registrationRefused: "the server did not accept the registration link"
+    case .registrationRefused: "the registration link was used, or has expired"
     case .invitationRefused: "the invitation was used, withdrawn, or has expired"
     case .invitationNotTaken: "the server takes no more invitations from this profile"
+    case .quotaUsedUp: "the server grants this profile no more new conversations for now"
+    case .logFull: "the server keeps no more changes of this conversation's members for now"
     case .ownInvitation: "this invitation was made by this profile"
     case .server(let problem): Self.text(of: problem)
     case .timedOut: "it was not done in time"
@@ -67,9 +69,12 @@ extension SottoError: CustomStringConvertible {
     case .storage: "look at the free space, then try again; nothing that was confirmed is lost"
     case .closed: "open it again"
     case .link(let error): Self.hint(of: error)
-    case .registrationRefused: "each link works once and for a limited time: ask for a new one"
+    case .registrationRefused:
+      "each link works once, within 30 days: ask for a new one; if you did not use this one, somebody else may have"
     case .invitationRefused: "ask for a new invitation; if you did not use this one, somebody else may have"
     case .invitationNotTaken: "wait until invitations that were not used have expired"
+    case .quotaUsedUp: "it stays queued; the server counts anew every 30 days, or ask whoever runs it"
+    case .logFull: "it stays queued, and messages go on; there is room when changes older than 30 days are gone"
     case .ownInvitation: "it is for somebody else to accept"
     case .server(let problem): Self.hint(of: problem)
     case .timedOut: "it stays queued and is done the next time the server is reached"

@@ -50,6 +50,8 @@ struct ServerSession: Sendable {
     case call(id: UInt64, Request)
     /// Hand the envelope to the engine; then `.processed`.
     case process(cursor: [UInt8], sealed: [UInt8])
+    /// Fetch the identity statement once more, check it and note it; then tell the engine how that work ended.
+    case refreshStatement(id: UInt64)
     /// Tell the engine how work ended.
     case complete(id: UInt64, WorkResult)
     case closeStream
@@ -73,6 +75,8 @@ struct ServerSession: Sendable {
   private var wantsStream = false
   private var heldCalls: [(id: UInt64, request: Request)] = []
   private var heldMessages: [(id: UInt64, message: OwnerMessage)] = []
+  /// Work that the next proof of who the server is does as well.
+  private var heldIdentifications: [UInt64] = []
   /// Work whose answer is awaited, by the id in the messages.
   private var unanswered: [UInt32: UInt64] = [:]
 
@@ -116,7 +120,8 @@ struct ServerSession: Sendable {
       phase = .identified
       var actions: [Action] = []
       if wantsStream { actions = open() } else { succeed() }
-      return actions + releaseCalls()
+      defer { heldIdentifications = [] }
+      return actions + heldIdentifications.map { .complete(id: $0, .identified) } + releaseCalls()
     case .opened:
       guard phase == .opening else { return [] }
       phase = .greeting
@@ -154,9 +159,12 @@ struct ServerSession: Sendable {
     case (.attached, .done(let id, let outcome)):
       guard let work = unanswered.removeValue(forKey: id) else { return [] }
       return [.complete(id: work, .done(outcome))]
-    case (.attached, .tokens(let id, let tokens)):
+    case (.attached, .vouchers(let id, let vouchers)):
       guard let work = unanswered.removeValue(forKey: id) else { return [] }
-      return [.complete(id: work, .tokens(tokens))]
+      return [.complete(id: work, .vouchers(vouchers))]
+    case (.attached, .issued(let id, let signatures)):
+      guard let work = unanswered.removeValue(forKey: id) else { return [] }
+      return [.complete(id: work, .issued(signatures))]
     default: return fail(.notUnderstood)
     }
   }
@@ -172,6 +180,9 @@ struct ServerSession: Sendable {
         return [.send(message)]
       }
       heldMessages.append((work.id, message))
+    case .identify:
+      if takesCalls { return [.refreshStatement(id: work.id)] }
+      heldIdentifications.append(work.id)
     }
     return phase == .idle ? begin() : []
   }

@@ -38,7 +38,13 @@ final class ServerWire: Sendable {
   }
 
   func call(_ request: Request) async throws(ClientError) -> Answer {
-    let reply = try await connection.call(request.encoded)
+    let reply: [UInt8]
+    // What was paid for with a voucher is not to be told from the connection by what is spent next.
+    if case .redeem = request {
+      reply = try await connection.callAlone(request.encoded)
+    } else {
+      reply = try await connection.call(request.encoded)
+    }
     do { return try Answer(decoding: reply) } catch { throw .unacceptableReply }
   }
 

@@ -31,6 +31,10 @@ public enum SottoError: Error, Equatable, Sendable {
   case registrationRefused
   case invitationRefused
   case invitationNotTaken
+  /// The server signs no more tokens for this profile in the present period.
+  case quotaUsedUp
+  /// The server keeps no more of a conversation's changes until older ones expire.
+  case logFull
   case ownInvitation
 
   // The server.

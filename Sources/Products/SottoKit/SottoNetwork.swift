@@ -92,6 +92,7 @@ extension Sotto {
           await sotto.proved(statement, of: address, attempt: attempt)
         } catch { await sotto.deliver(.failed(error), to: address, attempt: attempt) }
       }
+    case .refreshStatement(let id): refreshStatement(of: address, over: wire, id: id)
     case .openStream:
       run(at: address) { sotto in
         do throws(ClientError) {
@@ -147,13 +148,24 @@ extension Sotto {
 
   private func proved(_ statement: IdentityStatement, of address: ServerAddress, attempt: Int) {
     guard let server = servers[address], server.session.attempt == attempt else { return }
-    server.wire.pin(statement.keyHashes)
-    do {
-      try change { engine, _ throws(EngineError) in
-        try engine.noteStatementSequence(statement.sequence, of: address)
-      }
-    } catch { return }
+    guard note(statement, of: address, over: server.wire) else { return }
     deliver(.identified, to: address, attempt: attempt)
+  }
+
+  private func note(_ statement: IdentityStatement, of address: ServerAddress, over wire: ServerWire) -> Bool {
+    wire.pin(statement.keyHashes)
+    return (try? change { engine, _ throws(EngineError) in try engine.noteStatement(statement, of: address) }) != nil
+  }
+
+  private func refreshStatement(of address: ServerAddress, over wire: ServerWire, id: UInt64) {
+    let last = (try? query { $0.lastStatementSequence(of: address) }) ?? 0
+    run(at: address) { sotto in
+      do throws(ServerProblem) {
+        let statement = try await ServerWire.identify(address, now: Sotto.milliseconds() / 1000, lastSequence: last)
+        guard await sotto.note(statement, of: address, over: wire) else { return }
+        await sotto.complete(id, .identified)
+      } catch { await sotto.complete(id, .failed) }
+    }
   }
 
   private func heard(_ bytes: [UInt8], from address: ServerAddress, attempt: Int) {

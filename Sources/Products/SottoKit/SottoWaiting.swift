@@ -30,10 +30,19 @@ extension Sotto {
   ///
   /// A server that is not reached does not keep the others waiting: theirs is done first.
   ///
-  /// - Throws: `.server` when one was not reached twice, and the others have nothing more; `.timedOut`.
+  /// - Throws: `.server` when one was not reached twice, and the others have nothing more; `.quotaUsedUp`, `.logFull`, `.timedOut`.
   public func synchronize(timeout: Duration = .seconds(30)) async throws(SottoError) {
     connect()
-    try await wait(timeout) { (sotto, _) throws(SottoError) -> Void? in try sotto.isSettled() ? () : nil }
+    try await wait(timeout) { (sotto, events) throws(SottoError) -> Void? in
+      for event in events {
+        switch event {
+        case .quotaUsedUp: throw .quotaUsedUp
+        case .logFull: throw .logFull
+        default: break
+        }
+      }
+      return try sotto.isSettled() ? () : nil
+    }
   }
 
   /// Returns when a new profile has its mailbox.

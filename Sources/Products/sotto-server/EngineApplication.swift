@@ -28,7 +28,8 @@ struct EngineApplication: MailboxApplication {
 
   func identityStatement() async -> [UInt8] {
     let now = clock.secondsSince1970()
-    let statement = try? identity.statement(tlsKeyHashes: keys.hashes(now: now), now: now)
+    let statement = try? identity.statement(
+      tlsKeyHashes: keys.hashes(now: now), issuerKeys: engine.issuer.publicKeys(today: clock.today), now: now)
     // Signing fails only for want of memory; clients refuse an empty statement, and ask again.
     return statement?.encoded ?? []
   }

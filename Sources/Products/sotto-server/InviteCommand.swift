@@ -30,11 +30,13 @@ struct InviteCommand: AsyncParsableCommand {
           host: address.endpoint.host, port: address.endpoint.port, serverKey: secrets.identity.publicKey, trust: address.trust)
       else { throw ServerStorageError.missing }
       let store = try directory.openStore(creating: false, checking: false)
-      let engine = MailboxEngine(store: store, secrets: secrets, clock: SystemClock(), random: SystemRandom())
-      let tokens = try await engine.makeTokens(count)
+      // Only a server that runs signs tokens.
+      let issuer = TokenIssuer(keys: [])
+      let engine = MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: SystemClock(), random: SystemRandom())
+      let vouchers = try await engine.makeVouchers(count)
       // The links are good already; closing only tidies up.
       try? store.close()
-      return tokens.map { RegistrationLink(server: server, token: $0).text }
+      return vouchers.map { RegistrationLink(server: server, voucher: $0).text }
     }
     for link in links { Output.print(link) }
   }

@@ -9,7 +9,7 @@ struct Upkeep: Sendable {
   let store: SQLiteMailboxStore
   let metrics: ServerMetrics
   let log: ServerLog
-  /// Sees to the certificate.
+  /// Sees to the certificate and to the issuer key.
   let renew: @Sendable () -> Void
 
   /// Goes on until its task is cancelled.

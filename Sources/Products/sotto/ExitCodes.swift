@@ -29,7 +29,7 @@ extension SottoError {
       Exit.notFound
     case .server: Exit.unavailable
     case .profileExists, .directoryNotEmpty, .fileSystem, .shortPassphrase: Exit.cannotCreate
-    case .timedOut, .profileInUse, .cancelled, .storage, .notYetConnected, .invitationNotTaken: Exit.tryAgain
+    case .timedOut, .profileInUse, .cancelled, .storage, .notYetConnected, .invitationNotTaken, .quotaUsedUp, .logFull: Exit.tryAgain
     case .wrongKey, .wrongKindOfKey, .exposedKeyFile, .registrationRefused, .invitationRefused, .unconfirmed, .notActive, .notPermitted,
       .tooManyDevices, .lastOwner:
       Exit.notPermitted

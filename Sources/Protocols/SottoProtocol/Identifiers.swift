@@ -71,7 +71,7 @@ public struct ClaimID: FixedBytes {
   public init(trusted bytes: [UInt8]) { self.bytes = bytes }
 }
 
-/// SHA-256 of a key, token or capability: what a server keeps in place of the value itself.
+/// SHA-256 of a key, voucher or capability: what a server keeps in place of the value itself.
 public struct KeyHash: FixedBytes {
   public static let byteCount = 32
   public let bytes: [UInt8]
@@ -92,7 +92,7 @@ public struct Signature64: FixedBytes {
   public init(trusted bytes: [UInt8]) { self.bytes = bytes }
 }
 
-/// A 32-byte value whose knowledge is a permission: a delivery key, write key, capability or token.
+/// A 32-byte value whose knowledge is a permission: a delivery key, write key, capability or voucher.
 public struct Permission: FixedBytes {
   public static let byteCount = 32
   public let bytes: [UInt8]

@@ -25,7 +25,8 @@ import Testing
     let admin = SignatureAlgorithm.ed25519.generateKey(using: random)
     let administrators = [PublicKey32(trusted: admin.publicKey)]
     #expect(
-      try await server.call(.createLog(handle: handle, writeKeyHash: writeKey.hash, administratorKeys: administrators)) == .created)
+      try await server.call(
+        .createLog(token: server.token(), handle: handle, writeKeyHash: writeKey.hash, administratorKeys: administrators)) == .created)
     let append = LogAppend(
       handle: handle, slot: 0, writeKey: writeKey, entry: server.frame(), rotation: nil, groupInfo: [],
       recipients: mailboxes.map { $0.recipient(key) })
@@ -33,8 +34,8 @@ import Testing
     let capability = Permission.random(using: random)
     let stream = try await server.attach(mailboxes[0])
     try await stream.send(.publish(id: 1, capabilityHash: capability.hash, days: 1, blobs: [[1, 2, 3]]))
-    try await stream.send(.tokens(id: 2, count: 1))
-    guard case .tokens(2, let tokens)? = await stream.messages.last else { throw FixtureError.unexpectedAnswer }
+    try await stream.send(.vouchers(id: 2, count: 1))
+    guard case .vouchers(2, let vouchers)? = await stream.messages.last else { throw FixtureError.unexpectedAnswer }
 
     let files = try directory.everything()
     let name = server.secrets.names.mailbox(mailboxes[0].id).name.bytes
@@ -44,7 +45,7 @@ import Testing
       ("its hash", key.hash.bytes), ("send", send.bytes), ("frame", Array(frame.prefix(24))),
       ("frame", Array(frame.suffix(24))), ("handle", handle.bytes), ("write key", writeKey.bytes),
       ("its hash", writeKey.hash.bytes), ("administrator", admin.publicKey), ("capability", capability.bytes),
-      ("its hash", capability.hash.bytes), ("token", tokens[0].bytes), ("its hash", tokens[0].hash.bytes),
+      ("its hash", capability.hash.bytes), ("voucher", vouchers[0].bytes), ("its hash", vouchers[0].hash.bytes),
     ]
     for (name, bytes) in canaries { #expect(!files.contains(bytes: bytes), "\(name)") }
   }

@@ -34,10 +34,7 @@ import Testing
     let workload = Workload(random: SeededRandom(seed: seed))
     let store = try server.openStore()
     let targets = [try await workload.target(in: store), try await workload.target(in: store)]
-    let log = NewLog(
-      place: .random(using: workload.random), writeKey: .random(using: workload.random), administrators: [],
-      creation: .random(using: workload.random))
-    #expect(try await store.createLog(log))
+    let log = try await workload.log(in: store)
     try await store.truncateLog()
     try await store.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_autocheckpoint = 0") }
     let database = try server.read("server.sqlite")

@@ -85,8 +85,7 @@ import Testing
       try db.execute(
         sql: "CREATE TRIGGER fault BEFORE INSERT ON log_entries BEGIN SELECT raise(ABORT, 'fault'); END")
     }
-    let log = NewLog(place: .random(using: random), writeKey: .random(using: random), administrators: [], creation: .random(using: random))
-    #expect(try await store.createLog(log))
+    let log = try await Workload(random: random).log(in: store)
     let gate = DispatchSemaphore(value: 0)
     store.pool.asyncWriteWithoutTransaction { _ in gate.wait() }
     let append = StoredAppend(

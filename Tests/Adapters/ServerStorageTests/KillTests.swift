@@ -31,10 +31,7 @@ import Testing
     let workload = Workload(random: SeededRandom(seed: 21))
     let store = try server.openStore()
     let targets = [try await workload.target(in: store), try await workload.target(in: store)]
-    let log = NewLog(
-      place: .random(using: workload.random), writeKey: .random(using: workload.random), administrators: [],
-      creation: .random(using: workload.random))
-    #expect(try await store.createLog(log))
+    let log = try await workload.log(in: store)
     try store.close()
     let names =
       (targets.flatMap { [$0.mailbox.name, Self.key(of: $0.mailbox), $0.deliveryKey] } + [

@@ -108,8 +108,9 @@ import Testing
     #expect(read?.entries == entries.enumerated().map { LogEntry(slot: UInt64($0) + 2, frame: $1) })
     #expect(try await store.readLog(log, from: 0, page: page, today: Self.today.adding(3))?.firstSlot == 4)
     #expect(try await store.groupInfo(log) == info)
-    #expect(
-      try await store.createLog(NewLog(place: log, writeKey: names[0], administrators: [], creation: names[3])))
+    let repeated = NewLog(
+      place: log, writeKey: names[0], administrators: [], creation: names[3], token: SpentToken(name: names[5], expires: Workload.expires))
+    #expect(try await store.createLog(repeated, today: Self.today) == .done)
     func append(_ slot: UInt64, _ entry: [UInt8]) -> StoredAppend {
       StoredAppend(
         log: log, slot: slot, writeKey: names[0], entry: entry, expires: Workload.expires, rotation: nil, groupInfo: [], copies: [])

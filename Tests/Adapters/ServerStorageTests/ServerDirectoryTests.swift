@@ -91,8 +91,8 @@ import Testing
 
   @Test func `a damaged database is found when it is checked`() async throws {
     let store = try server.openStore()
-    let tokens = (UInt8(0)..<200).map { StoredName(trusted: Array(repeating: $0, count: 32)) }
-    try await store.addTokens(tokens, expires: Day(number: 9))
+    let vouchers = (UInt8(0)..<200).map { StoredName(trusted: Array(repeating: $0, count: 32)) }
+    try await store.addVouchers(vouchers, expires: Day(number: 9))
     try store.close()
     let good = try server.read("server.sqlite")
     // The pages behind the first, where the schema lies, lose their order.

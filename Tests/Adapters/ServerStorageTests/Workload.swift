@@ -17,11 +17,18 @@ struct Workload: Sendable {
   }
 
   static func register(_ target: DeliveryTarget, in store: some MailboxStore, random: SeededRandom) async throws {
-    let token = StoredName.random(using: random)
-    try await store.addTokens([token], expires: expires)
+    let token = SpentToken(name: .random(using: random), expires: expires)
     let mailbox = NewMailbox(place: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
-    guard try await store.register(mailbox, today: today) else { throw StoreFailure.unavailable }
+    guard try await store.register(mailbox, today: today) == .done else { throw StoreFailure.unavailable }
     try await store.setDeliveryKeys([target.deliveryKey], of: target.mailbox)
+  }
+
+  func log(in store: some MailboxStore) async throws -> NewLog {
+    let log = NewLog(
+      place: .random(using: random), writeKey: .random(using: random), administrators: [], creation: .random(using: random),
+      token: SpentToken(name: .random(using: random), expires: Self.expires))
+    guard try await store.createLog(log, today: Self.today) == .done else { throw StoreFailure.unavailable }
+    return log
   }
 
   static func copy(to target: DeliveryTarget, _ sealed: [UInt8], receipt: StoredName? = nil, expires: Day = Self.expires) -> SealedCopy {

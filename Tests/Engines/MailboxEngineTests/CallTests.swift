@@ -57,8 +57,10 @@ import WireFormat
 
   @Test func `registering needs a good token and good keys, and may be repeated`() async throws {
     let mailbox = TestMailbox(random: server.random)
-    #expect(try await server.call(mailbox.registration(token: permission())) == .refused)
-    let tokens = try await server.engine.makeTokens(2)
+    let tokens = [try server.token(), try server.token()]
+    var forged = tokens[0]
+    forged.id = .random(using: server.random)
+    #expect(try await server.call(mailbox.registration(token: forged)) == .tokenRefused)
     let unusable = PublicKey32(trusted: Array(repeating: 0, count: 32))
     let bad = Request.register(
       token: tokens[0], mailbox: mailbox.id, ownerKey: PublicKey32(trusted: mailbox.ownerKey.publicKey), sealKey: unusable)
@@ -66,7 +68,7 @@ import WireFormat
     #expect(try await server.call(mailbox.registration(token: tokens[0])) == .registered)
     #expect(try await server.call(mailbox.registration(token: tokens[0])) == .registered)
     let other = TestMailbox(random: server.random)
-    #expect(try await server.call(other.registration(token: tokens[0])) == .refused)
+    #expect(try await server.call(other.registration(token: tokens[0])) == .tokenRefused)
     #expect(try await server.call(other.registration(token: tokens[1])) == .registered)
   }
 
@@ -93,7 +95,8 @@ import WireFormat
     let handle = HandleID.random(using: server.random)
     let keys = [PublicKey32(trusted: admin.publicKey)]
     #expect(
-      try await server.call(.createLog(handle: handle, writeKeyHash: key.hash, administratorKeys: keys)) == .created)
+      try await server.call(.createLog(token: server.token(), handle: handle, writeKeyHash: key.hash, administratorKeys: keys))
+        == .created)
     let elsewhere = HandleID.random(using: server.random)
     func append(_ handle: HandleID, _ writeKey: Permission, slot: UInt64 = 0) -> Request {
       .append(
@@ -109,9 +112,10 @@ import WireFormat
       append(handle, permission()), append(handle, permission(), slot: 9), append(elsewhere, key), try rotate(handle),
       try rotate(elsewhere), .groupInfo(handle: handle), .groupInfo(handle: elsewhere),
       .readLog(handle: elsewhere, from: 0), .claim(capability: permission(), id: .random(using: server.random)),
-      .createLog(handle: handle, writeKeyHash: permission().hash, administratorKeys: keys),
-      mailbox.registration(token: permission()).withOtherSealKey(server.random),
-      TestMailbox(random: server.random).registration(token: permission()),
+      .createLog(token: try server.token(), handle: handle, writeKeyHash: permission().hash, administratorKeys: keys),
+      mailbox.registration(token: try server.token()).withOtherSealKey(server.random),
+      .redeem(
+        voucher: permission(), issuerKey: try TestIssuer.publicKey().hash, blinded: [BlindNumber(trusted: [0] + server.random.bytes(255))]),
     ]
     let writesBefore = store.writeCount
     for request in refused { #expect(try await server.call(request) == .refused) }
@@ -144,10 +148,11 @@ import WireFormat
   @Test func `the statement of the server's identity is believed, until it expires`() throws {
     let identity = server.secrets.identity
     let hashes = [KeyHash.random(using: server.random)]
-    let statement = try identity.statement(tlsKeyHashes: hashes, now: 1_000)
+    let statement = try identity.statement(tlsKeyHashes: hashes, issuerKeys: [TestIssuer.publicKey()], now: 1_000)
     let read = try IdentityStatement(
       verifying: statement.encoded, serverKey: identity.publicKey, now: 2_000, lastSequence: 999)
     #expect(read.keyHashes == hashes)
+    #expect(try read.issuerKeys == [TestIssuer.publicKey()])
     #expect(throws: IdentityStatementError.expired) {
       try IdentityStatement(
         verifying: statement.encoded, serverKey: identity.publicKey, now: 1_001 + ServerLimits.statementValidity,

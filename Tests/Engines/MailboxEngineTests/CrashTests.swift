@@ -62,13 +62,25 @@ import Testing
       guard condition else { throw FixtureError.unexpectedAnswer }
     }
 
+    /// A voucher turned into a token, each step insisted on.
+    private func redeemedToken() async throws -> Token {
+      let voucher = try await insist { try await server.engine.makeVouchers(1).first }
+      let issuer = try TestIssuer.publicKey()
+      let token = try BlindedToken(issuer: issuer, random: server.random)
+      let redeem = Request.redeem(voucher: voucher, issuerKey: issuer.hash, blinded: [token.blinded])
+      guard case .redeemed(let signatures) = try await answer(redeem), let signature = signatures.first else {
+        throw FixtureError.unexpectedAnswer
+      }
+      return try token.token(answer: signature, issuer: issuer)
+    }
+
     func tell() async throws {
       let random = server.random
       let key = Permission.random(using: random)
       var mailboxes: [TestMailbox] = []
       for _ in 0..<2 {
         let mailbox = TestMailbox(random: random)
-        let token = try await insist { try await server.engine.makeTokens(1).first }
+        let token = try await redeemedToken()
         try check(try await answer(mailbox.registration(token: token)) == .registered)
         let hashes = TestMailbox.padded([key.hash], random: random)
         try await command(mailbox, .delivery(id: 1, keyHashes: hashes), expecting: .done(id: 1, outcome: .done))
@@ -85,7 +97,8 @@ import Testing
       let handle = HandleID.random(using: random)
       let administrators = [PublicKey32(trusted: admin.publicKey)]
       try check(
-        try await answer(.createLog(handle: handle, writeKeyHash: key.hash, administratorKeys: administrators)) == .created)
+        try await answer(.createLog(token: redeemedToken(), handle: handle, writeKeyHash: key.hash, administratorKeys: administrators))
+          == .created)
       let entry = server.frame("entry")
       let nextKey = Permission.random(using: random)
       let rotation = try Rotation(

@@ -23,7 +23,7 @@ import WireFormat
 
   private func createLog() async throws {
     let request = Request.createLog(
-      handle: handle, writeKeyHash: writeKey.hash, administratorKeys: publicKeys(administrators))
+      token: try server.token(), handle: handle, writeKeyHash: writeKey.hash, administratorKeys: publicKeys(administrators))
     #expect(try await server.call(request) == .created)
   }
 

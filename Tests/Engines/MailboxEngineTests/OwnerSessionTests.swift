@@ -113,7 +113,7 @@ import WireFormat
     let mailbox = try await server.makeMailbox(deliveryKeys: [key])
     let messages: [OwnerMessage] = [
       .acknowledge(cursor: []), .delivery(id: 1, keyHashes: []), .publish(id: 1, capabilityHash: key.hash, days: 1, blobs: [[1]]),
-      .withdraw(id: 1, capabilityHash: key.hash), .tokens(id: 1, count: 1),
+      .withdraw(id: 1, capabilityHash: key.hash), .vouchers(id: 1, count: 1),
     ]
     for message in messages {
       let session = server.engine.openSession()
@@ -174,13 +174,15 @@ import WireFormat
     #expect(try await outcome(.publish(id: 2, capabilityHash: key.hash, days: 0, blobs: [[1]])) == .done(id: 2, outcome: .refused))
     #expect(try await outcome(.publish(id: 3, capabilityHash: key.hash, days: 1, blobs: [])) == .done(id: 3, outcome: .refused))
     #expect(try await outcome(.withdraw(id: 4, capabilityHash: key.hash)) == .done(id: 4, outcome: .done))
-    #expect(try await outcome(.tokens(id: 5, count: 0)) == .done(id: 5, outcome: .refused))
+    #expect(try await outcome(.vouchers(id: 5, count: 0)) == .done(id: 5, outcome: .refused))
     for id in UInt32(0)..<8 {
-      guard case .tokens(id, let tokens)? = try await outcome(.tokens(id: id, count: 16)) else { throw FixtureError.unexpectedAnswer }
-      #expect(Set(tokens).count == 16)
-      #expect(try await server.call(TestMailbox(random: server.random).registration(token: tokens[0])) == .registered)
+      guard case .vouchers(id, let vouchers)? = try await outcome(.vouchers(id: id, count: 16)) else { throw FixtureError.unexpectedAnswer }
+      #expect(Set(vouchers).count == 16)
+      let token = try BlindedToken(issuer: TestIssuer.publicKey(), random: server.random)
+      let redeem = Request.redeem(voucher: vouchers[0], issuerKey: try TestIssuer.publicKey().hash, blinded: [token.blinded])
+      guard case .redeemed = try await server.call(redeem) else { throw FixtureError.unexpectedAnswer }
     }
-    #expect(try await outcome(.tokens(id: 9, count: 1)) == .done(id: 9, outcome: .overQuota))
+    #expect(try await outcome(.vouchers(id: 9, count: 1)) == .done(id: 9, outcome: .overQuota))
   }
 
   @Test func `a failing store closes the stream without blame, and nothing is lost`() async throws {

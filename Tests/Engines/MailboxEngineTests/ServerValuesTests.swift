@@ -18,7 +18,8 @@ import Testing
     let all: [StoredName] = [
       names.mailbox(mailbox).name, names.log(handle).name, names.deliveryKey(hash, of: mailbox), names.writeKey(hash, of: handle),
       names.administrator(PublicKey32(trusted: long), of: handle), names.publisher(mailbox, of: hash),
-      names.receipt(SendID(trusted: short), at: mailbox), names.token(Permission(trusted: long)), names.capability(hash).name,
+      names.receipt(SendID(trusted: short), at: mailbox), names.voucher(Permission(trusted: long)),
+      names.token(TokenID(trusted: long)), names.capability(hash).name,
       names.creation(handle, writeKeyHash: hash, administrators: []),
       names.deliveryKey(hash, of: .random(using: random)), names.receipt(SendID(trusted: short), at: .random(using: random)),
     ]

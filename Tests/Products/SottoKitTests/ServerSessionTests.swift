@@ -29,7 +29,9 @@ extension WorkResult {
     switch self {
     case .answer: "answer"
     case .done(let outcome): "\(outcome)"
-    case .tokens(let tokens): "tokens \(tokens.count)"
+    case .vouchers(let vouchers): "vouchers \(vouchers.count)"
+    case .issued(let signatures): "issued \(signatures.count)"
+    case .identified: "identified"
     case .failed: "failed"
     }
   }
@@ -73,7 +75,7 @@ extension ServerSession.Event {
     .work(work(id, .call(.claim(capability: permission, id: ClaimID(trusted: [UInt8](repeating: 3, count: ClaimID.byteCount))))))
   }
 
-  static func owner(_ id: UInt64) -> Self { .work(work(id, .owner(.tokens(id: UInt32(id), count: 1)))) }
+  static func owner(_ id: UInt64) -> Self { .work(work(id, .owner(.vouchers(id: UInt32(id), count: 1)))) }
 
   private static var permission: Permission { Permission(trusted: [UInt8](repeating: 2, count: 32)) }
 
@@ -130,7 +132,7 @@ extension ServerSession.Event {
     #expect(driver.feed(.message(.attached)) == ["send"])
     #expect(driver.feed(.owner(8)) == ["send"])
     #expect(driver.feed(.message(.done(id: 7, outcome: .done))) == ["complete 7 done"])
-    #expect(driver.feed(.message(.tokens(id: 8, []))) == ["complete 8 tokens 0"])
+    #expect(driver.feed(.message(.vouchers(id: 8, []))) == ["complete 8 vouchers 0"])
     #expect(driver.feed(.message(.done(id: 8, outcome: .done))) == [])
   }
 
@@ -139,7 +141,7 @@ extension ServerSession.Event {
     driver.attach()
     driver.feed(.owner(1))
     let id = UInt64(UInt32.max) + 6
-    let message = OwnerMessage.tokens(id: 5, count: 1)
+    let message = OwnerMessage.vouchers(id: 5, count: 1)
     if case .work(let work) = ServerSession.Event.owner(1) {
       driver.feed(.work(Work(id: id, server: work.server, action: .owner(message))))
     }

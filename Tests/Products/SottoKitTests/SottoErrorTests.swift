@@ -9,7 +9,7 @@ import Testing
       .noProfile, .profileExists, .directoryNotEmpty, .profileInUse, .wrongKey, .wrongKindOfKey, .noKeyFile, .badKeyFile,
       .exposedKeyFile,
       .shortPassphrase, .damagedProfile, .unsupportedProfile, .fileSystem(errno: 13), .storage, .closed,
-      .registrationRefused, .invitationRefused, .invitationNotTaken, .ownInvitation, .timedOut, .cancelled,
+      .registrationRefused, .invitationRefused, .invitationNotTaken, .quotaUsedUp, .logFull, .ownInvitation, .timedOut, .cancelled,
       .noSuchContact, .noSuchConversation, .noSuchGroup, .noSuchInvitation, .ambiguousName, .unconfirmed,
       .notYetConnected, .notActive, .notPermitted, .alreadyMember, .notMember, .badLength(byteCount: 0, limit: 5),
       .badLength(byteCount: 9, limit: 5), .tooManyDevices(limit: 64), .lastOwner, .cryptography,
@@ -32,10 +32,10 @@ import Testing
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sotto-\(UUID().uuidString)").path
     let address = try #require(
       ServerAddress(host: "127.0.0.1", port: 1, serverKey: PublicKey32(trusted: [UInt8](repeating: 3, count: 32))))
-    let token = Permission(trusted: [UInt8](repeating: 4, count: 32))
-    let good = RegistrationLink(server: address, token: token).text
+    let voucher = Permission(trusted: [UInt8](repeating: 4, count: 32))
+    let good = RegistrationLink(server: address, voucher: voucher).text
     let invitation = InvitationLink(
-      server: address, token: token, secrets: InvitationSecrets(seed: Secret([UInt8](repeating: 5, count: 32))))
+      server: address, voucher: voucher, secrets: InvitationSecrets(seed: Secret([UInt8](repeating: 5, count: 32))))
     let cases: [(String, SottoError)] = [
       ("https://example.org", .link(.notALink)), (String(good.dropLast()), .link(.damaged)),
       (good.replacingOccurrences(of: ":1/", with: ":0/"), .link(.badAddress)), (invitation.text, .link(.wrongKind)),

@@ -119,7 +119,9 @@ import WireFormat
   @Test func `a statement is believed only for its server, in its time, and never older than one seen`() throws {
     let signer = SignatureAlgorithm.ed25519.generateKey(using: random)
     let key = try #require(PublicKey32(signer.publicKey))
-    let statement = try IdentityStatement(signer: signer, sequence: 4, notAfter: 1_000, keyHashes: [.random(using: random)])
+    let statement = try IdentityStatement(
+      signer: signer, sequence: 4, notAfter: 1_000, keyHashes: [.random(using: random)],
+      issuerKeys: [.random(using: random), .random(using: random)])
     let bytes = statement.encoded
     #expect(try IdentityStatement(verifying: bytes, serverKey: key, now: 1_000, lastSequence: 4) == statement)
     #expect(throws: IdentityStatementError.expired) { try IdentityStatement(verifying: bytes, serverKey: key, now: 1_001, lastSequence: 0) }

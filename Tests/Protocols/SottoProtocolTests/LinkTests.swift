@@ -10,29 +10,30 @@ import Testing
   }
 
   @Test func `a registration link reads back as it was made`() throws {
-    let link = RegistrationLink(server: try server, token: .random(using: random))
+    let link = RegistrationLink(server: try server, voucher: .random(using: random))
     #expect(try RegistrationLink(link.text) == link)
     #expect(link.text.hasPrefix("sotto://chat.example.org:8443/r#"))
   }
 
   @Test func `an invitation link reads back with the same secrets`() throws {
-    let link = InvitationLink(server: try server, token: .random(using: random), secrets: InvitationSecrets(seed: Secret(random.bytes(32))))
+    let link = InvitationLink(
+      server: try server, voucher: .random(using: random), secrets: InvitationSecrets(seed: Secret(random.bytes(32))))
     let read = try InvitationLink(link.text)
     #expect(read.server == link.server)
-    #expect(read.token == link.token)
+    #expect(read.voucher == link.voucher)
     #expect(read.secrets.seed == link.secrets.seed)
     #expect(read.secrets.capability == link.secrets.capability)
   }
 
   @Test func `an address of IPv6 stands in brackets and reads back`() throws {
     let address = try #require(ServerAddress(host: "::1", port: 1, serverKey: .random(using: random)))
-    let link = RegistrationLink(server: address, token: .random(using: random))
+    let link = RegistrationLink(server: address, voucher: .random(using: random))
     #expect(link.text.contains("[::1]:1/"))
     #expect(try RegistrationLink(link.text) == link)
   }
 
   @Test func `no change of one character of the secret part goes unnoticed`() throws {
-    let text = RegistrationLink(server: try server, token: .random(using: random)).text
+    let text = RegistrationLink(server: try server, voucher: .random(using: random)).text
     let start = try #require(text.firstIndex(of: "#"))
     for index in text[start...].indices.dropFirst() {
       for replacement: Character in ["A", "z", "-", "%"] where text[index] != replacement {
@@ -45,7 +46,7 @@ import Testing
   }
 
   @Test func `each mistake has its own error`() throws {
-    let registration = RegistrationLink(server: try server, token: .random(using: random)).text
+    let registration = RegistrationLink(server: try server, voucher: .random(using: random)).text
     #expect(throws: LinkError.wrongKind) { try InvitationLink(registration) }
     #expect(throws: LinkError.notALink) { try RegistrationLink("https://example.org/") }
     #expect(throws: LinkError.damaged) { try RegistrationLink("sotto://example.org:1/r") }

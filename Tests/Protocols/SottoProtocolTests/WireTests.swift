@@ -17,6 +17,8 @@ import WireFormat
   }
 
   /// A good value reads back; every truncation and one byte more are refused; changed bytes never trap.
+  var token: Token { Token(id: .random(using: random), signature: .random(using: random)) }
+
   func check<Value: WireCodable & Equatable>(_ value: Value, _ location: SourceLocation = #_sourceLocation) throws {
     let bytes = value.encoded
     #expect(try Value(decoding: bytes) == value, sourceLocation: location)
@@ -34,10 +36,11 @@ import WireFormat
   @Test func `requests`() throws {
     try check(
       Request.register(
-        token: .random(using: random), mailbox: .random(using: random), ownerKey: .random(using: random), sealKey: .random(using: random)))
+        token: token, mailbox: .random(using: random), ownerKey: .random(using: random), sealKey: .random(using: random)))
     try check(Request.send(id: .random(using: random), frame: frame, recipients: recipients(3)))
     try check(
-      Request.createLog(handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [.random(using: random)]))
+      Request.createLog(
+        token: token, handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [.random(using: random)]))
     let append = LogAppend(
       handle: .random(using: random), slot: 7, writeKey: .random(using: random), entry: frame, rotation: rotation, groupInfo: frame,
       recipients: recipients(2))
@@ -46,12 +49,14 @@ import WireFormat
     try check(Request.groupInfo(handle: .random(using: random)))
     try check(Request.claim(capability: .random(using: random), id: .random(using: random)))
     try check(Request.rotate(handle: .random(using: random), slot: 3, rotation: rotation))
+    try check(Request.redeem(voucher: .random(using: random), issuerKey: .random(using: random), blinded: [.random(using: random)]))
   }
 
   @Test func `answers`() throws {
     for answer: Answer in [
       .registered, .refused, .sent([.accepted, .refused, .full]), .created, .appended([.accepted]), .duplicate, .conflict(nextSlot: 4),
       .entries(firstSlot: 0, nextSlot: 2, [LogEntry(slot: 1, frame: frame)]), .groupInfo(frame), .claimed([1, 2]), .rotated, .busy,
+      .redeemed([.random(using: random), .random(using: random)]), .tokenRefused, .issuerUnknown, .logFull,
     ] { try check(answer) }
   }
 
@@ -60,12 +65,14 @@ import WireFormat
       .attach(mailbox: .random(using: random), signature: .random(using: random)), .acknowledge(cursor: [1, 2, 3]),
       .delivery(id: 1, keyHashes: [.random(using: random)]),
       .publish(id: 2, capabilityHash: .random(using: random), days: 30, blobs: [[1], [2, 3]]),
-      .withdraw(id: 3, capabilityHash: .random(using: random)), .tokens(id: 4, count: 2),
+      .withdraw(id: 3, capabilityHash: .random(using: random)), .vouchers(id: 4, count: 2),
+      .issue(id: 5, issuerKey: .random(using: random), blinded: [.random(using: random)]),
     ] { try check(message) }
     for message: ServerMessage in [
       .hello(serverKey: .random(using: random), nonce: random.bytes(32)), .attached, .refused, .envelope(cursor: [1], sealed: [2, 3]),
       .drained,
-      .done(id: 1, outcome: .done), .tokens(id: 2, [.random(using: random)]),
+      .done(id: 1, outcome: .done), .vouchers(id: 2, [.random(using: random)]),
+      .issued(id: 3, [.random(using: random)]), .done(id: 4, outcome: .issuerUnknown),
     ] { try check(message) }
   }
 
@@ -74,7 +81,7 @@ import WireFormat
     let bundle = ContactBundle(keyPackage: [1, 2, 3], contactKey: .random(using: random))
     for body: ContentBody in [
       .text("hallo"), .profile(name: "Ada"),
-      .groupInvitation(GroupInvitation(id: .random(using: random), title: "team", server: server, token: .random(using: random))),
+      .groupInvitation(GroupInvitation(id: .random(using: random), title: "team", server: server, voucher: .random(using: random))),
       .consent(Consent(id: .random(using: random), seed: random.bytes(32), bundle: bundle)), .refusal(group: .random(using: random)),
       .leave,
       .unknown(type: 900, critical: true, fallback: "a poll", payload: [1]),
@@ -132,7 +139,13 @@ import WireFormat
     #expect((try? Request(decoding: Request.send(id: .random(using: random), frame: [1, 2], recipients: []).encoded)) == nil)
     let tooMany = Request.send(id: .random(using: random), frame: frame, recipients: recipients(1_025)).encoded
     #expect((try? Request(decoding: tooMany)) == nil)
-    let none = Request.createLog(handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [])
+    for count in [0, Limits.tokensPerVoucher + 1] {
+      let numbers = (0..<count).map { _ in BlindNumber.random(using: random) }
+      let redeem = Request.redeem(voucher: .random(using: random), issuerKey: .random(using: random), blinded: numbers)
+      #expect((try? Request(decoding: redeem.encoded)) == nil)
+      #expect((try? Answer(decoding: Answer.redeemed(numbers).encoded)) == nil)
+    }
+    let none = Request.createLog(token: token, handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [])
     #expect((try? Request(decoding: none.encoded)) == nil)
   }
 

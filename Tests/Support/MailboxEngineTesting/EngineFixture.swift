@@ -18,7 +18,8 @@ public struct EngineFixture: Sendable {
     secrets = try ServerSecrets(
       identityKey: SignatureAlgorithm.ed25519.generateKey(using: random),
       root: Secret(randomByteCount: ServerSecrets.rootByteCount, using: random))
-    engine = MailboxEngine(store: store, secrets: secrets, clock: clock, random: random)
+    engine = MailboxEngine(
+      store: store, secrets: secrets, issuer: try TestIssuer.make(day: clock.today), clock: clock, random: random)
   }
 
   private init(_ other: EngineFixture, store: any MailboxStore) {
@@ -26,7 +27,8 @@ public struct EngineFixture: Sendable {
     clock = other.clock
     random = other.random
     secrets = other.secrets
-    engine = MailboxEngine(store: store, secrets: other.secrets, clock: other.clock, random: other.random)
+    engine = MailboxEngine(
+      store: store, secrets: other.secrets, issuer: other.engine.issuer, clock: other.clock, random: other.random)
   }
 
   /// The same server after a restart: the same secrets over a store that was opened again.
@@ -40,9 +42,7 @@ public struct EngineFixture: Sendable {
   /// Registers a mailbox with these delivery keys, padded as the protocol asks.
   public func makeMailbox(deliveryKeys: [Permission] = []) async throws -> TestMailbox {
     let mailbox = TestMailbox(random: random)
-    guard let token = try await engine.makeTokens(1).first,
-      try await call(mailbox.registration(token: token)) == .registered
-    else { throw FixtureError.unexpectedAnswer }
+    guard try await call(mailbox.registration(token: token())) == .registered else { throw FixtureError.unexpectedAnswer }
     if !deliveryKeys.isEmpty {
       let stream = try await attach(mailbox)
       try await stream.send(.delivery(id: 1, keyHashes: TestMailbox.padded(deliveryKeys.map(\.hash), random: random)))
@@ -51,6 +51,9 @@ public struct EngineFixture: Sendable {
     }
     return mailbox
   }
+
+  /// A token that is good at this server, and that nobody has spent.
+  public func token() throws(CryptoError) -> Token { try TestIssuer.token(using: random) }
 
   /// Opens a stream and attaches to a mailbox.
   public func attach(_ mailbox: TestMailbox, acknowledging: Bool = false) async throws -> TestStream {

@@ -35,6 +35,9 @@ public final class InMemoryMailboxStore: MailboxStore {
   /// Envelopes in all mailboxes, whether expired or not.
   public var envelopeCount: Int { state.withLock { $0.disk.envelopes.values.reduce(0) { $0 + $1.count } } }
 
+  /// Vouchers, spent tokens and mailboxes, a line each with all that is kept of it, in the order of the lines.
+  public var contents: [String] { state.withLock { $0.disk.registrationLines } }
+
   private func read<Result: Sendable>(_ body: (Tables) -> Result) throws(StoreFailure) -> Result {
     let result: Result? = state.withLock { $0.isCrashed ? nil : body($0.disk) }
     guard let result else { throw .unavailable }
@@ -74,17 +77,25 @@ public final class InMemoryMailboxStore: MailboxStore {
 
   // MARK: MailboxStore
 
-  public func addTokens(_ tokens: [StoredName], expires: Day) async throws(StoreFailure) {
-    try transact { $0.addTokens(tokens, expires: expires) }
+  public func addVouchers(_ vouchers: [StoredName], expires: Day) async throws(StoreFailure) {
+    try transact { $0.addVouchers(vouchers, expires: expires) }
   }
 
-  public func issueTokens(
-    _ tokens: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
+  public func issueVouchers(
+    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
   ) async throws(StoreFailure) -> OwnerOutcome {
-    try transact { $0.issueTokens(tokens, expires: expires, for: mailbox.name, quota: quota) }
+    try transact { $0.issueVouchers(vouchers, expires: expires, for: mailbox.name, quota: quota) }
   }
 
-  public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> Bool {
+  public func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) async throws(StoreFailure) -> Bool {
+    try transact { $0.redeem(voucher, for: batch, today: today) }
+  }
+
+  public func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome {
+    try transact { $0.countTokens(count, for: mailbox.name, quota: quota) }
+  }
+
+  public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome {
     try transact { $0.register(mailbox, today: today) }
   }
 
@@ -130,8 +141,8 @@ public final class InMemoryMailboxStore: MailboxStore {
     try transact { $0.withdraw(capability.name, publisher: publisher) }
   }
 
-  public func createLog(_ log: NewLog) async throws(StoreFailure) -> Bool {
-    try transact { $0.createLog(log) }
+  public func createLog(_ log: NewLog, today: Day) async throws(StoreFailure) -> SpendOutcome {
+    try transact { $0.createLog(log, today: today) }
   }
 
   public func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome {

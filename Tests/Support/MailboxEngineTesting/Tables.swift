@@ -9,8 +9,15 @@ struct Tables: Sendable {
     var lastSequence: UInt64 = 0
     var waitingCount = 0
     var waitingByteCount = 0
+    var usedVouchers = 0
     var usedTokens = 0
     var usedBlobs = 0
+  }
+
+  struct Voucher: Sendable {
+    var expires: Day
+    /// What it was used for.
+    var batch: StoredName?
   }
 
   struct Waiting: Sendable {
@@ -49,7 +56,8 @@ struct Tables: Sendable {
   var deliveryKeys: [StoredName: Set<StoredName>] = [:]
   var envelopes: [StoredName: [Waiting]] = [:]
   var receipts: [StoredName: Day] = [:]
-  var tokens: [StoredName: Day] = [:]
+  var vouchers: [StoredName: Voucher] = [:]
+  var spentTokens: [StoredName: Day] = [:]
   var blobs: [StoredName: [Blob]] = [:]
   var logs: [StoredName: Log] = [:]
   var entries: [StoredName: [Entry]] = [:]
@@ -59,28 +67,55 @@ struct Tables: Sendable {
 
   // MARK: Registration
 
-  mutating func addTokens(_ names: [StoredName], expires: Day) {
-    for name in names { tokens[name] = expires }
+  mutating func addVouchers(_ names: [StoredName], expires: Day) {
+    for name in names { vouchers[name] = Voucher(expires: expires) }
     rowWrites += names.count
   }
 
-  mutating func issueTokens(_ names: [StoredName], expires: Day, for name: StoredName, quota: Int) -> OwnerOutcome {
+  mutating func issueVouchers(_ names: [StoredName], expires: Day, for name: StoredName, quota: Int) -> OwnerOutcome {
     guard var mailbox = mailboxes[name] else { return .refused }
-    guard mailbox.usedTokens + names.count <= quota else { return .overQuota }
-    mailbox.usedTokens += names.count
+    guard mailbox.usedVouchers + names.count <= quota else { return .overQuota }
+    mailbox.usedVouchers += names.count
     mailboxes[name] = mailbox
     rowWrites += 1
-    addTokens(names, expires: expires)
+    addVouchers(names, expires: expires)
     return .done
   }
 
-  mutating func register(_ new: NewMailbox, today: Day) -> Bool {
-    if let mailbox = mailboxes[new.place.name] { return mailbox.ownerKey == new.ownerKey && mailbox.sealKey == new.sealKey }
-    guard let expires = tokens[new.token], expires > today else { return false }
-    tokens[new.token] = nil
-    mailboxes[new.place.name] = Mailbox(ownerKey: new.ownerKey, sealKey: new.sealKey)
-    rowWrites += 2
+  mutating func redeem(_ name: StoredName, for batch: StoredName, today: Day) -> Bool {
+    guard var voucher = vouchers[name], voucher.expires > today else { return false }
+    if let used = voucher.batch { return used == batch }
+    voucher.batch = batch
+    vouchers[name] = voucher
+    rowWrites += 1
     return true
+  }
+
+  mutating func countTokens(_ count: Int, for name: StoredName, quota: Int) -> OwnerOutcome {
+    guard var mailbox = mailboxes[name] else { return .refused }
+    guard mailbox.usedTokens + count <= quota else { return .overQuota }
+    mailbox.usedTokens += count
+    mailboxes[name] = mailbox
+    rowWrites += 1
+    return .done
+  }
+
+  /// - Returns: false when it was spent before.
+  private mutating func spend(_ token: SpentToken, today: Day) -> Bool {
+    if let expires = spentTokens[token.name], expires > today { return false }
+    spentTokens[token.name] = token.expires
+    rowWrites += 1
+    return true
+  }
+
+  mutating func register(_ new: NewMailbox, today: Day) -> SpendOutcome {
+    if let mailbox = mailboxes[new.place.name] {
+      return mailbox.ownerKey == new.ownerKey && mailbox.sealKey == new.sealKey ? .done : .refused
+    }
+    guard spend(new.token, today: today) else { return .tokenSpent }
+    mailboxes[new.place.name] = Mailbox(ownerKey: new.ownerKey, sealKey: new.sealKey)
+    rowWrites += 1
+    return .done
   }
 
   // MARK: Envelopes
@@ -181,11 +216,12 @@ struct Tables: Sendable {
 
   // MARK: Handle logs
 
-  mutating func createLog(_ new: NewLog) -> Bool {
-    if let log = logs[new.place.name] { return log.creation == new.creation }
+  mutating func createLog(_ new: NewLog, today: Day) -> SpendOutcome {
+    if let log = logs[new.place.name] { return log.creation == new.creation ? .done : .refused }
+    guard spend(new.token, today: today) else { return .tokenSpent }
     logs[new.place.name] = Log(writeKey: new.writeKey, administrators: new.administrators, creation: new.creation)
     rowWrites += 1
-    return true
+    return .done
   }
 
   mutating func append(_ append: StoredAppend, today: Day) -> AppendOutcome {
@@ -241,7 +277,10 @@ struct Tables: Sendable {
 
   mutating func expire(today: Day) {
     for mailbox in envelopes.keys { removeEnvelopes(of: mailbox) { $0.expires <= today } }
-    rowWrites += removeExpired(&receipts, today) + removeExpired(&tokens, today)
+    rowWrites += removeExpired(&receipts, today) + removeExpired(&spentTokens, today)
+    let voucherCount = vouchers.count
+    vouchers = vouchers.filter { $0.value.expires > today }
+    rowWrites += voucherCount - vouchers.count
     for (capability, rows) in blobs {
       let kept = rows.filter { $0.expires > today }
       rowWrites += rows.count - kept.count
@@ -255,7 +294,8 @@ struct Tables: Sendable {
     guard quotaEnds.map({ $0 <= today }) ?? true else { return }
     quotaEnds = today.adding(ServerLimits.quotaPeriodDays)
     rowWrites += 1
-    for (name, mailbox) in mailboxes where mailbox.usedTokens > 0 || mailbox.usedBlobs > 0 {
+    for (name, mailbox) in mailboxes where mailbox.usedVouchers > 0 || mailbox.usedTokens > 0 || mailbox.usedBlobs > 0 {
+      mailboxes[name]?.usedVouchers = 0
       mailboxes[name]?.usedTokens = 0
       mailboxes[name]?.usedBlobs = 0
       rowWrites += 1
@@ -266,5 +306,19 @@ struct Tables: Sendable {
     let before = days.count
     days = days.filter { $0.value > today }
     return before - days.count
+  }
+}
+
+extension Tables {
+  /// All that is kept of vouchers, spent tokens and mailboxes, without any order of its own.
+  var registrationLines: [String] {
+    func hex(_ bytes: [UInt8]) -> String { bytes.map { String($0, radix: 16) }.joined(separator: ".") }
+    var lines = vouchers.map { "voucher \(hex($0.bytes)) \($1.expires.number) \(hex($1.batch?.bytes ?? []))" }
+    lines += spentTokens.map { "spent \(hex($0.bytes)) \($1.number)" }
+    for (name, mailbox) in mailboxes {
+      let used = [mailbox.usedVouchers, mailbox.usedTokens, mailbox.usedBlobs, mailbox.waitingCount]
+      lines.append("mailbox \(hex(name.bytes)) \(hex(mailbox.ownerKey.bytes)) \(hex(mailbox.sealKey.bytes)) \(used)")
+    }
+    return lines.sorted()
   }
 }

@@ -13,7 +13,7 @@ public struct TestMailbox: Sendable {
     sealKey = HPKESuite(kem: .x25519, hash: .sha256, aead: .aes256GCM).generateKeyPair(using: random)
   }
 
-  public func registration(token: Permission) -> Request {
+  public func registration(token: Token) -> Request {
     .register(
       token: token, mailbox: id, ownerKey: PublicKey32(trusted: ownerKey.publicKey),
       sealKey: PublicKey32(trusted: sealKey.publicKey))

@@ -15,7 +15,7 @@ public struct ConformanceCheck: Sendable, CustomStringConvertible {
   public func run(_ fixture: StoreFixture) async throws { try await body(fixture) }
 
   /// The whole suite.
-  public static let all = EnvelopeChecks.all + RegistrationChecks.all + BlobChecks.all + LogChecks.all
+  public static let all = EnvelopeChecks.all + VoucherChecks.all + RegistrationChecks.all + BlobChecks.all + LogChecks.all
 }
 
 /// A store that a check may open again.

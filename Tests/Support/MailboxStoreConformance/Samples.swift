@@ -16,14 +16,22 @@ struct Samples: Sendable {
 
   func place() -> StoredPlace { .random(using: random) }
 
+  func token() -> SpentToken { SpentToken(name: name(), expires: Self.expires) }
+
+  func newMailbox(token: SpentToken) -> NewMailbox {
+    NewMailbox(place: place(), token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
+  }
+
+  func newLog() -> NewLog {
+    NewLog(place: place(), writeKey: name(), administrators: [name(), name()], creation: name(), token: token())
+  }
+
   /// Registers a mailbox that takes one delivery key.
   func mailbox(in store: any MailboxStore) async throws -> DeliveryTarget {
     let target = DeliveryTarget(mailbox: place(), deliveryKey: name())
-    let token = name()
-    try await store.addTokens([token], expires: Self.expires)
-    let mailbox = NewMailbox(
-      place: target.mailbox, token: token, ownerKey: .random(using: random), sealKey: .random(using: random))
-    try require(try await store.register(mailbox, today: Self.today), "a token registers a mailbox")
+    var mailbox = newMailbox(token: token())
+    mailbox.place = target.mailbox
+    try requireEqual(try await store.register(mailbox, today: Self.today), .done, "a token registers a mailbox")
     try await store.setDeliveryKeys([target.deliveryKey, name()], of: target.mailbox)
     return target
   }
@@ -35,8 +43,8 @@ struct Samples: Sendable {
   }
 
   func log(in store: any MailboxStore) async throws -> NewLog {
-    let log = NewLog(place: place(), writeKey: name(), administrators: [name(), name()], creation: name())
-    try require(try await store.createLog(log), "a new log is made")
+    let log = newLog()
+    try requireEqual(try await store.createLog(log, today: Self.today), .done, "a new log is made")
     return log
   }
 

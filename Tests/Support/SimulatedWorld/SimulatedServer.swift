@@ -35,6 +35,7 @@ package final class SimulatedServer {
   let clock: Clock
   let wakes = WakeList()
   private let secrets: ServerSecrets
+  private let issuer: TokenIssuer
   private let random: SeededRandom
 
   init(seed: UInt64, now: UInt64) throws {
@@ -46,16 +47,27 @@ package final class SimulatedServer {
       throw WorldFailure("the address is good")
     }
     self.address = address
-    engine = MailboxEngine(store: store, secrets: secrets, clock: clock, random: random)
+    issuer = try TestIssuer.make(day: Day(secondsSince1970: now / 1_000))
+    engine = MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: clock, random: random)
   }
 
   /// Starts again with what is on the disk.
   func restart() {
     store.reopen()
-    engine = MailboxEngine(store: store, secrets: secrets, clock: clock, random: random)
+    engine = MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: clock, random: random)
   }
 
   var isDown: Bool { store.isCrashed }
+
+  /// What `GET /v1/identity` gives, as a client takes it.
+  func statement() throws -> IdentityStatement {
+    let today = clock.today
+    let statement = try secrets.identity.statement(
+      tlsKeyHashes: [KeyHash(trusted: [UInt8](repeating: 1, count: KeyHash.byteCount))], issuerKeys: issuer.publicKeys(today: today),
+      now: clock.secondsSince1970())
+    return try IdentityStatement(
+      verifying: statement.encoded, serverKey: address.serverKey, now: clock.secondsSince1970(), lastSequence: 0)
+  }
 }
 
 /// What went wrong in a world, in words.

@@ -39,6 +39,7 @@ package final class SimulatedWorld {
     case callArrives(Call, isCopy: Bool)
     case callEnds(Call, Answer?)
     case connect(device: Int, incarnation: Int)
+    case statementArrives(device: Int, incarnation: Int, work: UInt64)
     case toServer(stream: Int, [UInt8])
     case toDevice(stream: Int, [UInt8])
     case streamEnds(Int)
@@ -56,11 +57,11 @@ package final class SimulatedWorld {
     self.faults = faults
     generator = SeededGenerator(seed: seed)
     server = try SimulatedServer(seed: seed, now: now)
-    let tokens = try await server.engine.makeTokens(deviceCount)
-    for (index, token) in tokens.enumerated() {
+    let vouchers = try await server.engine.makeVouchers(deviceCount)
+    for (index, voucher) in vouchers.enumerated() {
       let device = SimulatedDevice(index: index, seed: seed)
       devices.append(device)
-      let link = RegistrationLink(server: server.address, token: token)
+      let link = RegistrationLink(server: server.address, voucher: voucher)
       device.engine = try ConversationEngine.create(
         name: device.name, registration: link, store: device.store, random: device.random, now: now
       ).engine
@@ -216,6 +217,8 @@ package final class SimulatedWorld {
         } else {
           device.heldMessages.append((item.id, message))
         }
+      case .identify:
+        queue.add(.statementArrives(device: device.index, incarnation: device.incarnation, work: item.id), at: now + delay())
       }
     }
     if let deadline = device.engine?.nextDeadline, device.wakeTime.map({ deadline < $0 || $0 <= now }) ?? true {
@@ -250,6 +253,7 @@ package final class SimulatedWorld {
     case .groupInfo: "groupInfo"
     case .claim: "claim"
     case .rotate: "rotate"
+    case .redeem: "redeem"
     }
   }
 
@@ -262,6 +266,7 @@ package final class SimulatedWorld {
     case .conflict(let next): "conflict next \(next)"
     case .claimed: "claimed"
     case .groupInfo: "groupInfo"
+    case .redeemed: "redeemed"
     case .some(let other): "\(other)"
     }
   }
@@ -434,9 +439,21 @@ package final class SimulatedWorld {
       send(.acknowledge(cursor: cursor), on: stream)
     case (.attached, .drained): stream.isDrained = true
     case (.attached, .done(let id, let outcome)): try answered(id, .done(outcome), device)
-    case (.attached, .tokens(let id, let tokens)): try answered(id, .tokens(tokens), device)
+    case (.attached, .vouchers(let id, let vouchers)): try answered(id, .vouchers(vouchers), device)
+    case (.attached, .issued(let id, let signatures)): try answered(id, .issued(signatures), device)
     default: throw WorldFailure("\(device.name) got \(message) while \(stream.phase)")
     }
+    pump(device)
+  }
+
+  /// The statement has come, unless the server is away or it is lost.
+  private func identified(_ device: SimulatedDevice, _ work: UInt64) throws {
+    let isLost = !device.isOnline || server.isDown || chance(faults.lossAfter)
+    note("\(device.name) #\(work) statement\(isLost ? " lost" : "")")
+    let (now, address, statement) = (now, server.address, try server.statement())
+    // Two changes, as in the product: a crash may come in between.
+    if !isLost { _ = try operate(device) { (engine) throws(EngineError) in try engine.noteStatement(statement, of: address) } }
+    _ = try operate(device) { (engine) throws(EngineError) in try engine.complete(work, isLost ? .failed : .identified, now: now) }
     pump(device)
   }
 
@@ -478,6 +495,8 @@ package final class SimulatedWorld {
     switch event {
     case .callArrives(let call, let isCopy): try await arrive(call, isCopy: isCopy)
     case .callEnds(let call, let answer): try end(call, answer)
+    case .statementArrives(let index, let incarnation, let work):
+      if devices[index].incarnation == incarnation { try identified(devices[index], work) }
     case .connect(let index, let incarnation):
       if devices[index].incarnation == incarnation { await connect(devices[index]) }
     case .toServer(let number, let bytes):

@@ -43,7 +43,8 @@ struct ProfileRecord: Sendable, WireCodable {
 
 /// This device's mailbox at one server.
 struct ServerRecord: Sendable, WireCodable {
-  static let version: UInt8 = 1
+  /// Version 1 had no issuer keys and no tokens.
+  static let version: UInt8 = 2
 
   var address: ServerAddress
   var mailbox: MailboxID
@@ -56,6 +57,10 @@ struct ServerRecord: Sendable, WireCodable {
   var statementSequence: UInt64 = 0
   /// Hashes of the delivery keys that were given out.
   var deliveryKeys: [KeyHash] = []
+  /// What the server's newest statement names, the newest key first; empty when it has to be fetched.
+  var issuerKeys: [IssuerKey] = []
+  /// Signed and not spent. None is in a task at the same time.
+  var tokens: [OwnedToken] = []
 
   init(address: ServerAddress, mailbox: MailboxID, ownerKey: SigningKey, sealKey: HPKEKeyPair) {
     self.address = address
@@ -65,7 +70,8 @@ struct ServerRecord: Sendable, WireCodable {
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
-    try reader.expectVersion(Self.version)
+    let version = try reader.readUInt8()
+    guard (1...Self.version).contains(version) else { throw .invalidValue(UInt64(version)) }
     address = try reader.read()
     mailbox = try reader.read()
     ownerKey = try reader.readSigningKey()
@@ -73,6 +79,9 @@ struct ServerRecord: Sendable, WireCodable {
     isRegistered = try reader.readBool()
     statementSequence = try reader.readUInt64()
     deliveryKeys = try reader.readList(maxCount: SottoProtocol.Limits.deliveryKeyCount)
+    guard version >= 2 else { return }
+    issuerKeys = try reader.readList(maxCount: SottoProtocol.Limits.statementIssuerKeyCount)
+    tokens = try reader.readList()
   }
 
   func encode(into writer: inout ByteWriter) {
@@ -84,6 +93,8 @@ struct ServerRecord: Sendable, WireCodable {
     writer.writeBool(isRegistered)
     writer.write(statementSequence)
     writer.writeList(deliveryKeys)
+    writer.writeList(issuerKeys)
+    writer.writeList(tokens)
   }
 }
 
@@ -146,8 +157,8 @@ struct OfferRecord: Sendable, WireCodable {
   var contactKey: HPKEKeyPair
   /// This leaf's key for the conversation's handle log.
   var administratorKey: SigningKey
-  /// Registers who has no mailbox; zeros until the server gave one.
-  var token: Permission
+  /// Lets who has no mailbox register one; zeros until the server gave it.
+  var voucher: Permission
   /// The bundle as it is uploaded; empty for one that travels in a message.
   var blob: [UInt8] = []
 
@@ -163,7 +174,7 @@ struct OfferRecord: Sendable, WireCodable {
     self.keyPackage = keyPackage
     self.contactKey = contactKey
     self.administratorKey = administratorKey
-    token = Permission(trusted: [UInt8](repeating: 0, count: Permission.byteCount))
+    voucher = Permission(trusted: [UInt8](repeating: 0, count: Permission.byteCount))
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
@@ -179,7 +190,7 @@ struct OfferRecord: Sendable, WireCodable {
     keyPackage = try reader.read()
     contactKey = try reader.readKeyPair()
     administratorKey = try reader.readSigningKey()
-    token = try reader.read()
+    voucher = try reader.read()
     blob = try reader.readVector(limit: SottoProtocol.Limits.blobByteCount)
   }
 
@@ -198,7 +209,7 @@ struct OfferRecord: Sendable, WireCodable {
     writer.write(keyPackage)
     writer.writeKeyPair(contactKey)
     writer.writeSigningKey(administratorKey)
-    writer.write(token)
+    writer.write(voucher)
     writer.writeVector(blob)
   }
 }

@@ -11,6 +11,9 @@ struct TaskRecord: Sendable, WireCodable {
   enum Lane: Hashable, Sendable {
     /// A mailbox's own affairs: registration, delivery keys, publishing.
     case server(PublicKey32)
+    /// Nothing but what waits for a token waits for these.
+    case tokens(PublicKey32)
+    case identity(PublicKey32)
     case link(LinkID)
     /// A conversation's commits.
     case log(ConversationID)
@@ -25,12 +28,19 @@ struct TaskRecord: Sendable, WireCodable {
   }
 
   enum Kind: Sendable {
-    case register(server: PublicKey32, token: Permission)
+    /// Has tokens signed for a voucher; nil before they are blinded.
+    case redeem(server: PublicKey32, voucher: Permission, batch: TokenBatch?)
+    /// The token is the one that is shown, again and again, until the answer comes.
+    case register(server: PublicKey32, token: Token?)
+    /// Has more tokens signed, against this mailbox's quota.
+    case refill(server: PublicKey32, batch: TokenBatch?)
+    /// Learns with which keys the server signs.
+    case identify(server: PublicKey32)
     case delivery(server: PublicKey32)
-    case tokens(server: PublicKey32, for: TokenPurpose)
+    case vouchers(server: PublicKey32, for: VoucherPurpose)
     case publish(server: PublicKey32, offer: OfferID)
     case claim(server: ServerAddress, seed: Secret, id: ClaimID)
-    case createLog(ConversationID)
+    case createLog(ConversationID, token: Token?)
     case append(ConversationID)
     case readLog(ConversationID)
     case rejoin(ConversationID)
@@ -41,7 +51,7 @@ struct TaskRecord: Sendable, WireCodable {
     case message(OutgoingMessage)
   }
 
-  enum TokenPurpose: Sendable {
+  enum VoucherPurpose: Sendable {
     case offer(OfferID)
     case groupInvitation(ConversationID, invitee: IdentityID, id: MessageID)
   }
@@ -65,9 +75,12 @@ struct TaskRecord: Sendable, WireCodable {
 
   var lane: Lane {
     switch kind {
-    case .register(let server, _), .delivery(let server), .tokens(let server, _), .publish(let server, _): .server(server)
+    case .redeem(let server, _, _), .register(let server, _), .delivery(let server), .vouchers(let server, _), .publish(let server, _):
+      .server(server)
+    case .refill(let server, _): .tokens(server)
+    case .identify(let server): .identity(server)
     case .claim(_, let seed, _): .link(InvitationSecrets(seed: seed).capabilityHash)
-    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id): .log(id)
+    case .createLog(let id, _), .append(let id), .readLog(let id), .rejoin(let id): .log(id)
     case .leave(let id): .leave(id)
     case .welcome(_, let id, _, _): .welcome(id)
     case .message(let message):
@@ -92,9 +105,9 @@ struct TaskRecord: Sendable, WireCodable {
   /// The conversation that the task is for; it ends with it.
   var conversation: ConversationID? {
     switch kind {
-    case .register, .delivery, .tokens(_, .offer), .publish, .claim: nil
-    case .tokens(_, .groupInvitation(let id, _, _)): id
-    case .createLog(let id), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _): id
+    case .redeem, .register, .refill, .identify, .delivery, .vouchers(_, .offer), .publish, .claim: nil
+    case .vouchers(_, .groupInvitation(let id, _, _)): id
+    case .createLog(let id, _), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _): id
     case .message(let message): message.conversation
     }
   }
@@ -112,20 +125,27 @@ struct TaskRecord: Sendable, WireCodable {
     notBefore = try reader.readUInt64()
     let type = try reader.readUInt8()
     switch type {
-    case 1: kind = .register(server: try reader.read(), token: try reader.read())
+    // Before there were vouchers, what registers was shown as it stood in the link.
+    case 1: kind = .redeem(server: try reader.read(), voucher: try reader.read(), batch: nil)
     case 2: kind = .delivery(server: try reader.read())
-    case 3: kind = .tokens(server: try reader.read(), for: .offer(try reader.read()))
+    case 3: kind = .vouchers(server: try reader.read(), for: .offer(try reader.read()))
     case 4:
-      kind = .tokens(server: try reader.read(), for: .groupInvitation(try reader.read(), invitee: try reader.read(), id: try reader.read()))
+      kind = .vouchers(
+        server: try reader.read(), for: .groupInvitation(try reader.read(), invitee: try reader.read(), id: try reader.read()))
     case 5: kind = .publish(server: try reader.read(), offer: try reader.read())
     case 6: kind = .claim(server: try reader.read(), seed: Secret(try reader.readBytes(32)), id: try reader.read())
-    case 7: kind = .createLog(try reader.read())
+    case 7: kind = .createLog(try reader.read(), token: nil)
     case 8: kind = .append(try reader.read())
     case 9: kind = .readLog(try reader.read())
     case 10: kind = .rejoin(try reader.read())
     case 11: kind = .welcome(try reader.read(), id: try reader.read(), frame: try reader.readVector(), recipient: try reader.read())
     case 12: kind = .message(try reader.read())
     case 13: kind = .leave(try reader.read())
+    case 14: kind = .redeem(server: try reader.read(), voucher: try reader.read(), batch: try reader.readOptional())
+    case 15: kind = .register(server: try reader.read(), token: try reader.readOptional())
+    case 16: kind = .refill(server: try reader.read(), batch: try reader.readOptional())
+    case 17: kind = .identify(server: try reader.read())
+    case 18: kind = .createLog(try reader.read(), token: try reader.readOptional())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -139,18 +159,30 @@ struct TaskRecord: Sendable, WireCodable {
     writer.write(refusalCount)
     writer.write(notBefore)
     switch kind {
-    case .register(let server, let token):
-      writer.write(UInt8(1))
+    case .redeem(let server, let voucher, let batch):
+      writer.write(UInt8(14))
       writer.write(server)
-      writer.write(token)
+      writer.write(voucher)
+      writer.writeOptional(batch)
+    case .register(let server, let token):
+      writer.write(UInt8(15))
+      writer.write(server)
+      writer.writeOptional(token)
+    case .refill(let server, let batch):
+      writer.write(UInt8(16))
+      writer.write(server)
+      writer.writeOptional(batch)
+    case .identify(let server):
+      writer.write(UInt8(17))
+      writer.write(server)
     case .delivery(let server):
       writer.write(UInt8(2))
       writer.write(server)
-    case .tokens(let server, .offer(let offer)):
+    case .vouchers(let server, .offer(let offer)):
       writer.write(UInt8(3))
       writer.write(server)
       writer.write(offer)
-    case .tokens(let server, .groupInvitation(let conversation, let invitee, let id)):
+    case .vouchers(let server, .groupInvitation(let conversation, let invitee, let id)):
       writer.write(UInt8(4))
       writer.write(server)
       writer.write(conversation)
@@ -165,9 +197,10 @@ struct TaskRecord: Sendable, WireCodable {
       writer.write(server)
       writer.writeBytes(seed.exposedBytes)
       writer.write(id)
-    case .createLog(let id):
-      writer.write(UInt8(7))
+    case .createLog(let id, let token):
+      writer.write(UInt8(18))
       writer.write(id)
+      writer.writeOptional(token)
     case .append(let id):
       writer.write(UInt8(8))
       writer.write(id)

@@ -27,7 +27,8 @@ struct ServerRun: Sendable {
     let store = try directory.openStore(creating: true, checking: true, observer: metrics.storeObserver)
     // The last writer moves what the log holds into the database; a failure here costs nothing that was promised.
     defer { try? store.close() }
-    let engine = MailboxEngine(store: store, secrets: secrets, clock: clock, random: SystemRandom())
+    let issuer = TokenIssuer(keys: try directory.issuerKeys(today: clock.today))
+    let engine = MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
     let tls = try ServerCertificate.load(settings, directory, now: startedAt)
     tls?.noteWarnings(now: startedAt)
     if settings.contacts.isEmpty {
@@ -67,7 +68,13 @@ struct ServerRun: Sendable {
       sources: sources, server: server, directory: directory, keys: keys, metrics: metrics, log: log, clock: clock,
       applied: { new in current.withLock { $0 = new } })
     let upkeep = Upkeep(
-      engine: engine, store: store, metrics: metrics, log: log, renew: { reloading.renew(current.withLock { $0 }) })
+      engine: engine, store: store, metrics: metrics, log: log,
+      renew: {
+        reloading.renew(current.withLock { $0 })
+        // What cannot be written now is tried again in a minute; the last quarter's key goes on signing.
+        let today = clock.today
+        if issuer.isOverdue(today: today), let keys = try? directory.issuerKeys(today: today) { issuer.replace(with: keys) }
+      })
 
     let manager = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"]
     try await withThrowingTaskGroup { group in

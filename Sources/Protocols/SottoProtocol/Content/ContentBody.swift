@@ -91,27 +91,27 @@ public struct GroupInvitation: Hashable, Sendable, WireCodable {
   public var title: String
   public var server: ServerAddress
   /// Registers a mailbox for who has none at that server.
-  public var token: Permission
+  public var voucher: Permission
 
-  public init(id: MessageID, title: String, server: ServerAddress, token: Permission) {
+  public init(id: MessageID, title: String, server: ServerAddress, voucher: Permission) {
     self.id = id
     self.title = title
     self.server = server
-    self.token = token
+    self.voucher = voucher
   }
 
   public init(from reader: inout ByteReader) throws(WireError) {
     id = try reader.read()
     title = try reader.readText(limit: Limits.nameByteCount)
     server = try reader.read()
-    token = try reader.read()
+    voucher = try reader.read()
   }
 
   public func encode(into writer: inout ByteWriter) {
     writer.write(id)
     writer.writeVector(Array(title.utf8))
     writer.write(server)
-    writer.write(token)
+    writer.write(voucher)
   }
 }
 

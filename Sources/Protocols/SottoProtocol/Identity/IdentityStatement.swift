@@ -1,12 +1,12 @@
 public import CryptoSuite
 import WireFormat
 
-/// A server's signed word on which TLS keys are its own today (docs/protocol.md §3).
+/// A server's signed word on which TLS keys and which issuer keys are its own today (docs/protocol.md §3).
 ///
 /// Received bytes become a value only through `init(verifying:…)`, so a statement that exists was checked or was made here.
 public struct IdentityStatement: Hashable, Sendable {
-  private static let version: UInt8 = 1
-  private static let context = Array("sotto server identity 1".utf8)
+  private static let version: UInt8 = 2
+  private static let context = Array("sotto server identity 2".utf8)
 
   public let serverKey: PublicKey32
   public let sequence: UInt64
@@ -14,17 +14,24 @@ public struct IdentityStatement: Hashable, Sendable {
   public let notAfter: UInt64
   /// SHA-256 of the SubjectPublicKeyInfo of each current TLS key.
   public let keyHashes: [KeyHash]
+  /// Whose signatures make a token: 1 or 2, the newest first. The newest is the one to have tokens signed with.
+  public let issuerKeys: [IssuerKey]
   private let signature: Signature64
 
   /// Makes and signs a statement.
-  public init(signer: SigningKey, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash]) throws(CryptoError) {
+  public init(signer: SigningKey, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash], issuerKeys: [IssuerKey]) throws(CryptoError) {
     guard let key = PublicKey32(signer.publicKey) else { throw .invalidKey }
     guard (1...Limits.statementKeyCount).contains(keyHashes.count) else { throw .invalidLength(expected: 1, actual: keyHashes.count) }
+    guard (1...Limits.statementIssuerKeyCount).contains(issuerKeys.count) else {
+      throw .invalidLength(expected: 1, actual: issuerKeys.count)
+    }
     serverKey = key
     self.sequence = sequence
     self.notAfter = notAfter
     self.keyHashes = keyHashes
-    let content = IdentityStatement.signedContent(serverKey: key, sequence: sequence, notAfter: notAfter, keyHashes: keyHashes)
+    self.issuerKeys = issuerKeys
+    let content = IdentityStatement.signedContent(
+      serverKey: key, sequence: sequence, notAfter: notAfter, keyHashes: keyHashes, issuerKeys: issuerKeys)
     guard let signature = Signature64(try signer.sign(IdentityStatement.context + content)) else { throw .invalidSignature }
     self.signature = signature
   }
@@ -44,31 +51,39 @@ public struct IdentityStatement: Hashable, Sendable {
       sequence = try reader.readUInt64()
       notAfter = try reader.readUInt64()
       keyHashes = try reader.readList(maxCount: Limits.statementKeyCount)
+      issuerKeys = try reader.readList(maxCount: Limits.statementIssuerKeyCount)
       signature = try reader.read()
       try reader.finish()
     } catch { throw .malformed }
     guard serverKey == expected else { throw .otherServer }
-    let content = IdentityStatement.signedContent(serverKey: serverKey, sequence: sequence, notAfter: notAfter, keyHashes: keyHashes)
+    let content = IdentityStatement.signedContent(
+      serverKey: serverKey, sequence: sequence, notAfter: notAfter, keyHashes: keyHashes, issuerKeys: issuerKeys)
     guard SignatureAlgorithm.ed25519.verify(signature.bytes, of: IdentityStatement.context + content, publicKey: expected.bytes) else {
       throw .badSignature
     }
     guard now <= notAfter else { throw .expired }
     guard sequence >= lastSequence else { throw .rolledBack }
-    guard !keyHashes.isEmpty else { throw .malformed }
+    guard !keyHashes.isEmpty, !issuerKeys.isEmpty else { throw .malformed }
   }
 
   /// The statement as `GET /v1/identity` gives it.
   public var encoded: [UInt8] {
-    IdentityStatement.signedContent(serverKey: serverKey, sequence: sequence, notAfter: notAfter, keyHashes: keyHashes) + signature.bytes
+    IdentityStatement.signedContent(
+      serverKey: serverKey, sequence: sequence, notAfter: notAfter, keyHashes: keyHashes, issuerKeys: issuerKeys) + signature.bytes
   }
 
-  private static func signedContent(serverKey: PublicKey32, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash]) -> [UInt8] {
+  private static func signedContent(
+    serverKey: PublicKey32, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash], issuerKeys: [IssuerKey]
+  )
+    -> [UInt8]
+  {
     var writer = ByteWriter()
     writer.write(version)
     writer.write(serverKey)
     writer.write(sequence)
     writer.write(notAfter)
     writer.writeList(keyHashes)
+    writer.writeList(issuerKeys)
     return writer.bytes
   }
 }

@@ -18,33 +18,34 @@ public enum LinkError: Error, Equatable, Sendable {
 /// A link that lets its reader register a mailbox at a server (docs/protocol.md §2).
 public struct RegistrationLink: Hashable, Sendable {
   public var server: ServerAddress
-  public var token: Permission
+  /// Has tokens signed, one of which registers the mailbox; once.
+  public var voucher: Permission
 
-  public init(server: ServerAddress, token: Permission) {
+  public init(server: ServerAddress, voucher: Permission) {
     self.server = server
-    self.token = token
+    self.voucher = voucher
   }
 
   /// Reads `sotto://HOST:PORT/r#PAYLOAD`.
   public init(_ text: String) throws(LinkError) {
     let parts = try LinkText(text, kind: "r")
     let (key, rest) = try parts.payload(byteCount: 32)
-    (server, token) = (try parts.address(key), Permission(trusted: rest))
+    (server, voucher) = (try parts.address(key), Permission(trusted: rest))
   }
 
-  public var text: String { LinkText.make(kind: "r", server: server, fields: token.bytes) }
+  public var text: String { LinkText.make(kind: "r", server: server, fields: voucher.bytes) }
 }
 
 /// An invitation from a person (docs/protocol.md §2). Whoever holds it can use it, once.
 public struct InvitationLink: Sendable {
   public var server: ServerAddress
-  /// Registers a mailbox for who has none at that server.
-  public var token: Permission
+  /// Has tokens signed for who has no mailbox at that server.
+  public var voucher: Permission
   public var secrets: InvitationSecrets
 
-  public init(server: ServerAddress, token: Permission, secrets: InvitationSecrets) {
+  public init(server: ServerAddress, voucher: Permission, secrets: InvitationSecrets) {
     self.server = server
-    self.token = token
+    self.voucher = voucher
     self.secrets = secrets
   }
 
@@ -53,11 +54,11 @@ public struct InvitationLink: Sendable {
     let parts = try LinkText(text, kind: "i")
     let (key, rest) = try parts.payload(byteCount: 64)
     server = try parts.address(key)
-    token = Permission(trusted: Array(rest.prefix(32)))
+    voucher = Permission(trusted: Array(rest.prefix(32)))
     secrets = InvitationSecrets(seed: Secret(Array(rest.suffix(32))))
   }
 
-  public var text: String { LinkText.make(kind: "i", server: server, fields: token.bytes + secrets.seed.exposedBytes) }
+  public var text: String { LinkText.make(kind: "i", server: server, fields: voucher.bytes + secrets.seed.exposedBytes) }
 }
 
 /// The parts that both kinds of link share.

@@ -42,7 +42,7 @@ public struct LogEntry: Hashable, Sendable, WireCodable {
 /// A server's answer to a `Request` (docs/protocol.md §7).
 public enum Answer: Hashable, Sendable, WireCodable {
   case registered
-  /// A token, key, mailbox, capability or log that the server does not know: one answer for all.
+  /// A voucher, key, mailbox, capability or log that the server does not know: one answer for all.
   case refused
   case sent([RecipientAnswer])
   case created
@@ -58,6 +58,14 @@ public enum Answer: Hashable, Sendable, WireCodable {
   case rotated
   /// Not applied; try again later.
   case busy
+  /// One blind signature for each blinded token, in their order.
+  case redeemed([BlindNumber])
+  /// The token is spent, or no issuer key of the present has signed it; another one may do.
+  case tokenRefused
+  /// The server has no such issuer key, or has it no more: its statement names those of the present.
+  case issuerUnknown
+  /// The log holds as much as a log may; there is room again when entries expire.
+  case logFull
 
   public init(from reader: inout ByteReader) throws(WireError) {
     let type = try reader.readUInt8()
@@ -76,6 +84,10 @@ public enum Answer: Hashable, Sendable, WireCodable {
     case 10: self = .claimed(try reader.readVector(limit: Limits.blobByteCount))
     case 11: self = .rotated
     case 12: self = .busy
+    case 13: self = .redeemed(try reader.readBlindNumbers(maxCount: Limits.tokensPerVoucher))
+    case 14: self = .tokenRefused
+    case 15: self = .issuerUnknown
+    case 16: self = .logFull
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -108,6 +120,12 @@ public enum Answer: Hashable, Sendable, WireCodable {
       writer.writeVector(blob)
     case .rotated: writer.write(UInt8(11))
     case .busy: writer.write(UInt8(12))
+    case .redeemed(let signatures):
+      writer.write(UInt8(13))
+      writer.writeList(signatures)
+    case .tokenRefused: writer.write(UInt8(14))
+    case .issuerUnknown: writer.write(UInt8(15))
+    case .logFull: writer.write(UInt8(16))
     }
   }
 }

@@ -53,14 +53,16 @@ public struct Rotation: Hashable, Sendable, WireCodable {
 
 /// What a client asks of a server on `POST /v1/call` (docs/protocol.md §7). Every request may be repeated.
 public enum Request: Hashable, Sendable, WireCodable {
-  case register(token: Permission, mailbox: MailboxID, ownerKey: PublicKey32, sealKey: PublicKey32)
+  case register(token: Token, mailbox: MailboxID, ownerKey: PublicKey32, sealKey: PublicKey32)
   case send(id: SendID, frame: [UInt8], recipients: [Recipient])
-  case createLog(handle: HandleID, writeKeyHash: KeyHash, administratorKeys: [PublicKey32])
+  case createLog(token: Token, handle: HandleID, writeKeyHash: KeyHash, administratorKeys: [PublicKey32])
   case append(LogAppend)
   case readLog(handle: HandleID, from: UInt64)
   case groupInfo(handle: HandleID)
   case claim(capability: Permission, id: ClaimID)
   case rotate(handle: HandleID, slot: UInt64, rotation: Rotation)
+  /// Has blinded tokens signed for a voucher, which then is used up.
+  case redeem(voucher: Permission, issuerKey: KeyHash, blinded: [BlindNumber])
 
   public init(from reader: inout ByteReader) throws(WireError) {
     let type = try reader.readUInt8()
@@ -72,16 +74,22 @@ public enum Request: Hashable, Sendable, WireCodable {
       let frame = try FrameBytes.read(from: &reader)
       self = .send(id: id, frame: frame, recipients: try reader.readList(maxCount: Limits.recipientCount))
     case 3:
+      let token = try reader.read(Token.self)
       let handle = try reader.read(HandleID.self)
       let hash = try reader.read(KeyHash.self)
       let keys = try reader.readList(of: PublicKey32.self, maxCount: Limits.administratorKeyCount)
       guard !keys.isEmpty else { throw .invalidValue(0) }
-      self = .createLog(handle: handle, writeKeyHash: hash, administratorKeys: keys)
+      self = .createLog(token: token, handle: handle, writeKeyHash: hash, administratorKeys: keys)
     case 4: self = .append(try reader.read())
     case 5: self = .readLog(handle: try reader.read(), from: try reader.readCounter())
     case 6: self = .groupInfo(handle: try reader.read())
     case 7: self = .claim(capability: try reader.read(), id: try reader.read())
     case 8: self = .rotate(handle: try reader.read(), slot: try reader.readCounter(), rotation: try reader.read())
+    case 9:
+      let voucher = try reader.read(Permission.self)
+      let issuerKey = try reader.read(KeyHash.self)
+      self = .redeem(
+        voucher: voucher, issuerKey: issuerKey, blinded: try reader.readBlindNumbers(maxCount: Limits.tokensPerVoucher))
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -99,8 +107,9 @@ public enum Request: Hashable, Sendable, WireCodable {
       writer.write(id)
       writer.writeVector(frame)
       writer.writeList(recipients)
-    case .createLog(let handle, let writeKeyHash, let administratorKeys):
+    case .createLog(let token, let handle, let writeKeyHash, let administratorKeys):
       writer.write(UInt8(3))
+      writer.write(token)
       writer.write(handle)
       writer.write(writeKeyHash)
       writer.writeList(administratorKeys)
@@ -123,6 +132,11 @@ public enum Request: Hashable, Sendable, WireCodable {
       writer.write(handle)
       writer.write(slot)
       writer.write(rotation)
+    case .redeem(let voucher, let issuerKey, let blinded):
+      writer.write(UInt8(9))
+      writer.write(voucher)
+      writer.write(issuerKey)
+      writer.writeList(blinded)
     }
   }
 }

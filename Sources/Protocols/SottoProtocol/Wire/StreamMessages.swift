@@ -10,8 +10,10 @@ public enum OwnerMessage: Hashable, Sendable, WireCodable {
   /// Lays out key-package blobs, each of which can be claimed once with the capability.
   case publish(id: UInt32, capabilityHash: KeyHash, days: UInt32, blobs: [[UInt8]])
   case withdraw(id: UInt32, capabilityHash: KeyHash)
-  /// Asks for registration tokens to hand to others.
-  case tokens(id: UInt32, count: UInt8)
+  /// Asks for vouchers to hand to others.
+  case vouchers(id: UInt32, count: UInt8)
+  /// Has blinded tokens signed, against the mailbox's quota.
+  case issue(id: UInt32, issuerKey: KeyHash, blinded: [BlindNumber])
 
   public init(from reader: inout ByteReader) throws(WireError) {
     let type = try reader.readUInt8()
@@ -26,7 +28,11 @@ public enum OwnerMessage: Hashable, Sendable, WireCodable {
       let blobs = try reader.readList(of: Blob.self, maxCount: Limits.publishedBlobCount)
       self = .publish(id: id, capabilityHash: hash, days: days, blobs: blobs.map(\.bytes))
     case 5: self = .withdraw(id: try reader.readUInt32(), capabilityHash: try reader.read())
-    case 6: self = .tokens(id: try reader.readUInt32(), count: try reader.readUInt8())
+    case 6: self = .vouchers(id: try reader.readUInt32(), count: try reader.readUInt8())
+    case 7:
+      let id = try reader.readUInt32()
+      let issuerKey = try reader.read(KeyHash.self)
+      self = .issue(id: id, issuerKey: issuerKey, blinded: try reader.readBlindNumbers(maxCount: Limits.issueCount))
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -54,10 +60,15 @@ public enum OwnerMessage: Hashable, Sendable, WireCodable {
       writer.write(UInt8(5))
       writer.write(id)
       writer.write(capabilityHash)
-    case .tokens(let id, let count):
+    case .vouchers(let id, let count):
       writer.write(UInt8(6))
       writer.write(id)
       writer.write(count)
+    case .issue(let id, let issuerKey, let blinded):
+      writer.write(UInt8(7))
+      writer.write(id)
+      writer.write(issuerKey)
+      writer.writeList(blinded)
     }
   }
 
@@ -72,6 +83,8 @@ public enum OwnerOutcome: UInt8, Sendable, Hashable, WireCodable {
   case done = 1
   case refused = 2
   case overQuota = 3
+  /// The server has no such issuer key, or has it no more: its statement names those of the present.
+  case issuerUnknown = 4
 
   public init(from reader: inout ByteReader) throws(WireError) {
     let value = try reader.readUInt8()
@@ -91,7 +104,9 @@ public enum ServerMessage: Hashable, Sendable, WireCodable {
   /// Nothing waits at this moment.
   case drained
   case done(id: UInt32, outcome: OwnerOutcome)
-  case tokens(id: UInt32, [Permission])
+  case vouchers(id: UInt32, [Permission])
+  /// One blind signature for each blinded token, in their order.
+  case issued(id: UInt32, [BlindNumber])
 
   /// Bytes of the nonce in `hello`.
   public static let nonceByteCount = 32
@@ -107,7 +122,8 @@ public enum ServerMessage: Hashable, Sendable, WireCodable {
         cursor: try reader.readVector(limit: Limits.cursorByteCount), sealed: try reader.readVector(limit: Limits.streamMessageByteCount))
     case 5: self = .drained
     case 6: self = .done(id: try reader.readUInt32(), outcome: try reader.read())
-    case 7: self = .tokens(id: try reader.readUInt32(), try reader.readList(maxCount: Limits.tokenCount))
+    case 7: self = .vouchers(id: try reader.readUInt32(), try reader.readList(maxCount: Limits.voucherCount))
+    case 8: self = .issued(id: try reader.readUInt32(), try reader.readBlindNumbers(maxCount: Limits.issueCount))
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -129,10 +145,14 @@ public enum ServerMessage: Hashable, Sendable, WireCodable {
       writer.write(UInt8(6))
       writer.write(id)
       writer.write(outcome)
-    case .tokens(let id, let tokens):
+    case .vouchers(let id, let vouchers):
       writer.write(UInt8(7))
       writer.write(id)
-      writer.writeList(tokens)
+      writer.writeList(vouchers)
+    case .issued(let id, let signatures):
+      writer.write(UInt8(8))
+      writer.write(id)
+      writer.writeList(signatures)
     }
   }
 }

@@ -22,12 +22,16 @@ extension MailboxTarget {
         throw BrokenProperty("a fixed secret is refused")
       }
       serverKey = secrets.identity.publicKey
-      engine = MailboxEngine(store: InMemoryMailboxStore(), secrets: secrets, clock: clock, random: random)
-      let tokens = (try? await engine.makeTokens(2)) ?? []
-      try BrokenProperty.unless(tokens.first == keys.token && tokens.count == 2, "tokens are others than the seeds'")
-      let register = Request.register(token: tokens[1], mailbox: keys.mailbox, ownerKey: keys.ownerKey, sealKey: keys.sealKey)
+      guard let issuer = try? TestIssuer.make(), let tokens = try? (0..<2).map({ _ in try TestIssuer.token(using: random) }) else {
+        throw BrokenProperty("the fixed issuer is refused")
+      }
+      engine = MailboxEngine(
+        store: InMemoryMailboxStore(), secrets: secrets, issuer: issuer, clock: clock, random: SeededRandom(seed: 3))
+      let vouchers = (try? await engine.makeVouchers(1)) ?? []
+      try BrokenProperty.unless(vouchers == [keys.voucher], "vouchers are others than the seeds'")
+      let register = Request.register(token: tokens[0], mailbox: keys.mailbox, ownerKey: keys.ownerKey, sealKey: keys.sealKey)
       let create = Request.createLog(
-        handle: keys.handle, writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
+        token: tokens[1], handle: keys.handle, writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
       try BrokenProperty.unless(await engine.call(register.encoded) == .reply(Answer.registered.encoded), "nobody can register")
       try BrokenProperty.unless(await engine.call(create.encoded) == .reply(Answer.created.encoded), "no log can be made")
       try await attach()
@@ -51,10 +55,13 @@ extension MailboxTarget {
       switch (request, first, second) {
       case (.register, .registered, .registered), (.createLog, .created, .created), (.rotate, .rotated, .rotated),
         (.append, .appended, .duplicate), (.append, .duplicate, .duplicate), (.readLog, .entries, .entries),
-        (.groupInfo, .groupInfo, .groupInfo), (_, .refused, .refused):
+        (.groupInfo, .groupInfo, .groupInfo), (_, .refused, .refused), (.append, .logFull, .logFull),
+        (.register, .tokenRefused, .tokenRefused), (.createLog, .tokenRefused, .tokenRefused), (.redeem, .issuerUnknown, .issuerUnknown):
         break
       case (.append, .conflict(let slot), .conflict(let same)), (.rotate, .conflict(let slot), .conflict(let same)):
         try BrokenProperty.unless(slot == same, "a conflict moves a log on")
+      case (.redeem(_, _, let blinded), .redeemed(let signatures), .redeemed(let same)):
+        try BrokenProperty.unless(signatures == same && signatures.count == blinded.count, "a voucher is used twice")
       case (.claim, .claimed(let blob), .claimed(let same)):
         try BrokenProperty.unless(blob == same, "a repeated claim takes another blob")
       case (.send(_, _, let recipients), .sent(let answers), .sent(let same)):

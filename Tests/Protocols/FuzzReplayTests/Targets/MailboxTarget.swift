@@ -83,7 +83,9 @@ enum MailboxTarget {
     let handle: HandleID
     let writeKey: Permission
     let capability: Permission
-    let token: Permission
+    let token: Token
+    let secondToken: Token
+    let voucher: Permission
 
     init() throws {
       identity = try SigningKey(.ed25519, privateKey: Secret(random.bytes(32)))
@@ -101,8 +103,10 @@ enum MailboxTarget {
       handle = .random(using: random)
       writeKey = .random(using: random)
       capability = .random(using: random)
-      // The first token that the engine makes of its own source.
-      token = .random(using: SeededRandom(seed: 3))
+      token = try TestIssuer.token(using: random)
+      secondToken = try TestIssuer.token(using: random)
+      // The first voucher that the engine makes of its own source.
+      voucher = .random(using: SeededRandom(seed: 3))
     }
   }
 }
@@ -137,13 +141,17 @@ extension MailboxTarget {
     let register = Request.register(
       token: keys.token, mailbox: .random(using: random), ownerKey: keys.ownerKey, sealKey: keys.sealKey)
     let create = Request.createLog(
-      handle: .random(using: random), writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
+      token: keys.secondToken, handle: .random(using: random), writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
     let publish = OwnerMessage.publish(id: 1, capabilityHash: keys.capability.hash, days: 3, blobs: [[1, 2], [3]])
     let hashes = [keys.deliveryKey.hash] + (0..<15).map { _ in KeyHash.random(using: random) }
+    let issuerKey = try TestIssuer.publicKey().hash
+    let redeem = Request.redeem(voucher: keys.voucher, issuerKey: issuerKey, blinded: [BlindNumber(trusted: [0] + random.bytes(255))])
+    let issue = OwnerMessage.issue(id: 4, issuerKey: issuerKey, blinded: [BlindNumber(trusted: [1] + random.bytes(255))])
     return [
+      ("redeem", step(.call, redeem.encoded)), ("issue", step(.attach) + step(.receive, issue.encoded)),
       ("register", step(.call, register.encoded)), ("create-log", step(.call, create.encoded)),
       ("send", step(.call, send.encoded) + step(.attach) + step(.acknowledge)),
-      ("attached-send", step(.attach) + step(.call, send.encoded) + step(.receive, OwnerMessage.tokens(id: 1, count: 2).encoded)),
+      ("attached-send", step(.attach) + step(.call, send.encoded) + step(.receive, OwnerMessage.vouchers(id: 1, count: 2).encoded)),
       ("append", step(.call, append(0).encoded) + step(.call, Request.readLog(handle: keys.handle, from: 0).encoded)),
       ("append-rotating", step(.call, append(0, rotation).encoded) + step(.call, append(1).encoded)),
       ("rotate", step(.rotate, rotate.bytes) + step(.call, append(0).encoded) + step(.call, append(5).encoded)),

@@ -38,7 +38,7 @@ extension Structure {
   /// Any content, signed with the server's key.
   private static let statement = Structure("IdentityStatement") { (bytes) throws(BrokenProperty) in
     guard let signer = try? Structure.signer(), let key = PublicKey32(signer.publicKey),
-      let signature = try? signer.sign(Array("sotto server identity 1".utf8) + bytes)
+      let signature = try? signer.sign(Array("sotto server identity 2".utf8) + bytes)
     else { return }
     let signed = bytes + signature
     guard let statement = try? IdentityStatement(verifying: signed, serverKey: key, now: 1, lastSequence: 0) else { return }
@@ -96,7 +96,7 @@ extension Structure {
     let append = LogAppend(
       handle: handle, slot: 1, writeKey: fixed(), entry: frame.bytes, rotation: rotation, groupInfo: [], recipients: [recipient])
     let bundle = ContactBundle(keyPackage: [1, 2, 3], contactKey: contact)
-    let invitation = GroupInvitation(id: fixed(), title: "Friends", server: server, token: fixed())
+    let invitation = GroupInvitation(id: fixed(), title: "Friends", server: server, voucher: fixed())
     let consent = Consent(id: fixed(), seed: random.bytes(32), bundle: bundle)
     let content = Content(
       id: fixed(), sequence: 3, sentAt: 4, heads: [Head(device: fixed(), sequence: 2)], epochAuthenticator: random.bytes(32),
@@ -115,12 +115,15 @@ extension Structure {
     let recovery = try RecoveryKey(random: random)
     var log = try DeviceLog(recoveryKey: recovery.signingKey, device: device, random: random)
     try log.addDevice(SignatureAlgorithm.ed25519.generateKey(), signer: device)
-    let statement = try IdentityStatement(signer: signer, sequence: 1, notAfter: 9, keyHashes: [fixed(), fixed()])
+    let statement = try IdentityStatement(signer: signer, sequence: 1, notAfter: 9, keyHashes: [fixed(), fixed()], issuerKeys: [fixed()])
     let keys = ConversationKeys(generation: 1, nextSlot: 2, wrapKey: Secret(random.bytes(32)), writeKey: fixed())
     var padded = try Frame.pad([1, 2, 3], overhead: 0)
     padded.removeLast(480)
+    let token = Token(id: fixed(), signature: fixed())
     let values: [(String, String, [UInt8])] = [
-      ("Request", "Request-register", Request.register(token: fixed(), mailbox: fixed(), ownerKey: fixed(), sealKey: fixed()).encoded),
+      ("Request", "Request-redeem", Request.redeem(voucher: fixed(), issuerKey: fixed(), blinded: [fixed()]).encoded),
+      ("OwnerMessage", "OwnerMessage-issue", OwnerMessage.issue(id: 1, issuerKey: fixed(), blinded: [fixed()]).encoded),
+      ("Request", "Request-register", Request.register(token: token, mailbox: fixed(), ownerKey: fixed(), sealKey: fixed()).encoded),
       ("Request", "Request-send", Request.send(id: fixed(), frame: frame.bytes, recipients: [recipient]).encoded),
       ("Request", "Request-append", Request.append(append).encoded),
       ("Request", "Request-rotate", Request.rotate(handle: handle, slot: 1, rotation: rotation).encoded),
@@ -129,7 +132,7 @@ extension Structure {
       ("OwnerMessage", "OwnerMessage", OwnerMessage.publish(id: 1, capabilityHash: fixed(), days: 2, blobs: [[1], [2, 3]]).encoded),
       ("OwnerMessage", "OwnerMessage-attach", OwnerMessage.attach(mailbox: fixed(), signature: fixed()).encoded),
       ("ServerMessage", "ServerMessage", ServerMessage.envelope(cursor: [1, 2], sealed: [3, 4]).encoded),
-      ("ServerMessage", "ServerMessage-tokens", ServerMessage.tokens(id: 1, [fixed(), fixed()]).encoded),
+      ("ServerMessage", "ServerMessage-vouchers", ServerMessage.vouchers(id: 1, [fixed(), fixed()]).encoded),
       ("Envelope", "Envelope", Envelope(source: .log(slot: 3), frame: frame.bytes).encoded),
       ("Content", "Content-text", content.encoded), ("Content", "Content-unknown", other.encoded),
       ("Content", "Content-invitation", invited.encoded), ("Content", "Content-resend", resend.encoded),
@@ -141,8 +144,8 @@ extension Structure {
       ("Consent", "Consent", consent.encoded), ("Frame", "Frame", frame.bytes), ("Frame", "Frame-first-contact", firstContact.bytes),
       ("padded content", "padding", padded), ("DeviceLog", "DeviceLog", log.encoded),
       ("IdentityStatement", "IdentityStatement", Array(statement.encoded.dropLast(64))),
-      ("RegistrationLink", "RegistrationLink", Array(RegistrationLink(server: server, token: fixed()).text.utf8)),
-      ("InvitationLink", "InvitationLink", Array(InvitationLink(server: server, token: fixed(), secrets: secrets).text.utf8)),
+      ("RegistrationLink", "RegistrationLink", Array(RegistrationLink(server: server, voucher: fixed()).text.utf8)),
+      ("InvitationLink", "InvitationLink", Array(InvitationLink(server: server, voucher: fixed(), secrets: secrets).text.utf8)),
       ("RecoveryKey", "RecoveryKey", Array(recovery.revealedText().utf8)), ("Base64URL", "Base64URL", Array("AAECAw".utf8)),
     ]
     return try values.map { (structure, name, bytes) in (name, try seed(structure, bytes, of: sotto).bytes) }

@@ -1,0 +1,150 @@
+import CryptoSuite
+import SottoProtocol
+import WireFormat
+
+/// This device's tokens (docs/protocol.md §7): where they come from, and how they are kept so that a crash loses none.
+///
+/// A token is in one place: in a batch until it is signed, then in the server's stock, then in the task that shows it, until that is
+/// done.
+extension DeviceState {
+  /// Fewer at a server, and more are asked for.
+  private static let lowStock = 3
+  /// So many are asked for.
+  private static let refillCount = 8
+  /// How long a device waits when its quota is used up, milliseconds: an hour.
+  static let quotaPatience: UInt64 = 3_600_000
+
+  /// Queues what brings tokens where they run out, and what brings a server's issuer keys where they are wanted.
+  mutating func stockUp() {
+    for (server, record) in servers.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) {
+      let isRefilling = tasks.contains { if case .refill(server, _) = $0.kind { true } else { false } }
+      if record.isRegistered, record.tokens.count < Self.lowStock, !isRefilling { addTask(.refill(server: server, batch: nil)) }
+      guard record.issuerKeys.isEmpty else { continue }
+      let wantsKeys = tasks.contains {
+        switch $0.kind {
+        case .redeem(server, _, _), .refill(server, _): true
+        default: false
+        }
+      }
+      if wantsKeys, !tasks.contains(where: { $0.lane == .identity(server) }) { addTask(.identify(server: server)) }
+    }
+  }
+
+  /// Whether a task wants a token, or a key, that is not here yet.
+  func lacksTokens(_ task: TaskRecord) -> Bool {
+    switch task.kind {
+    case .redeem(let server, _, nil), .refill(let server, nil): servers[server]?.issuerKeys.isEmpty == true
+    case .createLog(let id, nil): conversations[id].flatMap { servers[$0.context.server.serverKey] }?.tokens.isEmpty == true
+    default: false
+    }
+  }
+
+  /// New tokens, blinded, in the task that has them signed.
+  mutating func blind(for task: TaskRecord, at server: PublicKey32, count: Int) -> TokenBatch? {
+    guard let issuer = servers[server]?.issuerKeys.first,
+      let batch = try? TokenBatch(issuer: issuer, count: count, random: random)
+    else { return nil }
+    var task = task
+    switch task.kind {
+    case .redeem(_, let voucher, _): task.kind = .redeem(server: server, voucher: voucher, batch: batch)
+    default: task.kind = .refill(server: server, batch: batch)
+    }
+    updateTask(task)
+    return batch
+  }
+
+  mutating func redeemRequest(_ task: TaskRecord, at server: PublicKey32, _ voucher: Permission, _ standing: TokenBatch?) -> Request? {
+    guard let batch = standing ?? blind(for: task, at: server, count: SottoProtocol.Limits.tokensPerVoucher) else { return nil }
+    return .redeem(voucher: voucher, issuerKey: batch.issuer.hash, blinded: batch.tokens.map(\.blinded))
+  }
+
+  mutating func refillMessage(_ task: TaskRecord, at server: PublicKey32, _ standing: TokenBatch?) -> OwnerMessage? {
+    guard let batch = standing ?? blind(for: task, at: server, count: Self.refillCount) else { return nil }
+    let id = UInt32(truncatingIfNeeded: task.id)
+    return .issue(id: id, issuerKey: batch.issuer.hash, blinded: batch.tokens.map(\.blinded))
+  }
+
+  /// Moves a token from the stock into the task that shows it.
+  mutating func takeToken(for task: TaskRecord, at server: PublicKey32) -> Token? {
+    guard var record = servers[server], let owned = record.tokens.popLast() else { return nil }
+    setServer(record, server)
+    var task = task
+    switch task.kind {
+    case .register: task.kind = .register(server: server, token: owned.token)
+    case .createLog(let id, _): task.kind = .createLog(id, token: owned.token)
+    default: preconditionFailure("no other task costs a token")
+    }
+    updateTask(task)
+    return owned.token
+  }
+
+  // MARK: Answers
+
+  /// The server has signed what a task asked for.
+  mutating func stock(_ signatures: [BlindNumber], from task: TaskRecord, _ batch: TokenBatch?, at server: PublicKey32, now: UInt64) {
+    guard let batch, var record = servers[server], let tokens = batch.finished(signatures) else {
+      // What is no signature is no answer.
+      return postpone(task, now: now)
+    }
+    removeTask(task.id)
+    record.tokens += tokens
+    setServer(record, server)
+    guard case .redeem = task.kind, !record.isRegistered else { return }
+    let isRegistering = tasks.contains { if case .register(server, _) = $0.kind { true } else { false } }
+    if !isRegistering { addTask(.register(server: server, token: nil)) }
+  }
+
+  /// The server signs with other keys by now: its statement is fetched again, and new tokens are made for the new key.
+  mutating func renewIssuer(of task: TaskRecord, at server: PublicKey32, now: UInt64) {
+    var task = task
+    switch task.kind {
+    case .redeem(_, let voucher, _): task.kind = .redeem(server: server, voucher: voucher, batch: nil)
+    default: task.kind = .refill(server: server, batch: nil)
+    }
+    postpone(task, now: now)
+    guard var record = servers[server] else { return }
+    record.issuerKeys = []
+    setServer(record, server)
+  }
+
+  /// A token that was refused is worth nothing: another one is shown.
+  ///
+  /// - Returns: false when there is none and none will come.
+  mutating func showAnotherToken(_ task: TaskRecord, now: UInt64) -> Bool {
+    var task = task
+    switch task.kind {
+    case .register(let server, _):
+      guard servers[server]?.tokens.isEmpty == false else { return false }
+      task.kind = .register(server: server, token: nil)
+    case .createLog(let id, _): task.kind = .createLog(id, token: nil)
+    default: return false
+    }
+    postpone(task, now: now)
+    return true
+  }
+
+  /// A refill was not granted.
+  mutating func complete(refill task: TaskRecord, at server: PublicKey32, _ outcome: OwnerOutcome, now: UInt64) {
+    guard outcome != .issuerUnknown else { return renewIssuer(of: task, at: server, now: now) }
+    var task = task
+    postpone(task, now: now)
+    guard outcome == .overQuota, let record = servers[server] else { return }
+    task.attempts += 1
+    task.notBefore = now + Self.quotaPatience
+    updateTask(task)
+    // Somebody waits for it, and is told once.
+    let isMissed = tasks.contains { if case .createLog(_, nil) = $0.kind { lacksTokens($0) } else { false } }
+    if isMissed { events.append(.quotaUsedUp(record.address)) }
+  }
+}
+
+extension ServerRecord {
+  /// Takes over what a verified statement says.
+  mutating func note(_ statement: IdentityStatement) {
+    statementSequence = statement.sequence
+    // What is no key would have nothing signed for ever.
+    issuerKeys = statement.issuerKeys.filter { (try? BlindSignaturePublicKey(modulus: $0.bytes)) != nil }
+    let hashes = Set(issuerKeys.map(\.hash))
+    tokens.removeAll { !hashes.contains($0.issuer) }
+  }
+}

@@ -1,0 +1,50 @@
+public import SottoProtocol
+
+/// Vouchers and tokens (docs/protocol.md §7).
+extension MailboxEngine {
+  /// Makes vouchers for the operator to hand out, usable for 30 days.
+  public func makeVouchers(_ count: Int) async throws(StoreFailure) -> [Permission] {
+    let vouchers = (0..<count).map { _ in Permission.random(using: random) }
+    try await store.addVouchers(vouchers.map(names.voucher), expires: clock.today.adding(ServerLimits.voucherDays))
+    return vouchers
+  }
+
+  /// Signs what a voucher is good for. Asked again for the same, it answers the same.
+  func redeem(_ voucher: Permission, issuerKey: KeyHash, blinded: [BlindNumber]) async throws(StoreFailure) -> Answer {
+    let today = clock.today
+    guard let key = issuer.key(issuerKey, today: today) else { return .issuerUnknown }
+    guard key.canSign(blinded),
+      try await store.redeem(names.voucher(voucher), for: names.batch(issuerKey, blinded), today: today)
+    else { return .refused }
+    // Signing fails only for want of memory; the same request may be made again.
+    return await key.sign(blinded).map(Answer.redeemed) ?? .busy
+  }
+
+  /// Makes vouchers for a mailbox's owner to hand out.
+  func makeVouchers(_ id: UInt32, _ count: UInt8, for mailbox: StoredPlace) async throws(StoreFailure) -> ServerMessage {
+    guard (1...Limits.voucherCount).contains(Int(count)) else { return .done(id: id, outcome: .refused) }
+    let vouchers = (0..<count).map { _ in Permission.random(using: random) }
+    let outcome = try await store.issueVouchers(
+      vouchers.map(names.voucher), expires: clock.today.adding(ServerLimits.voucherDays), for: mailbox,
+      quota: ServerLimits.vouchersPerPeriod)
+    return outcome == .done ? .vouchers(id: id, vouchers) : .done(id: id, outcome: outcome)
+  }
+
+  /// Signs tokens for a mailbox's owner. What was asked for, and asked for again, counts each time.
+  func issue(
+    _ id: UInt32, issuerKey: KeyHash, blinded: [BlindNumber], for mailbox: StoredPlace
+  ) async throws(StoreFailure) -> ServerMessage {
+    guard let key = issuer.key(issuerKey, today: clock.today) else { return .done(id: id, outcome: .issuerUnknown) }
+    guard key.canSign(blinded) else { return .done(id: id, outcome: .refused) }
+    let outcome = try await store.countTokens(blinded.count, for: mailbox, quota: ServerLimits.tokensPerPeriod)
+    guard outcome == .done else { return .done(id: id, outcome: outcome) }
+    return await key.sign(blinded).map { .issued(id: id, $0) } ?? .done(id: id, outcome: .refused)
+  }
+
+  /// Checks a token's signature, before anything is looked up.
+  ///
+  /// - Returns: what the store is to remember; nil when the signature is no good today.
+  func spending(_ token: Token) -> SpentToken? {
+    issuer.expiry(of: token, today: clock.today).map { SpentToken(name: names.token(token.id), expires: $0) }
+  }
+}
