@@ -16,6 +16,7 @@ extension ServerSession.Action {
     case .send: "send"
     case .call(let id, _): "call \(id)"
     case .process(let cursor, _): "process \(cursor)"
+    case .refreshStatement(let id): "refresh \(id)"
     case .complete(let id, let result): "complete \(id) \(result.words)"
     case .closeStream: "close"
     case .pause: "pause"
@@ -73,6 +74,12 @@ extension ServerSession.Event {
 
   static func call(_ id: UInt64) -> Self {
     .work(work(id, .call(.claim(capability: permission, id: ClaimID(trusted: [UInt8](repeating: 3, count: ClaimID.byteCount))))))
+  }
+
+  static func identify(_ id: UInt64) -> Self { .work(work(id, .identify)) }
+
+  static func issue(_ id: UInt64) -> Self {
+    .work(work(id, .owner(.issue(id: UInt32(id), issuerKey: KeyHash(trusted: [UInt8](repeating: 4, count: 32)), blinded: []))))
   }
 
   static func owner(_ id: UInt64) -> Self { .work(work(id, .owner(.vouchers(id: UInt32(id), count: 1)))) }
@@ -288,6 +295,28 @@ extension ServerSession.Event {
     #expect(Set(last.compactMap { UInt64($0.split(separator: " ")[1]) }).isSubset(of: out))
     driver.feed(.pauseEnded, .identified)
     #expect(driver.feed(.call(9_999)) == ["call 9999"])
+  }
+
+  @Test func `a statement that is wanted comes with the proof at the beginning, and is fetched again later`() {
+    var driver = SessionDriver()
+    #expect(driver.feed(.identify(4)) == ["identify"])
+    #expect(driver.feed(.identified) == ["complete 4 identified"])
+    #expect(driver.feed(.identify(5)) == ["refresh 5"])
+    driver.attach()
+    #expect(driver.feed(.identify(6)) == ["refresh 6"])
+    // While nothing is proven it waits for the next proof.
+    driver.feed(.failed(.unreachable))
+    #expect(driver.feed(.identify(7)) == [])
+    driver.feed(.pauseEnded)
+    #expect(driver.feed(.identified).contains("complete 7 identified"))
+  }
+
+  @Test func `signed tokens are handed to the work that asked for them`() {
+    var driver = SessionDriver()
+    driver.attach()
+    driver.feed(.issue(9))
+    #expect(driver.feed(.message(.issued(id: 9, []))) == ["complete 9 issued 0"])
+    #expect(driver.feed(.message(.issued(id: 9, []))) == [])
   }
 }
 

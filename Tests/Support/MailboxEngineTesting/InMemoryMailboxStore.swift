@@ -35,6 +35,9 @@ public final class InMemoryMailboxStore: MailboxStore {
   /// Envelopes in all mailboxes, whether expired or not.
   public var envelopeCount: Int { state.withLock { $0.disk.envelopes.values.reduce(0) { $0 + $1.count } } }
 
+  /// Handle logs that there are.
+  public var logCount: Int { state.withLock { $0.disk.logs.count } }
+
   /// Vouchers, spent tokens and mailboxes, a line each with all that is kept of it, in the order of the lines.
   public var contents: [String] { state.withLock { $0.disk.registrationLines } }
 
