@@ -1,5 +1,6 @@
 import ConversationEngine
 import CryptoSuite
+import DeviceStoreTesting
 import MailboxEngineTesting
 import SimulatedWorld
 import SottoProtocol
@@ -54,5 +55,103 @@ import Testing
     #expect(world.devices[0].engine?.taskCount == 0)
     #expect(world.server.store.logCount == 12)
     try await MeetingTests.requireGood(world)
+  }
+}
+
+/// The engine alone, with a server's part played by hand.
+@Suite struct IssuerTests {
+  private let random = SeededRandom(seed: 93)
+  private let signer: SigningKey
+  private let address: ServerAddress
+
+  init() throws {
+    signer = SignatureAlgorithm.ed25519.generateKey(using: random)
+    let key = try #require(PublicKey32(signer.publicKey))
+    address = try #require(ServerAddress(host: "server.example", port: 443, serverKey: key))
+  }
+
+  private func statement(_ sequence: UInt64, _ keys: [BlindSignatureKey]) throws -> IdentityStatement {
+    try IdentityStatement(
+      signer: signer, sequence: sequence, notAfter: 1 << 40, keyHashes: [.random(using: random)],
+      issuerKeys: keys.map { IssuerKey(trusted: $0.publicKey.modulus) })
+  }
+
+  private func identification(_ work: [Work]) throws -> UInt64 {
+    try #require(work.first { if case .identify = $0.action { true } else { false } }).id
+  }
+
+  private func redemption(_ work: [Work]) throws -> (id: UInt64, voucher: Permission, issuer: KeyHash, blinded: [BlindNumber]) {
+    for item in work {
+      if case .call(.redeem(let voucher, let issuer, let blinded)) = item.action { return (item.id, voucher, issuer, blinded) }
+    }
+    throw WorldFailure("nothing is redeemed")
+  }
+
+  @Test func `a key that the server has no more is asked for anew, and the voucher is shown under the new one`() throws {
+    let (old, new) = (try BlindSignatureKey.generate(), try BlindSignatureKey.generate())
+    let voucher = Permission.random(using: random)
+    var (engine, _) = try ConversationEngine.create(
+      name: "Ada", registration: RegistrationLink(server: address, voucher: voucher), store: InMemoryDeviceStore(), random: random, now: 0)
+    let first = try identification(engine.nextWork(now: 1))
+    try engine.noteStatement(statement(1, [old]), of: address)
+    try engine.complete(first, .identified, now: 2)
+    let shown = try redemption(engine.nextWork(now: 3))
+    #expect(shown.issuer == IssuerKey(trusted: old.publicKey.modulus).hash)
+    try engine.complete(shown.id, .answer(.issuerUnknown), now: 4)
+    let second = try identification(engine.nextWork(now: 100_000))
+    try engine.noteStatement(statement(2, [new, old]), of: address)
+    try engine.complete(second, .identified, now: 100_001)
+    let again = try redemption(engine.nextWork(now: 200_000))
+    #expect(again.voucher == voucher)
+    #expect(again.issuer == IssuerKey(trusted: new.publicKey.modulus).hash)
+    #expect(Set(again.blinded).isDisjoint(with: shown.blinded))
+  }
+
+  @Test func `what a server answers instead of signatures is not taken, and asked for again`() throws {
+    let (key, other) = (try BlindSignatureKey.generate(), try BlindSignatureKey.generate())
+    var (engine, _) = try ConversationEngine.create(
+      name: "Ada", registration: RegistrationLink(server: address, voucher: .random(using: random)), store: InMemoryDeviceStore(),
+      random: random, now: 0)
+    _ = try engine.nextWork(now: 1)
+    try engine.noteStatement(statement(1, [key]), of: address)
+    var now: UInt64 = 2
+    func redeem() throws -> (id: UInt64, voucher: Permission, issuer: KeyHash, blinded: [BlindNumber]) {
+      now += 200_000
+      return try redemption(engine.nextWork(now: now))
+    }
+    let shown = try redeem()
+    let good = try shown.blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) }
+    let foreign = shown.blinded.map { BlindNumber(trusted: [0] + $0.bytes.dropFirst()) }
+      .map { (try? other.sign($0.bytes)).flatMap(BlindNumber.init) ?? $0 }
+    for answer in [foreign, Array(good.dropLast()), good.reversed(), good + good] {
+      let current = try shown.id == redeem().id
+      #expect(current)
+      try engine.complete(shown.id, .answer(.redeemed(answer)), now: now)
+    }
+    let last = try redeem()
+    #expect(last.blinded == shown.blinded)
+    try engine.complete(last.id, .answer(.redeemed(good)), now: now)
+    let registers = try engine.nextWork(now: now).contains { if case .call(.register) = $0.action { true } else { false } }
+    #expect(registers)
+  }
+
+  @Test func `an issuer key that is none, and a statement older than one seen, change nothing`() throws {
+    let key = try BlindSignatureKey.generate()
+    var (engine, _) = try ConversationEngine.create(
+      name: "Ada", registration: RegistrationLink(server: address, voucher: .random(using: random)), store: InMemoryDeviceStore(),
+      random: random, now: 0)
+    let first = try identification(engine.nextWork(now: 1))
+    let broken = try IdentityStatement(
+      signer: signer, sequence: 5, notAfter: 1 << 40, keyHashes: [.random(using: random)],
+      issuerKeys: [IssuerKey(trusted: [UInt8](repeating: 0, count: 256))])
+    try engine.noteStatement(broken, of: address)
+    try engine.noteStatement(statement(4, [key]), of: address)
+    try engine.complete(first, .identified, now: 2)
+    // Still without a key: nothing is shown to the server, and the statement is asked for once more after a while.
+    let atOnce = try engine.nextWork(now: 3)
+    #expect(atOnce.isEmpty)
+    let later = try engine.nextWork(now: 100_000)
+    _ = try identification(later)
+    #expect(later.count == 1)
   }
 }

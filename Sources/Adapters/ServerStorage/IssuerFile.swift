@@ -1,4 +1,5 @@
 import CryptoSuite
+import Foundation
 public import MailboxEngine
 import WireFormat
 
@@ -14,11 +15,11 @@ enum IssuerFile {
     let bytes = try PrivateFiles.readPrivate(path, limit: limit)
     let body = Array(bytes.dropLast(checkByteCount))
     guard Array(bytes.suffix(checkByteCount)) == Array(HashAlgorithm.sha256.hash(body).prefix(checkByteCount)) else {
-      throw .keysDamaged
+      throw .issuerDamaged
     }
     do {
       var reader = ByteReader(body.span)
-      guard try reader.readUInt8() == version else { throw ServerStorageError.keysDamaged }
+      guard try reader.readUInt8() == version else { throw ServerStorageError.issuerDamaged }
       var keys: [IssuerKeyPair] = []
       for _ in 0..<(try reader.readUInt8()) {
         let quarter = try reader.readUInt32()
@@ -26,7 +27,7 @@ enum IssuerFile {
       }
       try reader.finish()
       return keys
-    } catch { throw .keysDamaged }
+    } catch { throw .issuerDamaged }
   }
 
   static func write(_ keys: [IssuerKeyPair], to path: String) throws(ServerStorageError) {
@@ -44,7 +45,7 @@ enum IssuerFile {
 extension ServerDirectory {
   /// The keys that sign tokens today; a new quarter's is made, and written, when there is none yet.
   ///
-  /// - Throws: `.keysDamaged` for a file that was changed. It may be deleted: then tokens that were not spent are refused, and
+  /// - Throws: `.issuerDamaged` for a file that was changed, `.keysExposed` for one that others may read. It may be deleted: then tokens that were not spent are refused, and
   ///   clients have new ones signed.
   public func issuerKeys(today: Day) throws(ServerStorageError) -> [IssuerKeyPair] {
     let standing = PrivateFiles.exists(issuerFile) ? try IssuerFile.read(issuerFile).filter { today < $0.ends } : []
@@ -52,7 +53,7 @@ extension ServerDirectory {
     // A key of a later quarter, made when the clock was wrong, signs until then.
     if standing.contains(where: { $0.quarter >= quarter }) { return standing }
     let new: IssuerKeyPair
-    do { new = try IssuerKeyPair(BlindSignatureKey.generate(), quarter: quarter) } catch { throw .keysDamaged }
+    do { new = try IssuerKeyPair(BlindSignatureKey.generate(), quarter: quarter) } catch { throw .system(errno: ENOMEM) }
     let keys = [new] + standing
     try IssuerFile.write(keys, to: issuerFile)
     return keys

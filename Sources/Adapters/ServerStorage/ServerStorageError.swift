@@ -8,6 +8,8 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case keysMissing
   /// The file of keys has been changed or cut.
   case keysDamaged
+  /// The file of the keys that tokens are signed with has been changed or cut.
+  case issuerDamaged
   /// The file of keys may be read by others than its owner.
   case keysExposed
   /// The database is not one of this program's, or not a database at all.

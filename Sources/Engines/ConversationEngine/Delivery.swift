@@ -209,7 +209,10 @@ extension DeviceState {
     case .issued(let signatures):
       guard case .refill(let server, let batch) = task.kind else { return postpone(task, now: now) }
       stock(signatures, from: task, batch, at: server, now: now)
-    case .identified: removeTask(id)
+    case .identified:
+      guard case .identify(let server) = task.kind, servers[server]?.issuerKeys.isEmpty == true else { return removeTask(id) }
+      // It named no key that could be used: not asked for again at once.
+      postpone(task, now: now)
     }
   }
 

@@ -44,6 +44,11 @@ struct ServerFailure: Error {
         exitCode: Self.badData)
     case .keysDamaged:
       self.init("server.keys is damaged", hint: "restore it from a backup", exitCode: Self.badData)
+    case .issuerDamaged:
+      self.init(
+        "server.issuer is damaged",
+        hint: "restore it from a backup, or move it away: a new one is made, and clients have new tokens signed",
+        exitCode: Self.badData)
     case .keysExposed:
       self.init(
         "others may read server.keys", hint: "find out who has read it, then: chmod 600 server.keys",

@@ -34,11 +34,11 @@ import Testing
       var bad = good
       bad[index] ^= 1
       try server.write(bad, to: "server.issuer")
-      #expect(throws: ServerStorageError.keysDamaged) { try keys(today) }
+      #expect(throws: ServerStorageError.issuerDamaged) { try keys(today) }
     }
     for count in [0, 3, 100, good.count - 1] {
       try server.write(Array(good.prefix(count)), to: "server.issuer")
-      #expect(throws: ServerStorageError.keysDamaged) { try keys(today) }
+      #expect(throws: ServerStorageError.issuerDamaged) { try keys(today) }
     }
     try server.write(good, to: "server.issuer")
     try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: server.file("server.issuer"))
