@@ -117,7 +117,7 @@ extension EndToEndTests {
     #expect(try server.command("backup", arguments: [backup.path]).status == 73)
     #expect(meanwhile.outcome().status == 0)
     #expect(try server.command("status", arguments: ["--json"]).output.contains("\"lastBackup\":"))
-    for (folder, names) in [(backup, ["server.sqlite"]), (keys, ["server.address", "server.keys", "server.tls.pem"])] {
+    for (folder, names) in [(backup, ["server.sqlite"]), (keys, ["server.address", "server.issuer", "server.keys", "server.tls.pem"])] {
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == names)
       for name in names {
         let attributes = try FileManager.default.attributesOfItem(atPath: folder.appending(path: name).path)

@@ -24,7 +24,7 @@ extension ServerDirectory {
 
   /// Directories of files that are written once and later deleted.
   private static let folders = ["objects", "reports"]
-  private static let keyNames = ["server.keys", "server.tls.pem", "server.address", "server.reports.key"]
+  private static let keyNames = ["server.keys", "server.issuer", "server.tls.pem", "server.address", "server.reports.key"]
   /// More openings of the database than lie between a copy and the end of its original.
   private static let bootStep = 4_096
 
