@@ -16,6 +16,7 @@ package final class SimulatedDevice {
   var isConnecting = false
   /// Work for when there is a network, or a stream.
   var heldCalls: [Call] = []
+  var heldIdentifications: [UInt64] = []
   var heldMessages: [(id: UInt64, message: OwnerMessage)] = []
   var unanswered: [UInt32: UInt64] = [:]
   var wakeTime: UInt64?

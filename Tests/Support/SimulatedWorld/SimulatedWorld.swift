@@ -182,6 +182,7 @@ package final class SimulatedWorld {
     device.engine = nil
     device.incarnation += 1
     device.heldCalls = []
+    device.heldIdentifications = []
     device.heldMessages = []
     device.unanswered = [:]
     device.wakeTime = nil
@@ -218,7 +219,8 @@ package final class SimulatedWorld {
           device.heldMessages.append((item.id, message))
         }
       case .identify:
-        queue.add(.statementArrives(device: device.index, incarnation: device.incarnation, work: item.id), at: now + delay())
+        device.heldIdentifications.append(item.id)
+        if device.isOnline { fetchStatements(device) }
       }
     }
     if let deadline = device.engine?.nextDeadline, device.wakeTime.map({ deadline < $0 || $0 <= now }) ?? true {
@@ -446,6 +448,13 @@ package final class SimulatedWorld {
     pump(device)
   }
 
+  private func fetchStatements(_ device: SimulatedDevice) {
+    for work in device.heldIdentifications {
+      queue.add(.statementArrives(device: device.index, incarnation: device.incarnation, work: work), at: now + delay())
+    }
+    device.heldIdentifications = []
+  }
+
   /// The statement has come, unless the server is away or it is lost.
   private func identified(_ device: SimulatedDevice, _ work: UInt64) throws {
     let isLost = !device.isOnline || server.isDown || chance(faults.lossAfter)
@@ -548,6 +557,7 @@ package final class SimulatedWorld {
     let held = device.heldCalls
     device.heldCalls = []
     for call in held where call.incarnation == device.incarnation { start(call) }
+    fetchStatements(device)
     pump(device)
   }
 }
