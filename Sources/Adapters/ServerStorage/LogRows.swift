@@ -52,6 +52,7 @@ struct LogRows {
       record.administrators = rotation.administrators.map(\.short)
     }
     guard append.slot == record.nextSlot else { return .conflict(nextSlot: record.nextSlot) }
+    guard record.hasRoom(byteCount: append.entry.count, today: today) else { return .full }
     try store(append.entry, expires: append.expires, &record)
     record.rotations = []
     if !append.groupInfo.isEmpty { try store(groupInfo: append.groupInfo, &record) }
@@ -62,7 +63,7 @@ struct LogRows {
   /// Writes an entry into the next slot.
   func store(_ entry: [UInt8], expires: Day, _ record: inout LogRecord) throws {
     try entries.write(entry, day: expires, index: record.nextSlot, keys)
-    record.advance(expires: expires)
+    record.advance(expires: expires, byteCount: entry.count)
   }
 
   /// Writes a GroupInfo in the place of the one before.

@@ -120,12 +120,14 @@ struct LogRecord {
   struct Run: Equatable {
     var firstSlot: UInt64
     var expires: UInt32
+    /// Of the entries together.
+    var byteCount: UInt32
   }
 
   /// Runs that a record holds: entries wait 30 days, and a clock may be set.
   private static let runCount = 40
   static let byteCount =
-    1 + 2 * StoredName.shortByteCount + 8 + 8 + 2 + runCount * 12
+    1 + 2 * StoredName.shortByteCount + 8 + 8 + 2 + runCount * 16
     + 2 + Limits.administratorKeyCount * StoredName.shortByteCount + 2 + ServerLimits.rotationsPerSlot * StoredName.shortByteCount
 
   var writeKey: ShortName
@@ -152,7 +154,7 @@ struct LogRecord {
     nextSlot = try reader.readUInt64()
     infoGeneration = try reader.readUInt64()
     for _ in 0..<(try reader.readUInt16()) {
-      runs.append(Run(firstSlot: try reader.readUInt64(), expires: try reader.readUInt32()))
+      runs.append(Run(firstSlot: try reader.readUInt64(), expires: try reader.readUInt32(), byteCount: try reader.readUInt32()))
     }
     administrators = try reader.readNames()
     rotations = try reader.readNames()
@@ -169,6 +171,7 @@ struct LogRecord {
     for run in runs {
       writer.write(run.firstSlot)
       writer.write(run.expires)
+      writer.write(run.byteCount)
     }
     writer.writeNames(administrators)
     writer.writeNames(rotations)
@@ -176,10 +179,23 @@ struct LogRecord {
   }
 
   /// Takes the next slot for an entry that expires on a day.
-  mutating func advance(expires: Day) {
-    if runs.last?.expires != expires.number { runs.append(Run(firstSlot: nextSlot, expires: expires.number)) }
+  mutating func advance(expires: Day, byteCount: Int) {
+    if runs.last?.expires != expires.number { runs.append(Run(firstSlot: nextSlot, expires: expires.number, byteCount: 0)) }
     runs.removeFirst(max(0, runs.count - Self.runCount))
+    if let last = runs.indices.last { runs[last].byteCount = UInt32(clamping: Int(runs[last].byteCount) + byteCount) }
     nextSlot += 1
+  }
+
+  /// Whether the log may hold another entry of so many bytes.
+  func hasRoom(byteCount: Int, today: Day) -> Bool {
+    var count: UInt64 = 0
+    var sum = byteCount
+    for (index, run) in runs.enumerated() where Day(number: run.expires) > today {
+      let end = index + 1 < runs.count ? runs[index + 1].firstSlot : nextSlot
+      count += end > run.firstSlot ? end - run.firstSlot : 0
+      sum += Int(run.byteCount)
+    }
+    return count < ServerLimits.logEntryCount && sum <= ServerLimits.logByteCount
   }
 
   /// Begins to count slots elsewhere than at 0; for a log that an older version made.

@@ -93,7 +93,8 @@ enum Schema {
     switch (version, applicationID, tableCount) {
     case (0, 0, 0): try execute(lastingTables + tables + TokenRows.tables + additions, db)
     case (1, Self.applicationID, _):
-      try execute(oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + TokenRows.tables + TokenRows.migrationFrom1 + additions, db)
+      try execute(
+        oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + TokenRows.tables + TokenRows.migrationFrom1 + additions, db)
     case (Self.version, Self.applicationID, _): break
     case (_, Self.applicationID, _) where version > Self.version: throw ServerStorageError.databaseNewer(version: version)
     default: throw ServerStorageError.notADatabase

@@ -21,6 +21,7 @@ extension MailboxEngine {
     case .duplicate: return .duplicate
     case .refused: return .refused
     case .conflict(let nextSlot): return .conflict(nextSlot: nextSlot)
+    case .full: return .logFull
     }
   }
 

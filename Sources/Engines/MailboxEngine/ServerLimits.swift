@@ -21,6 +21,10 @@ public enum ServerLimits {
   public static let sendBatchByteCount = 8 << 20
   /// Recipients that one transaction of a send may carry: the writer is free again after a few milliseconds.
   public static let sendBatchCount = 128
+  /// Entries of one log that wait to expire: a commit every four minutes for a month.
+  public static let logEntryCount = 10_000
+  /// Bytes of entries of one log that wait to expire: as much as a mailbox holds.
+  public static let logByteCount = 64 << 20
   /// Bytes of entries in one answer to `read_log`; the rest of a call's 1 MiB is for the headers.
   public static let logPageByteCount = (1 << 20) - 8_192
   /// Rotations without an append that one slot of a log can see.

@@ -192,6 +192,8 @@ public enum AppendOutcome: Hashable, Sendable {
   case refused
   /// The slot is not the next one.
   case conflict(nextSlot: UInt64)
+  /// The log holds as many entries, or bytes of them, as `ServerLimits` allow.
+  case full
 }
 
 /// What became of a rotation without an entry.

@@ -231,6 +231,10 @@ struct Tables: Sendable {
     guard log.writeKey == append.writeKey else { return .refused }
     if let rotation = append.rotation, !log.administrators.contains(rotation.signer) { return .refused }
     guard append.slot == log.nextSlot else { return .conflict(nextSlot: log.nextSlot) }
+    let live = entries[append.log.name, default: []].filter { $0.expires > today }
+    guard live.count < ServerLimits.logEntryCount,
+      live.reduce(append.entry.count, { $0 + $1.frame.count }) <= ServerLimits.logByteCount
+    else { return .full }
     if let rotation = append.rotation {
       log.writeKey = rotation.writeKey
       log.administrators = rotation.administrators

@@ -3,7 +3,7 @@ import MailboxEngineTesting
 import SottoProtocol
 
 enum LogChecks {
-  static let all = [slotRace, duplicates, fanOut, writeKeys, rotations, creation, reading, expiry]
+  static let all = [slotRace, duplicates, fanOut, writeKeys, rotations, creation, reading, expiry, bounds]
 
   static let slotRace = ConformanceCheck("16 racers put one entry into each slot") { fixture in
     let samples = Samples()
@@ -127,6 +127,28 @@ enum LogChecks {
     try requireEqual(try await rotate(first, firstID), .conflict(nextSlot: 1), "its slot has passed")
     let unknown = try await store.rotate(samples.place(), slot: 0, rotation: first, identifier: firstID)
     try requireEqual(unknown, .refused, "no such log")
+  }
+
+  static let bounds = ConformanceCheck("a log takes no more than its bytes, until entries expire") { fixture in
+    let samples = Samples()
+    var store = fixture.store
+    let log = try await samples.log(in: store)
+    let entry = [UInt8](repeating: 7, count: Limits.frameByteCount)
+    let count = UInt64(ServerLimits.logByteCount / entry.count)
+    for slot in 0..<count {
+      // The first half is gone a day earlier.
+      let expires = slot < count / 2 ? Samples.today.adding(1) : Samples.expires
+      let outcome = try await store.append(samples.append(to: log, slot: slot, entry, expires: expires), today: Samples.today)
+      try requireEqual(outcome, .appended([]), "within")
+    }
+    store = try await fixture.reopen()
+    let next = samples.append(to: log, slot: count, [1])
+    try requireEqual(try await store.append(next, today: Samples.today), .full, "not a byte more")
+    let repeated = samples.append(to: log, slot: count - 1, entry)
+    try requireEqual(try await store.append(repeated, today: Samples.today), .duplicate, "what stands is known")
+    let elsewhere = samples.append(to: log, slot: 3, [1])
+    try requireEqual(try await store.append(elsewhere, today: Samples.today), .conflict(nextSlot: count), "a conflict is one")
+    try requireEqual(try await store.append(next, today: Samples.today.adding(1)), .appended([]), "there is room when entries expire")
   }
 
   static let creation = ConformanceCheck("a log is made once, and the same request is answered alike for ever") { fixture in
