@@ -28,6 +28,27 @@ struct CallTests {
     #expect(handshakes.withLock { $0 } == 1)
   }
 
+  @Test func `a call made alone has a connection that nothing else has`() async throws {
+    let handshakes = Mutex(0)
+    try await withServer(EchoApplication()) { running in
+      let connection = ServerConnection(
+        endpoint: ServerEndpoint(host: "127.0.0.1", port: running.port) { hash in
+          handshakes.withLock { $0 += 1 }
+          return hash == running.leafSPKIHash
+        })
+      let first = try await connection.call([1, 2])
+      let alone = try await connection.callAlone([3, 4])
+      let aloneAgain = try await connection.callAlone([5, 6])
+      #expect([first, alone, aloneAgain] == [[2, 1], [4, 3], [6, 5]])
+      #expect(handshakes.withLock { $0 } == 3)
+      let last = try await connection.call([7, 8])
+      #expect(last == [8, 7])
+      await #expect(throws: ClientError.malformedRefused) { try await connection.callAlone([0xff]) }
+      await connection.shutDown()
+    }
+    #expect(handshakes.withLock { $0 } == 4)
+  }
+
   @Test func `calls made at the same time are all answered, each with its own reply`() async throws {
     try await withServer(EchoApplication()) { running in
       let connection = ServerConnection(endpoint: running.endpoint)
