@@ -17,7 +17,7 @@ struct TrafficModel {
     var messagesPerPersonAndDay: Double
 
     static let small = Size(persons: 44, days: 6, groupBound: 14, messagesPerPersonAndDay: 3)
-    static let large = Size(persons: 260, days: 8, groupBound: 60, messagesPerPersonAndDay: 6)
+    static let large = Size(persons: 130, days: 7, groupBound: 60, messagesPerPersonAndDay: 4)
   }
 
   struct Device {
@@ -101,7 +101,11 @@ struct TrafficModel {
   private mutating func publishKeys(_ device: Int) async throws {
     let hashes = TestMailbox.padded(devices[device].keys.values.map(\.hash), random: fixture.random)
     let stream: TestStream
-    if let open = devices[device].stream { stream = open } else { stream = try await fixture.attach(devices[device].mailbox, acknowledging: true) }
+    if let open = devices[device].stream {
+      stream = open
+    } else {
+      stream = try await fixture.attach(devices[device].mailbox, acknowledging: true)
+    }
     try await stream.send(.delivery(id: 1, keyHashes: hashes))
     if devices[device].stream == nil { await stream.close() }
     try old.setDeliveryKeys(name(of: device), count: hashes.count)
