@@ -78,7 +78,8 @@ import Testing
     try await world.run()
     try world.send("canary from the new epoch", from: 0, to: id)
     try await world.run()
-    #expect(world.devices[2].events.contains(.rejoined(id)))
+    // Whoever stands last in the tree: that depends on who was quicker to join.
+    #expect(world.devices.count { $0.events.contains(.rejoined(id)) } == 1)
     try await MeetingTests.requireGood(world)
   }
 }

@@ -46,6 +46,19 @@ import Testing
     try await store.pool.read { try String.fetchAll($0, sql: "SELECT name FROM sqlite_schema WHERE name LIKE 'old%' ORDER BY name") }
   }
 
+  @Test func `a token of schema 1 that was not used is a voucher, and a used voucher stays one`() async throws {
+    let (token, batch) = (StoredName.random(using: random), StoredName.random(using: random))
+    try OldSchema.make(server) { db in
+      try db.execute(sql: "INSERT INTO tokens VALUES (?, ?)", arguments: [data(token), Int64(Self.today.adding(3).number)])
+    }
+    let store = try server.openStore(checking: true)
+    #expect(try await !store.redeem(token, for: batch, today: Self.today.adding(3)))
+    #expect(try await store.redeem(token, for: batch, today: Self.today))
+    #expect(try await !store.redeem(token, for: .random(using: random), today: Self.today))
+    try store.close()
+    #expect(try await server.openStore(checking: true).redeem(token, for: batch, today: Self.today))
+  }
+
   @Test func `a mailbox of schema 1 keeps its keys and what waits, in order, and takes more`() async throws {
     let (one, other) = (target(), target())
     let waiting = (UInt8(0)..<70).map { number in
