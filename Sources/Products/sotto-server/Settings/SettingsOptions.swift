@@ -15,13 +15,13 @@ struct SettingsOptions: ParsableArguments {
   var data: String?
 
   @Option(help: ArgumentHelp("Where to listen; port 0 takes any that is free.", valueName: "host:port"))
-  var listen: String?
+  var listen: Endpoint?
 
   @Option(
     help: ArgumentHelp(
       "The address that links name, if it is another than --listen; port 0 stands for the one that is listened on.",
       valueName: "host:port"))
-  var advertise: String?
+  var advertise: Endpoint?
 
   @Option(help: ArgumentHelp("Any setting, by its name in the file; may be repeated.", valueName: "name=value"))
   var set: [String] = []
@@ -37,7 +37,7 @@ struct SettingsOptions: ParsableArguments {
       guard let equals = text.firstIndex(of: "=") else { continue }
       flags[text[..<equals].trimming(while: \.isWhitespace)] = text[text.index(after: equals)...].trimming(while: \.isWhitespace)
     }
-    for (name, value) in [("data", data), ("listen", listen), ("advertise", advertise)] {
+    for (name, value) in [("data", data), ("listen", listen?.text), ("advertise", advertise?.text)] {
       if let value { flags[name] = value }
     }
     let environment = ProcessInfo.processInfo.environment

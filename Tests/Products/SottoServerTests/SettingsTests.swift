@@ -1,0 +1,80 @@
+import Testing
+
+@testable import sotto_server
+
+@Suite struct SettingsTests {
+  private func load(_ lines: [String], flags: [String: String] = [:], environment: [String: String] = [:]) -> LoadedSettings {
+    SettingsSources(flags: flags, environment: environment)
+      .load(file: SettingsFile(text: (["data = /d", "listen = 127.0.0.1:8443"] + lines).joined(separator: "\n"), path: "f"))
+  }
+
+  @Test func `every default stands within its own bounds, and every name becomes a variable of its own`() {
+    for setting in Setting.all where !setting.fallback.isEmpty {
+      #expect(load(["\(setting.name) = \(setting.fallback)"]).faults == [], "\(setting.name)")
+    }
+    #expect(Set(Setting.all.map(\.variable)).count == Setting.all.count)
+    #expect(Setting.named("limits.idle-time")?.variable == "SOTTO_SERVER_LIMITS_IDLE_TIME")
+  }
+
+  @Test func `a variable of the environment sets what its name says`() {
+    for setting in Setting.all where !setting.fallback.isEmpty {
+      let loaded = load([], environment: [setting.variable: setting.fallback])
+      #expect(loaded.values.first { $0.setting.name == setting.name }?.origin == .environment(variable: setting.variable))
+    }
+  }
+
+  @Test func `sizes and times are read as people write them, and nothing else is`() {
+    #expect([("65536", 65_536), ("64KiB", 65_536), ("1 MiB", 1 << 20), ("2GiB", 2 << 30)].allSatisfy { Quantity.bytes($0.0) == $0.1 })
+    for text in ["", "MiB", "-1", "1.5MiB", "1mb", "99999999999999999999", "9999999999999GiB", "1MiB x"] { #expect(Quantity.bytes(text) == nil, "\(text)") }
+    let times: [(String, Duration)] = [("500ms", .milliseconds(500)), ("10s", .seconds(10)), ("5m", .seconds(300)), ("2 h", .seconds(7_200))]
+    #expect(times.allSatisfy { Quantity.duration($0.0) == $0.1 })
+    for text in ["", "10", "s", "-1s", "1.5s", "10 sec", "9999999999999999d"] { #expect(Quantity.duration(text) == nil, "\(text)") }
+    #expect(Quantity.text(duration: .seconds(75)) == "75s" && Quantity.text(duration: .seconds(120)) == "2m")
+  }
+
+  @Test func `behind a proxy the server stays on this machine and links name what the certificate is for`() {
+    let proxy = ["tls.mode = proxy"]
+    #expect(load(proxy + ["advertise = chat.example.org:443"]).faults == [])
+    for (lines, fault) in [
+      (["advertise = 192.0.2.1:443"], "advertise: is an address in numbers"), ([], "advertise: is not set"),
+      (["advertise = chat.example.org:0"], "advertise: has port 0"),
+      (["advertise = chat.example.org:443", "tls.certificate = /c", "tls.key = /k"], "the proxy has the certificate"),
+    ] { #expect(load(proxy + lines).faults.contains { $0.contains(fault) }, "\(fault)") }
+    let open = load(proxy + ["advertise = chat.example.org:443"], flags: ["listen": "0.0.0.0:80"])
+    #expect(open.faults.contains { $0.contains("listen: is not a loopback address") })
+  }
+
+  @Test func `only loopback addresses count as such`() {
+    for text in ["127.0.0.1:1", "127.255.0.9:1", "localhost:1", "[::1]:1"] { #expect(Endpoint(text)?.isLoopback == true, "\(text)") }
+    for text in ["0.0.0.0:1", "128.0.0.1:1", "127.0.0.1.example.org:1", "127.1:1", "[::]:1", "127.0.0.256:1", "[::ffff:127.0.0.1]:1"] {
+      #expect(Endpoint(text)?.isLoopback == false, "\(text)")
+    }
+  }
+
+  @Test func `a name that is near to a known one is told, a far one is not`() {
+    let names = Setting.all.map(\.name)
+    #expect(Setting.nearest(to: "tls.certificat", among: names) == "tls.certificate")
+    #expect(Setting.nearest(to: "limit.connections", among: names) == "limits.connections")
+    #expect(Setting.nearest(to: "favourite-colour", among: names) == nil)
+    #expect(Setting.nearest(to: String(repeating: "x", count: 1_000), among: names) == nil)
+  }
+
+  @Test func `security.txt says who, until when and where`() {
+    var settings = ServerSettings()
+    #expect(SecurityText.make(settings, site: Endpoint(host: "chat.example.org", port: 443), now: 0) == nil)
+    settings.contacts = ["mailto:a@example.org"]
+    settings.languages = ["de", "en"]
+    #expect(
+      SecurityText.make(settings, site: Endpoint(host: "chat.example.org", port: 443), now: 1_800_000_000) == """
+        Contact: mailto:a@example.org
+        Expires: 2027-02-14T00:00:00Z
+        Canonical: https://chat.example.org/.well-known/security.txt
+        Preferred-Languages: de, en
+
+        """)
+  }
+
+  @Test func `a stranger's report cannot steer the terminal`() {
+    #expect(TerminalText.harmless("a\u{1B}[2Jb\r\u{7}\u{202E}c\td\n") == "a?[2Jb???c\td\n")
+  }
+}
