@@ -155,7 +155,7 @@ let package = Package(
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
     tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),
-    tests("Products/SottoServerTests", "SottoServerTests", ["sotto-server", "MailboxServer", "SottoProtocol"]),
+    tests("Products/SottoServerTests", "SottoServerTests", ["SottoServer", "MailboxServer", "SottoProtocol"]),
     tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
     tests(
       "Simulation", "SimulationTests",

@@ -3,7 +3,7 @@ import MailboxServer
 import SottoProtocol
 import Testing
 
-@testable import sotto_server
+@testable import SottoServer
 
 @Suite struct ServedKeysTests {
   private func material() throws -> TLSMaterial {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import sotto_server
+@testable import SottoServer
 
 @Suite struct SettingsTests {
   private func load(_ lines: [String], flags: [String: String] = [:], environment: [String: String] = [:]) -> LoadedSettings {
@@ -25,8 +25,12 @@ import Testing
 
   @Test func `sizes and times are read as people write them, and nothing else is`() {
     #expect([("65536", 65_536), ("64KiB", 65_536), ("1 MiB", 1 << 20), ("2GiB", 2 << 30)].allSatisfy { Quantity.bytes($0.0) == $0.1 })
-    for text in ["", "MiB", "-1", "1.5MiB", "1mb", "99999999999999999999", "9999999999999GiB", "1MiB x"] { #expect(Quantity.bytes(text) == nil, "\(text)") }
-    let times: [(String, Duration)] = [("500ms", .milliseconds(500)), ("10s", .seconds(10)), ("5m", .seconds(300)), ("2 h", .seconds(7_200))]
+    for text in ["", "MiB", "-1", "1.5MiB", "1mb", "99999999999999999999", "9999999999999GiB", "1MiB x"] {
+      #expect(Quantity.bytes(text) == nil, "\(text)")
+    }
+    let times: [(String, Duration)] = [
+      ("500ms", .milliseconds(500)), ("10s", .seconds(10)), ("5m", .seconds(300)), ("2 h", .seconds(7_200)),
+    ]
     #expect(times.allSatisfy { Quantity.duration($0.0) == $0.1 })
     for text in ["", "10", "s", "-1s", "1.5s", "10 sec", "9999999999999999d"] { #expect(Quantity.duration(text) == nil, "\(text)") }
     #expect(Quantity.text(duration: .seconds(75)) == "75s" && Quantity.text(duration: .seconds(120)) == "2m")
