@@ -64,6 +64,7 @@ let package = Package(
     // For `Fuzzing/` and `Benchmarks/`, which are packages of their own.
     .library(name: "MailboxEngine", targets: ["MailboxEngine", "MailboxEngineTesting", "SottoProtocol", "CryptoSuite", "WireFormat"]),
     .library(name: "ServerStorage", targets: ["ServerStorage"]),
+    .library(name: "MailboxServer", targets: ["MailboxServer", "Metering"]),
     .library(name: "MLSTesting", targets: ["MLSTesting"]),
     .executable(name: "sotto", targets: ["sotto"]),
     .executable(name: "sotto-server", targets: ["sotto-server"]),
@@ -85,13 +86,14 @@ let package = Package(
     // Foundations: pure values, no I/O.
     target("Foundations", "WireFormat"),
     target("Foundations", "CryptoSuite", ["WireFormat", "Crypto", "CryptoExtras"]),
+    target("Foundations", "Metering"),
 
     // Protocols: one target, one specification; bytes in, bytes out.
     target("Protocols", "MLS", core),
     target("Protocols", "SottoProtocol", core),
 
     // Engines: decisions over several protocols; they declare the storage that they need.
-    target("Engines", "MailboxEngine", core + ["SottoProtocol"]),
+    target("Engines", "MailboxEngine", core + ["SottoProtocol", "Metering"]),
     target("Engines", "ConversationEngine", core + ["MLS", "SottoProtocol"]),
 
     // Adapters: touch the world, never each other.
@@ -99,7 +101,7 @@ let package = Package(
     target("Adapters", "DeviceStorage", core + ["SottoProtocol", "ConversationEngine", "GRDB"]),
     target(
       "Adapters", "MailboxServer",
-      sockets + ["CryptoSuite", "HummingbirdCore", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals"]),
+      sockets + ["CryptoSuite", "Metering", "HummingbirdCore", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals"]),
     target("Adapters", "MailboxClient", sockets + ["CryptoSuite"]),
     .target(name: "CProcess", path: "Sources/Adapters/CProcess"),
 
@@ -113,7 +115,7 @@ let package = Package(
     .target(
       name: "SottoServer",
       dependencies: dependencies([
-        "WireFormat", "CryptoSuite", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "CProcess", "BreachDrill",
+        "WireFormat", "CryptoSuite", "Metering", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "CProcess", "BreachDrill",
         "ArgumentParser", "Configuration", "Logging", "UnixSignals",
       ]),
       path: "Sources/Products/sotto-server", swiftSettings: settings),
@@ -135,6 +137,7 @@ let package = Package(
       path: "Tests/Support/LeakyServer", swiftSettings: settings),
     tests("Foundations/WireFormatTests", "WireFormatTests", ["WireFormat", "TestSupport"]),
     tests("Foundations/CryptoSuiteTests", "CryptoSuiteTests", core + ["TestSupport"]),
+    tests("Foundations/MeteringTests", "MeteringTests", ["Metering", "TestSupport"]),
     tests("Protocols/MLSTests", "MLSTests", core + ["MLS", "TestSupport"]),
     tests("Protocols/MLSExamples", "MLSExamples", core + ["MLS"]),
     tests("Protocols/SottoProtocolTests", "SottoProtocolTests", core + ["SottoProtocol"]),
@@ -143,7 +146,7 @@ let package = Package(
       path: "Tests/Protocols/FuzzReplayTests", swiftSettings: settings),
     tests(
       "Engines/MailboxEngineTests", "MailboxEngineTests",
-      core + ["SottoProtocol", "MailboxEngine", "MailboxEngineTesting", "MailboxStoreConformance", "TestSupport"]),
+      core + ["SottoProtocol", "Metering", "MailboxEngine", "MailboxEngineTesting", "MailboxStoreConformance", "TestSupport"]),
     tests("Engines/ConversationEngineTests", "ConversationEngineTests", core + ["SottoProtocol", "ConversationEngine", "TestSupport"]),
     tests(
       "Adapters/ServerStorageTests", "ServerStorageTests",
@@ -151,7 +154,7 @@ let package = Package(
     tests(
       "Adapters/DeviceStorageTests", "DeviceStorageTests",
       ["CryptoSuite", "SottoProtocol", "ConversationEngine", "DeviceStorage", "DeviceStoreTesting", "GRDB"]),
-    tests("Adapters/MailboxServerTests", "MailboxServerTests", sockets + ["MailboxServer", "NIOEmbedded", "TestSupport"]),
+    tests("Adapters/MailboxServerTests", "MailboxServerTests", sockets + ["Metering", "MailboxServer", "NIOEmbedded", "TestSupport"]),
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
     tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),

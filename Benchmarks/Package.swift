@@ -13,6 +13,8 @@ let package = Package(
   platforms: [.macOS(.v26)],
   dependencies: [
     .package(name: "sotto", path: ".."), .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
   ],
   targets: [
     .target(name: "AllocationCounter", path: "AllocationCounter"),
@@ -22,7 +24,10 @@ let package = Package(
         "AllocationCounter",
         .product(name: "MLS", package: "sotto"), .product(name: "MLSTesting", package: "sotto"),
         .product(name: "MailboxEngine", package: "sotto"), .product(name: "ServerStorage", package: "sotto"),
+        .product(name: "MailboxServer", package: "sotto"),
         .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       path: "Sources", swiftSettings: settings),
   ],

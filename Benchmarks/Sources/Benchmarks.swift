@@ -5,13 +5,16 @@ import Glibc
 ///
 ///   --quick      one pass instead of four
 ///   --large      what takes minutes too: how commits grow in groups that change in different ways
-///   AREA         mls, xwing, frame or server; all without one
-///   SIZE         members of a group; without one, those of docs/performance.md
+///   AREA         mls, xwing, frame, server, tls or hostile; all but hostile without one
+///   SIZE         members of a group, or idle streams; without one, those of docs/performance.md
 @main
 struct Benchmarks {
   static func main() async throws {
     let arguments = Array(CommandLine.arguments.dropFirst())
-    let areas = ["mls", "xwing", "frame", "server"]
+    if arguments.count == 4, arguments[0] == BenchServer.flag, let count = Int(arguments[2]) {
+      return try await BenchServer.run(directory: arguments[1], mailboxCount: count, isLimited: arguments[3] == "limited")
+    }
+    let areas = ["mls", "xwing", "frame", "server", "tls", "hostile"]
     let sizes = arguments.compactMap(Int.init)
     let words = arguments.filter { Int($0) == nil }
     guard words.allSatisfy({ (["--json", "--markdown", "--quick", "--large"] + areas).contains($0) }), sizes.allSatisfy({ $0 >= 2 })
@@ -34,6 +37,7 @@ struct Benchmarks {
         groups.append((suite, area, benchmarks))
       }
     }
+    if chosen.contains("hostile") { try await HostilePeers.run(&report) }
     if arguments.contains("--large"), wants("mls") { try ChurnBenchmarks.run(&report) }
     for _ in 0..<(arguments.contains("--quick") ? 1 : 4) {
       for (area, suite, _) in suites where wants(area) {
@@ -46,6 +50,7 @@ struct Benchmarks {
       }
       if wants("frame") { try FrameBenchmarks.run(&report) }
       if wants("server") { try await MailboxBenchmarks.run(&report) }
+      if wants("tls") { try await ServerBenchmarks.run(&report, connectionCounts: sizes.isEmpty ? [1_000, 10_000] : sizes) }
     }
     if arguments.contains("--json") {
       report.printJSON()

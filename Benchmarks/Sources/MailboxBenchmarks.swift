@@ -3,6 +3,7 @@ import Foundation
 import GRDB
 import MailboxEngine
 import MailboxEngineTesting
+import Metering
 import ServerStorage
 import SottoProtocol
 import WireFormat
@@ -14,6 +15,14 @@ struct MailboxBenchmarks {
   private static let mailboxCount = 64
   private static let frame = [UInt8](repeating: 9, count: 2_048)
 
+  /// A clock that stands still brings no allowance back.
+  private static var unlimited: DeliveryLimits {
+    var limits = DeliveryLimits()
+    limits.pace = .unlimited
+    limits.share = .unlimited
+    return limits
+  }
+
   private let engine: MailboxEngine
   private let recipients: [Recipient]
 
@@ -22,7 +31,9 @@ struct MailboxBenchmarks {
     let random = SystemRandom()
     let secrets = try ServerSecrets(
       identityKey: SignatureAlgorithm.ed25519.generateKey(), root: Secret(randomByteCount: ServerSecrets.rootByteCount, using: random))
-    let engine = MailboxEngine(store: store, secrets: secrets, issuer: try TestIssuer.make(), clock: ManualClock(), random: random)
+    let engine = MailboxEngine(
+      store: store, secrets: secrets, issuer: try TestIssuer.make(), clock: ManualClock(), random: random,
+      deliveryLimits: Self.unlimited)
     self.engine = engine
     var recipients: [Recipient] = []
     for _ in 0..<Self.mailboxCount {
@@ -41,7 +52,7 @@ struct MailboxBenchmarks {
   }
 
   /// Tells the server the mailbox's delivery key, as its owner does.
-  private static func attach(
+  static func attach(
     _ owner: SigningKey, _ recipient: Recipient, _ engine: MailboxEngine, serverKey: PublicKey32
   ) async throws {
     let session = engine.openSession()
@@ -129,7 +140,7 @@ enum BenchmarkError: Error {
 }
 
 /// The least that a durable server does: rows of the size of an envelope, so many to a transaction, each transaction flushed.
-private struct RawInserts {
+struct RawInserts {
   private let pool: DatabasePool
 
   init(path: String) throws {

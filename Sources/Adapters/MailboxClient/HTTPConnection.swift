@@ -4,9 +4,9 @@ import NIOHTTP1
 /// One HTTP/1.1 connection that carries one request after the other.
 struct HTTPConnection: Sendable {
   struct Reply: Sendable {
-    let status: Int
+    let head: HTTPResponseHead
     let body: [UInt8]
-    let keepsAlive: Bool
+    var keepsAlive: Bool { head.isKeepAlive }
   }
 
   let channel: any Channel
@@ -125,8 +125,7 @@ final class HTTPCallHandler: ChannelInboundHandler {
       guard let exchange, let head = exchange.head else { return }
       self.exchange = nil
       exchange.deadline?.cancel()
-      exchange.promise.succeed(
-        HTTPConnection.Reply(status: Int(head.status.code), body: exchange.body, keepsAlive: head.isKeepAlive))
+      exchange.promise.succeed(HTTPConnection.Reply(head: head, body: exchange.body))
     }
   }
 

@@ -19,7 +19,7 @@ public final class ServerConnection: Sendable {
   ///
   /// - Throws: `.unreachable`, `.refusedTLS`, `.messageTooLarge` and `.shutDown` mean that the request was certainly not
   ///   processed, `.malformedRefused` that it was refused; after `.outcomeUnknown` and `.unacceptableReply` it may have
-  ///   been; `.serverError` for any other answer.
+  ///   been; `.busy` and `.serverError` for any other answer.
   public func call(_ request: [UInt8]) async throws(ClientError) -> [UInt8] {
     let limit = dialer.limits.maximumRequestByteCount
     guard request.count <= limit else { throw .messageTooLarge(byteCount: request.count, limit: limit) }
@@ -41,7 +41,7 @@ public final class ServerConnection: Sendable {
 
   /// Opens a stream on a connection of its own.
   ///
-  /// - Throws: `.unreachable`, `.refusedTLS`, `.serverError` if the server offers no such stream.
+  /// - Throws: `.unreachable`, `.refusedTLS`, `.busy`, `.serverError` if the server offers no such stream.
   public func openStream() async throws(ClientError) -> ServerStream {
     try await ServerStream.open(dialer)
   }
@@ -99,10 +99,10 @@ public final class ServerConnection: Sendable {
   }
 
   private static func body(of reply: HTTPConnection.Reply) throws(ClientError) -> [UInt8] {
-    switch reply.status {
-    case 200: return reply.body
-    case 400: throw .malformedRefused
-    default: throw .serverError(status: reply.status)
+    switch reply.head.status {
+    case .ok: return reply.body
+    case .badRequest: throw .malformedRefused
+    default: throw ClientError(refusal: reply.head)
     }
   }
 }

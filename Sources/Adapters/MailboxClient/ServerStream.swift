@@ -93,7 +93,7 @@ public final class ServerStream: Sendable {
 extension ServerStream {
   private enum Negotiated: Sendable {
     case upgraded(NIOLoopBound<StreamHandler>)
-    case refused(status: EventLoopFuture<Int>)
+    case refused(EventLoopFuture<ClientError>)
   }
 
   /// The WebSocket subprotocol of a stream.
@@ -111,7 +111,7 @@ extension ServerStream {
       outcome = try await dialer.bounded(channel, by: limits.connectTimeout) {
         switch try await connection.result.get() {
         case .upgraded(let handler): return .success(handler)
-        case .refused(let status): return .failure(.serverError(status: try await status.get()))
+        case .refused(let refusal): return .failure(try await refusal.get())
         }
       }
     } catch {
@@ -157,9 +157,9 @@ extension ServerStream {
         upgraders: [upgrader],
         notUpgradingCompletionHandler: { channel in
           channel.eventLoop.makeCompletedFuture {
-            let status = channel.eventLoop.makePromise(of: Int.self)
-            try channel.pipeline.syncOperations.addHandler(RefusalReader(status: status))
-            return .refused(status: status.futureResult)
+            let refusal = channel.eventLoop.makePromise(of: ClientError.self)
+            try channel.pipeline.syncOperations.addHandler(RefusalReader(refusal: refusal))
+            return .refused(refusal.futureResult)
           }
         }))
     // The greeting may come in one read with the answer to the upgrade.
@@ -168,24 +168,24 @@ extension ServerStream {
   }
 }
 
-/// Reads the status with which a server refuses to open a stream.
+/// Reads what a server says when it opens no stream.
 private final class RefusalReader: ChannelInboundHandler {
   typealias InboundIn = HTTPClientResponsePart
 
-  private let status: EventLoopPromise<Int>
+  private let refusal: EventLoopPromise<ClientError>
 
-  init(status: EventLoopPromise<Int>) {
-    self.status = status
+  init(refusal: EventLoopPromise<ClientError>) {
+    self.refusal = refusal
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     if case .head(let head) = Self.unwrapInboundIn(data) {
-      status.succeed(Int(head.status.code))
+      refusal.succeed(ClientError(refusal: head))
     }
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
-    // Has no effect if the status has come.
-    status.fail(ClientError.unreachable)
+    // Has no effect if the refusal has come.
+    refusal.fail(ClientError.unreachable)
   }
 }

@@ -2,7 +2,8 @@ import NIOCore
 import NIOHTTP1
 import NIOTLS
 
-/// Bounds the time of a connection before it has asked for anything, and of all connections at shutdown.
+/// Bounds the time of a connection before it has asked for anything, and of all connections at shutdown; and the bytes
+/// of a stream before its owner has proved to be one.
 ///
 /// It stands next to the TLS handler for the whole life of the connection: a peer that does not finish its handshake
 /// or its first request head in time is cut, as is one whose TLS breaks, or which outlives the shutdown deadline.
@@ -15,6 +16,8 @@ final class ConnectionGuard: ChannelInboundHandler {
   private var deadline: Scheduled<Void>?
   private var shutdownDeadline: Scheduled<Void>?
   private var isNegotiating = true
+  /// What an unproved stream may still send; nil when nothing is counted.
+  private var remainingByteCount: Int?
 
   init(limits: ServerLimits, observer: @escaping ServerObserver = { _ in }) {
     self.limits = limits
@@ -39,6 +42,29 @@ final class ConnectionGuard: ChannelInboundHandler {
     isNegotiating = false
     deadline?.cancel()
     deadline = nil
+  }
+
+  /// The connection is a stream from here on, of somebody yet unknown: no frame of theirs may fill the decoder.
+  func streamBegan() {
+    negotiationEnded()
+    remainingByteCount = limits.maximumUnprovedByteCount
+  }
+
+  /// The owner of the stream has proved to be one.
+  func streamProved() {
+    remainingByteCount = nil
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if let remaining = remainingByteCount {
+      let count = Self.unwrapInboundIn(data).readableBytes
+      guard count <= remaining else {
+        context.close(promise: nil)
+        return
+      }
+      remainingByteCount = remaining - count
+    }
+    context.fireChannelRead(data)
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -45,6 +45,11 @@ struct HTTPExchange {
   private var state = State.idle
   private var endsAfterResponse = false
 
+  /// Whether the body of a request is being held.
+  var isCollecting: Bool {
+    if case .collecting = state { true } else { false }
+  }
+
   /// Whether the application works on a request; what follows it on the connection has to wait until then.
   var isPerforming: Bool {
     if case .performing = state { true } else { false }
@@ -57,9 +62,11 @@ struct HTTPExchange {
     self.maximumRequestByteCount = maximumRequestByteCount
   }
 
-  mutating func receiveHead(_ head: HTTPRequestHead) -> Action {
+  /// - Parameter refusal: the status to refuse the request with, whatever it asks for.
+  mutating func receiveHead(_ head: HTTPRequestHead, refusal: HTTPResponseStatus? = nil) -> Action {
     guard case .idle = state else { return .none }
     endsAfterResponse = !head.isKeepAlive
+    if let refusal { return refuse(refusal) }
     let route: Route
     switch (head.method, head.uri) {
     case (.GET, "/v1/health"): route = .health
@@ -105,6 +112,12 @@ struct HTTPExchange {
     case .idle, .performing, .closed:
       return .none
     }
+  }
+
+  /// There is no room for more of the body.
+  mutating func bodyDoesNotFit() -> Action {
+    guard case .collecting = state else { return .none }
+    return refuse(.serviceUnavailable)
   }
 
   mutating func receiveEnd() -> Action {

@@ -9,7 +9,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   typealias OutboundOut = HTTPServerResponsePart
 
   private let application: any MailboxApplication
-  private let limits: ServerLimits
+  private let pass: ConnectionPass
   private let observer: ServerObserver
   private let work: ConnectionWork
   private var exchange: HTTPExchange
@@ -17,16 +17,25 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private var waitingParts = CircularBuffer<HTTPServerRequestPart>()
   private var isProcessing = false
   private var deadline: Scheduled<Void>?
+  /// What a report costs: it is written to disk, and anybody may send one.
+  private static let reportWeight = 100
+
+  /// Bytes of the request in progress that `pass` counts.
+  private var heldByteCount = 0
+  /// When to come back, for the refusal that is about to be written.
+  private var retryAfter: Int?
+
+  private var limits: ServerLimits { pass.limits }
 
   init(
-    application: any MailboxApplication, limits: ServerLimits, observer: @escaping ServerObserver = { _ in },
+    application: any MailboxApplication, pass: ConnectionPass, observer: @escaping ServerObserver = { _ in },
     work: ConnectionWork
   ) {
     self.application = application
-    self.limits = limits
+    self.pass = pass
     self.observer = observer
     self.work = work
-    exchange = HTTPExchange(maximumRequestByteCount: limits.maximumRequestByteCount)
+    exchange = HTTPExchange(maximumRequestByteCount: pass.limits.maximumRequestByteCount)
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -75,11 +84,28 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     defer { isProcessing = false }
     while !exchange.isPerforming, let part = waitingParts.popFirst() {
       switch part {
-      case .head(let head): execute(exchange.receiveHead(head))
-      case .body(let buffer): execute(exchange.receiveBody(buffer.readableBytesView))
+      case .head(let head): receiveHead(head)
+      case .body(let buffer): receiveBody(buffer)
       case .end: execute(exchange.receiveEnd())
       }
     }
+  }
+
+  private func receiveHead(_ head: HTTPRequestHead) {
+    let refusal = pass.streamRefusal ?? pass.requestBegan()
+    retryAfter = refusal?.retryAfter
+    execute(exchange.receiveHead(head, refusal: refusal?.status))
+  }
+
+  private func receiveBody(_ buffer: ByteBuffer) {
+    let count = buffer.readableBytes
+    guard exchange.isCollecting else { return execute(exchange.receiveBody(buffer.readableBytesView)) }
+    guard pass.hold(count) else {
+      retryAfter = pass.busy.retryAfter
+      return execute(exchange.bodyDoesNotFit())
+    }
+    heldByteCount += count
+    execute(exchange.receiveBody(buffer.readableBytesView))
   }
 
   private func readOn() {
@@ -96,10 +122,14 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       setDeadline(limits.bodyTimeout)
     case .perform(let route, let body):
       deadline?.cancel()
-      deadline = nil
+      deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.answerTimeout)) {
+        self.observer(.refused(.answerTime))
+        self.finishBusy()
+      }
       perform(route, body)
     case .refuse(let status):
       if status == .payloadTooLarge { observer(.refused(.requestSize)) }
+      releaseBody()
       write(status: status, body: [], keepsAlive: false)
     case .close:
       context?.close(promise: nil)
@@ -108,12 +138,24 @@ final class HTTPRequestHandler: ChannelInboundHandler {
 
   private func perform(_ route: HTTPExchange.Route, _ body: [UInt8]) {
     switch route {
-    case .health: finish(.reply([]))
-    case .identity: perform { application in .reply(await application.identityStatement()) }
-    case .identityProof(let nonce): perform { application in await application.identityProof(nonce: nonce) }
-    case .call: perform { application in await application.call(body) }
-    case .report: perform { application in await application.report(body) }
-    case .securityText: perform { application in await application.securityText() }
+    case .health:
+      pass.charge(1)
+      finish(.reply([]))
+    case .identity:
+      pass.charge(1)
+      perform { application in .reply(await application.identityStatement()) }
+    case .identityProof(let nonce):
+      pass.charge(1)
+      perform { application in await application.identityProof(nonce: nonce) }
+    case .call:
+      pass.charge(application.weight(of: body))
+      perform { application in await application.call(body) }
+    case .report:
+      pass.charge(Self.reportWeight)
+      perform { application in await application.report(body) }
+    case .securityText:
+      pass.charge(1)
+      perform { application in await application.securityText() }
     }
   }
 
@@ -133,15 +175,19 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   }
 
   private func finish(_ answer: CallAnswer) {
+    guard exchange.isPerforming else { return }
+    releaseBody()
     switch answer {
     case .reply(let bytes):
-      guard let keepsAlive = exchange.respond(closing: false) else { return }
+      // Until the peer has taken it: who does not read holds no more than the others leave.
+      guard pass.hold(bytes.count) else { return finishBusy() }
+      guard let keepsAlive = exchange.respond(closing: false) else { return pass.release(bytes.count) }
       write(status: .ok, body: bytes, keepsAlive: keepsAlive)
     case .text(let text):
       guard let keepsAlive = exchange.respond(closing: false) else { return }
       write(status: .ok, body: Array(text.utf8), contentType: "text/plain; charset=utf-8", keepsAlive: keepsAlive)
     case .absent: close(with: .notFound)
-    case .busy: close(with: .serviceUnavailable)
+    case .busy: finishBusy()
     case .malformed: close(with: .badRequest)
     }
   }
@@ -149,6 +195,19 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private func close(with status: HTTPResponseStatus) {
     guard exchange.respond(closing: true) != nil else { return }
     write(status: status, body: [], keepsAlive: false)
+  }
+
+  /// The application is busy or takes too long, or there is no room for its answer.
+  private func finishBusy() {
+    guard exchange.isPerforming else { return }
+    releaseBody()
+    retryAfter = pass.busy.retryAfter
+    close(with: .serviceUnavailable)
+  }
+
+  private func releaseBody() {
+    pass.release(heldByteCount)
+    heldByteCount = 0
   }
 
   private func write(
@@ -162,6 +221,10 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     if status == .upgradeRequired {
       headers.add(name: "upgrade", value: "websocket")
     }
+    if let retryAfter {
+      headers.add(name: "retry-after", value: String(retryAfter))
+      self.retryAfter = nil
+    }
     if !keepsAlive {
       headers.add(name: "connection", value: "close")
     }
@@ -171,9 +234,9 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       context.write(Self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
     }
     setDeadline(keepsAlive ? limits.idleTimeout : limits.lingerTimeout)
-    let written = context.writeAndFlush(Self.wrapOutboundOut(.end(nil)))
-    if !keepsAlive {
-      written.assumeIsolated().whenComplete { _ in
+    context.writeAndFlush(Self.wrapOutboundOut(.end(nil))).assumeIsolated().whenComplete { _ in
+      self.pass.release(body.count)
+      if !keepsAlive {
         self.execute(self.exchange.lastResponseFlushed())
       }
     }
@@ -189,6 +252,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
 
   private func end() {
     exchange.connectionClosed()
+    releaseBody()
     deadline?.cancel()
     deadline = nil
     waitingParts.removeAll()

@@ -2,6 +2,10 @@
 ///
 /// One value serves all connections, so its functions are called concurrently.
 public protocol MailboxApplication: Sendable {
+  /// What a request costs, in the units of `ServerLimits.requests`: 1 for one that is looked up, more for one that
+  /// computes. It is asked on an event loop, for bytes that may be anything.
+  func weight(of request: [UInt8]) -> Int
+
   /// Answers one request of `POST /v1/call`.
   ///
   /// The call runs to its end even when the peer has gone in the meantime.
@@ -26,6 +30,7 @@ public protocol MailboxApplication: Sendable {
 }
 
 extension MailboxApplication {
+  public func weight(of request: [UInt8]) -> Int { 1 }
   public func identityProof(nonce: String) async -> CallAnswer { .absent }
   public func report(_ body: [UInt8]) async -> CallAnswer { .absent }
   public func securityText() async -> CallAnswer { .absent }
@@ -68,6 +73,8 @@ public protocol StreamSession: Sendable {
 public enum StreamOutput: Sendable, Equatable {
   /// Sends one binary message.
   case send([UInt8])
+  /// The peer has proved to be the stream's owner. Before this it may send very little, and has little time.
+  case proved
   /// Closes the stream after what was sent before; `malformed` tells the peer that it broke the protocol.
   case close(malformed: Bool)
 }

@@ -13,7 +13,7 @@ struct MailboxChannel: ServerChildChannel {
   }
 
   let application: any MailboxApplication
-  let currentLimits: CurrentLimits
+  let control: AdmissionControl
   let tls: ServerTLS?
   let observer: ServerObserver
   let plaintextTap: PlaintextTap?
@@ -23,18 +23,22 @@ struct MailboxChannel: ServerChildChannel {
       // Half-closed connections have no use here, and would outlive a shutdown.
       try channel.syncOptions?.setOption(ChannelOptions.allowRemoteHalfClosure, value: false)
       try channel.syncOptions?.setOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
-      let limits = currentLimits.value
+      let pipeline = channel.pipeline.syncOperations
+      guard let pass = control.admit(channel.remoteAddress) else {
+        try pipeline.addHandler(RefusedConnection())
+        return Value(channel: channel, finished: channel.closeFuture)
+      }
+      channel.closeFuture.assumeIsolated().whenComplete { _ in pass.leave() }
       observer(.connectionOpened)
       channel.closeFuture.whenComplete { [observer] _ in observer(.connectionClosed) }
       let work = ConnectionWork(channel: channel)
-      let pipeline = channel.pipeline.syncOperations
       if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls.context)) }
       if let plaintextTap {
         try pipeline.addHandler(PlaintextTapHandler(plaintextTap))
       }
-      let connectionGuard = ConnectionGuard(limits: limits, observer: observer)
+      let connectionGuard = ConnectionGuard(limits: pass.limits, observer: observer)
       try pipeline.addHandler(connectionGuard)
-      try configureHTTP(channel: channel, limits: limits, connectionGuard: connectionGuard, work: work)
+      try configureHTTP(channel: channel, connectionGuard: connectionGuard, pass: pass, work: work)
       try pipeline.addHandler(NegotiationErrorHandler())
       return Value(channel: channel, finished: work.finished)
     }
@@ -45,9 +49,12 @@ struct MailboxChannel: ServerChildChannel {
   }
 
   private func configureHTTP(
-    channel: any Channel, limits: ServerLimits, connectionGuard: ConnectionGuard, work: ConnectionWork
+    channel: any Channel, connectionGuard: ConnectionGuard, pass: ConnectionPass, work: ConnectionWork
   ) throws {
+    let limits = pass.limits
+    let filter = UpgradeFilter(pass: pass)
     let connectionGuard = NIOLoopBound(connectionGuard, eventLoop: channel.eventLoop)
+    let pass = NIOLoopBound(pass, eventLoop: channel.eventLoop)
     let work = NIOLoopBound(work, eventLoop: channel.eventLoop)
     let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
       maxFrameSize: limits.maximumStreamMessageByteCount,
@@ -58,14 +65,14 @@ struct MailboxChannel: ServerChildChannel {
       },
       upgradePipelineHandler: { channel, _ in
         channel.eventLoop.makeCompletedFuture {
-          connectionGuard.value.negotiationEnded()
+          connectionGuard.value.streamBegan()
           try Self.endNegotiation(of: channel)
           observer(.streamOpened)
           channel.closeFuture.whenComplete { [observer] _ in observer(.streamClosed) }
           try channel.pipeline.syncOperations.addHandler(
             StreamHandler(
-              application: application, limits: limits, observer: observer, plaintextTap: plaintextTap, work: work.value,
-              channel: channel))
+              application: application, pass: pass.value, connectionGuard: connectionGuard.value, observer: observer,
+              plaintextTap: plaintextTap, work: work.value, channel: channel))
         }
       })
     let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Void>(
@@ -75,7 +82,7 @@ struct MailboxChannel: ServerChildChannel {
           connectionGuard.value.negotiationEnded()
           try Self.endNegotiation(of: channel)
           try channel.pipeline.syncOperations.addHandler(
-            HTTPRequestHandler(application: application, limits: limits, observer: observer, work: work.value))
+            HTTPRequestHandler(application: application, pass: pass.value, observer: observer, work: work.value))
         }
       })
     var decoderLimits = NIOHTTPDecoderLimitConfiguration()
@@ -84,7 +91,6 @@ struct MailboxChannel: ServerChildChannel {
     let encoder = HTTPResponseEncoder()
     let decoder = ByteToMessageHandler(
       HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: decoderLimits))
-    let filter = UpgradeFilter()
     // NIO's own handlers for pipelining and parser errors are left out: they answer after the end of a connection that
     // is shut down, and after an early refusal, which their assertions do not allow.
     let upgradeHandler = NIOTypedHTTPServerUpgradeHandler(

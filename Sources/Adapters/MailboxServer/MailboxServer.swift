@@ -14,9 +14,12 @@ import UnixSignals
 public final class MailboxServer: Service {
   private let configuration: MailboxServerConfiguration
   private let tls: ServerTLS?
-  private let limits: CurrentLimits
+  private let control: AdmissionControl
   private let server: Server<MailboxChannel>
   private let boundPort: BoundPort
+
+  /// Connections that the system keeps until they are accepted: all of a small server's clients at once.
+  private static let backlog = 1_024
 
   /// The port that the server listens on; nil until it does.
   public var port: Int? { boundPort.value }
@@ -30,23 +33,27 @@ public final class MailboxServer: Service {
     configuration: MailboxServerConfiguration = MailboxServerConfiguration(),
     onBound: @escaping @Sendable (_ port: Int) -> Void = { _ in }
   ) throws(TLSMaterialError) {
-    let limits = CurrentLimits(configuration.limits)
     var tls: ServerTLS?
     if let material { tls = try ServerTLS(material, limits: configuration.limits) }
     let boundPort = BoundPort()
+    let control = AdmissionControl(
+      limits: Self.limits(configuration.limits, hasTLS: material != nil), descriptorCount: DescriptorLimit.current,
+      observer: configuration.observer)
     self.configuration = configuration
-    self.limits = limits
+    self.control = control
     self.tls = tls
     self.boundPort = boundPort
     server = Server(
       childChannelSetup: MailboxChannel(
-        application: application, currentLimits: limits, tls: tls, observer: configuration.observer,
+        application: application, control: control, tls: tls, observer: configuration.observer,
         plaintextTap: configuration.plaintextTap),
       configuration: ServerConfiguration(
-        address: .hostname(configuration.host, port: configuration.port),
-        availableConnectionsDelegate: MaximumAvailableConnections(
-          configuration.limits.maximumConnectionCount, logger: configuration.logger)),
+        address: .hostname(configuration.host, port: configuration.port), backlog: Self.backlog),
       onServerRunning: { channel in
+        // Fails only when the server is closed already.
+        try? await channel.eventLoop.submit {
+          try channel.pipeline.syncOperations.addHandler(AcceptErrors(), position: .first)
+        }.get()
         guard let port = channel.localAddress?.port else { return }
         boundPort.set(port)
         onBound(port)
@@ -90,26 +97,26 @@ public final class MailboxServer: Service {
     try? await server.shutdownGracefully()
   }
 
+  /// Uses other limits for the connections accepted from now on, and for all that is counted together.
+  public func replaceLimits(with limits: ServerLimits) {
+    control.replaceLimits(with: Self.limits(limits, hasTLS: tls != nil))
+  }
+
+  /// Behind a proxy that does TLS all connections come from one address.
+  private static func limits(_ limits: ServerLimits, hasTLS: Bool) -> ServerLimits {
+    var limits = limits
+    if !hasTLS { limits.distinguishesPeers = false }
+    return limits
+  }
+
+  /// What the server has and has refused; costs next to nothing to ask for.
+  public var statistics: ServerStatistics { control.statistics }
+
   /// Uses another certificate for the connections accepted from now on.
   ///
   /// - Throws: `.unusable` if TLS does not accept the material; the old one then stays.
   public func replaceTLS(with material: TLSMaterial) throws(TLSMaterialError) {
-    try tls?.replace(with: material, limits: limits.value)
-  }
-
-  /// Uses other bounds for the connections accepted from now on; how many there may be stays as it was at the start.
-  public func replaceLimits(with new: ServerLimits) { limits.value = new }
-}
-
-/// The bounds of new connections.
-final class CurrentLimits: Sendable {
-  private let current: Mutex<ServerLimits>
-
-  init(_ limits: ServerLimits) { current = Mutex(limits) }
-
-  var value: ServerLimits {
-    get { current.withLock { $0 } }
-    set { current.withLock { $0 = newValue } }
+    try tls?.replace(with: material, limits: control.limits)
   }
 }
 

@@ -14,6 +14,16 @@ public enum ServerBound: String, CaseIterable, Sendable {
   case requestSize = "request_size"
   /// A connection that did not finish its handshake or its first request in time.
   case handshakeTime = "handshake_time"
+  /// A connection beyond all places, or beyond a peer's share or pace of them.
+  case connections = "connections"
+  /// A request or a stream of a peer that asks too often.
+  case pace = "pace"
+  /// Bytes that did not fit into the memory for bodies, replies and messages.
+  case memory = "memory"
+  /// A request that the application did not answer in time.
+  case answerTime = "answer_time"
+  /// A stream whose peer did not prove in time to be its owner.
+  case attachTime = "attach_time"
   /// A request whose body did not come in time, or a connection that idled too long.
   case idleTime = "idle_time"
   /// A stream whose peer did not answer pings.

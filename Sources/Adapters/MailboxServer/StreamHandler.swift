@@ -1,3 +1,4 @@
+import Metering
 import NIOCore
 import NIOWebSocket
 
@@ -9,9 +10,12 @@ final class StreamHandler: ChannelInboundHandler {
 
   /// Pings that may go unanswered, or ping intervals that a blocked write may last.
   private static let maximumMissedPings = 2
+  /// The close code of a server that has no room now (registered by IANA for RFC 6455).
+  private static let tryAgainLater = WebSocketErrorCode(codeNumber: 1013)
 
   private let application: any MailboxApplication
-  private let limits: ServerLimits
+  private let pass: ConnectionPass
+  private let connectionGuard: ConnectionGuard
   private let observer: ServerObserver
   private let plaintextTap: PlaintextTap?
   private let work: ConnectionWork
@@ -22,16 +26,22 @@ final class StreamHandler: ChannelInboundHandler {
   private var context: ChannelHandlerContext?
   private var isEnding = false
   private var pingTimer: Scheduled<Void>?
+  private var attachDeadline: Scheduled<Void>?
+  private var isProved = false
+  private var frames = Spending()
+  private var delayedRead: Scheduled<Void>?
   private var endDeadline: Scheduled<Void>?
   private var madeProgress = true
   private var missedPings = 0
 
   init(
-    application: any MailboxApplication, limits: ServerLimits, observer: @escaping ServerObserver = { _ in },
-    plaintextTap: PlaintextTap?, work: ConnectionWork, channel: any Channel
+    application: any MailboxApplication, pass: ConnectionPass, connectionGuard: ConnectionGuard,
+    observer: @escaping ServerObserver = { _ in }, plaintextTap: PlaintextTap?, work: ConnectionWork, channel: any Channel
   ) {
+    let limits = pass.limits
     self.application = application
-    self.limits = limits
+    self.pass = pass
+    self.connectionGuard = connectionGuard
     self.observer = observer
     self.plaintextTap = plaintextTap
     self.work = work
@@ -41,6 +51,10 @@ final class StreamHandler: ChannelInboundHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    attachDeadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(pass.limits.attachTimeout)) {
+      self.observer(.refused(.attachTime))
+      self.end(.policyViolation)
+    }
     schedulePing()
     advance()
   }
@@ -57,6 +71,7 @@ final class StreamHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isEnding else { return }
     madeProgress = true
+    frames.charge(to: pass.limits.streamFrames, at: Self.microseconds())
     do throws(FrameAssembler.Refusal) {
       switch try assembler.receive(Self.unwrapInboundIn(data)) {
       case .incomplete, .pong: break
@@ -107,9 +122,25 @@ final class StreamHandler: ChannelInboundHandler {
     if let event = schedule.nextEvent() {
       deliver(event)
     } else if schedule.wantsRead {
-      context?.read()
+      readOn()
     }
   }
+
+  /// Reads on, now or when the peer's pace allows it.
+  private func readOn() {
+    guard let context, delayedRead == nil else { return }
+    let verdict = frames.look(in: pass.limits.streamFrames, at: Self.microseconds())
+    guard !isEnding, case .refused(let wait) = verdict else {
+      context.read()
+      return
+    }
+    delayedRead = context.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(Int64(clamping: wait))) {
+      self.delayedRead = nil
+      self.advance()
+    }
+  }
+
+  private static func microseconds() -> UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000 }
 
   private func deliver(_ event: StreamSchedule.Event) {
     let eventLoop = work.finished.eventLoop
@@ -144,7 +175,15 @@ final class StreamHandler: ChannelInboundHandler {
     for output in outputs where !isEnding {
       switch output {
       case .send(let message):
+        guard pass.hold(message.count) else {
+          end(Self.tryAgainLater)
+          break
+        }
         write(WebSocketFrame(fin: true, opcode: .binary, data: ByteBuffer(bytes: message)), flushing: false)
+      case .proved:
+        isProved = true
+        attachDeadline?.cancel()
+        connectionGuard.streamProved()
       case .close(let malformed):
         end(malformed ? .protocolError : .normalClosure)
       }
@@ -157,7 +196,9 @@ final class StreamHandler: ChannelInboundHandler {
   private func write(_ frame: WebSocketFrame, flushing: Bool = true) {
     guard let context else { return }
     schedule.writeBegan()
+    let heldByteCount = frame.opcode == .binary ? frame.data.readableBytes : 0
     context.write(Self.wrapOutboundOut(frame)).assumeIsolated().whenComplete { _ in
+      self.pass.release(heldByteCount)
       self.madeProgress = true
       self.schedule.writeEnded()
       self.advance()
@@ -173,6 +214,7 @@ final class StreamHandler: ChannelInboundHandler {
     isEnding = true
     schedule.end()
     pingTimer?.cancel()
+    attachDeadline?.cancel()
     var payload = ByteBuffer()
     payload.write(webSocketErrorCode: code)
     let frame = WebSocketFrame(fin: true, opcode: .connectionClose, data: payload)
@@ -180,7 +222,7 @@ final class StreamHandler: ChannelInboundHandler {
       context.close(promise: nil)
     }
     // A peer that does not read never takes the close frame.
-    endDeadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.lingerTimeout)) {
+    endDeadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(pass.limits.lingerTimeout)) {
       context.close(promise: nil)
     }
     advance()
@@ -190,14 +232,18 @@ final class StreamHandler: ChannelInboundHandler {
     guard context != nil else { return }
     context = nil
     isEnding = true
-    pingTimer?.cancel()
-    endDeadline?.cancel()
+    if !isProved {
+      pass.streamFailed()
+    }
+    for timer in [pingTimer, attachDeadline, delayedRead, endDeadline] {
+      timer?.cancel()
+    }
     schedule.end()
     advance()
   }
 
   private func schedulePing() {
-    pingTimer = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.pingInterval)) {
+    pingTimer = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(pass.limits.pingInterval)) {
       self.pingTimeCame()
     }
   }

@@ -5,7 +5,7 @@ import NIOHTTP1
 ///
 /// NIO's handler swallows the head of an upgrade that it refuses, so nobody could answer it. A server may ignore an
 /// upgrade that it does not want (RFC 9110 §7.8): any other request goes on as the ordinary one that it also is, and
-/// ends its connection, since the parser does not look beyond an upgrade.
+/// ends its connection, since the parser does not look beyond an upgrade. So does one for a stream that is refused now.
 final class UpgradeFilter: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
@@ -13,9 +13,15 @@ final class UpgradeFilter: ChannelInboundHandler, RemovableChannelHandler {
   /// The WebSocket subprotocol that a stream must name.
   static let streamSubprotocol = "sotto.1"
 
+  private let pass: ConnectionPass
+
+  init(pass: ConnectionPass) {
+    self.pass = pass
+  }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard case .head(var head) = Self.unwrapInboundIn(data), head.headers.contains(name: "upgrade"),
-      !Self.asksForStream(head)
+      !(Self.asksForStream(head) && pass.mayOpenStream())
     else {
       context.fireChannelRead(data)
       return

@@ -7,17 +7,26 @@ import SottoProtocol
 /// writes them does not repeat the order in which a client names the members of a conversation.
 struct FanOut {
   private(set) var copies: [SealedCopy] = []
-  /// For each recipient the index of its copy; nil when it is refused.
-  private var copyIndices: [Int?]
+  private var places: [Place]
 
-  /// Chooses whom to seal a copy for, from the keys that the store knows.
-  private init(recipientCount: Int) { copyIndices = Array(repeating: nil, count: recipientCount) }
+  /// What becomes of one recipient.
+  private enum Place {
+    case copy(Int)
+    case refused
+    /// Its delivery key has brought in what it may for now.
+    case full
+  }
+
+  private init(recipientCount: Int) { places = Array(repeating: .refused, count: recipientCount) }
 
   /// The answers for the recipients, in their order, from the answers for the copies.
   func answers(_ ofCopies: [RecipientAnswer]) -> [RecipientAnswer] {
-    copyIndices.map { index in
-      guard let index, index < ofCopies.count else { return .refused }
-      return ofCopies[index]
+    places.map { place in
+      switch place {
+      case .copy(let index): index < ofCopies.count ? ofCopies[index] : .refused
+      case .refused: .refused
+      case .full: .full
+      }
     }
   }
 }
@@ -29,9 +38,10 @@ extension FanOut {
   ///   - targets: the recipients' names, in their order.
   ///   - keys: for each, the key to seal with; nil where the mailbox or the delivery key is unknown.
   ///   - receipt: the name under which a mailbox remembers this frame, if it is to.
+  ///   - admits: whether the delivery key may bring in one more; asked for the copies only.
   static func seal(
     _ envelope: Envelope, for recipients: [Recipient], targets: [DeliveryTarget], keys: [PublicKey32?], expires: Day,
-    random: any RandomSource, receipt: (Recipient) -> StoredName?
+    random: any RandomSource, receipt: (Recipient) -> StoredName?, admits: (DeliveryTarget) -> Bool
   ) async -> FanOut {
     var fanOut = FanOut(recipientCount: recipients.count)
     var generator = SourceGenerator(random)
@@ -41,12 +51,16 @@ extension FanOut {
     for (position, ((recipient, target), key)) in order {
       guard let key else { continue }
       if let index = indexOfMailbox[target.mailbox] {
-        fanOut.copyIndices[position] = index
+        fanOut.places[position] = .copy(index)
+        continue
+      }
+      guard admits(target) else {
+        fanOut.places[position] = .full
         continue
       }
       guard let sealed = try? envelope.sealed(to: key, mailbox: recipient.mailbox) else { continue }
       indexOfMailbox[target.mailbox] = fanOut.copies.count
-      fanOut.copyIndices[position] = fanOut.copies.count
+      fanOut.places[position] = .copy(fanOut.copies.count)
       fanOut.copies.append(
         SealedCopy(target: target, receipt: receipt(recipient), sealed: sealed, expires: expires))
       // A thousand seals are 50 ms: others get their turn in between.
@@ -94,7 +108,12 @@ extension MailboxEngine {
         deliveryKey: names.deliveryKey(recipient.deliveryKey.hash, of: recipient.mailbox))
     }
     let keys = targets.isEmpty ? [] : try await store.sealKeys(for: targets)
+    let now = clock.secondsSince1970()
+    let byteCount = envelope.frame.count
     return await FanOut.seal(
-      envelope, for: recipients, targets: targets, keys: keys, expires: expiry, random: random, receipt: receipt)
+      envelope, for: recipients, targets: targets, keys: keys, expires: expiry, random: random, receipt: receipt
+    ) { [deliveries, wakes] target in
+      deliveries.admits(target, byteCount: byteCount, isOwnerPresent: wakes.hasSession(target.mailbox.name), at: now)
+    }
   }
 }

@@ -6,6 +6,8 @@ import WireFormat
 public enum SessionOutput: Hashable, Sendable {
   /// Sends one message.
   case send([UInt8])
+  /// The client has proved to be the mailbox's owner.
+  case proved
   /// Closes the stream; `malformed` when the peer broke the protocol.
   case close(malformed: Bool)
 }
@@ -96,7 +98,7 @@ public actor OwnerSession {
     guard ownerKey != nil, isSigned, case .greeted = state else { return [send(.refused)] + end(malformed: false) }
     let attachment = Attachment(mailbox: mailbox, place: place, ticket: engine.wakes.enter(place.name, wake: requestWake))
     state = .attached(attachment)
-    return [send(.attached)] + (try await deliver(attachment))
+    return [.proved, send(.attached)] + (try await deliver(attachment))
   }
 
   // MARK: Envelopes
@@ -105,7 +107,14 @@ public actor OwnerSession {
   private func deliver(_ attachment: Attachment) async throws(StoreFailure) -> [SessionOutput] {
     var attachment = attachment
     var outputs: [SessionOutput] = []
-    while let room = attachment.flow.room {
+    var remainingByteCount = ServerLimits.deliveryByteCount
+    while var room = attachment.flow.room {
+      guard remainingByteCount > 0 else {
+        // The rest when this has left for the client: one that does not read has the server hold this much and no more.
+        requestWake()
+        break
+      }
+      room.byteCount = min(room.byteCount, remainingByteCount)
       let page = try await engine.store.read(
         attachment.place, after: attachment.flow.lastSequence, page: room, today: engine.clock.today)
       if page.isEmpty {
@@ -118,6 +127,7 @@ public actor OwnerSession {
           isFull = true
           break
         }
+        remainingByteCount -= envelope.sealed.count
         let cursor = engine.secrets.cursors.seal(envelope.sequence, of: attachment.mailbox, random: engine.random)
         outputs.append(send(.envelope(cursor: cursor, sealed: envelope.sealed)))
       }

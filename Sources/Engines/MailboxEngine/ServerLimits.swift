@@ -3,6 +3,8 @@ public enum ServerLimits {
   /// Bytes of envelopes on their way to a device that it has not acknowledged: eight of the largest frames, so that a
   /// slow reader costs little memory and a fast one is never idle.
   public static let unacknowledgedByteCount = 2 << 20
+  /// Bytes of envelopes, or one envelope, that a session hands to its stream at a time.
+  public static let deliveryByteCount = 256 << 10
   /// Vouchers that one mailbox may hand out in one quota period.
   public static let vouchersPerPeriod = 128
   /// Tokens that one mailbox may have signed in one quota period.

@@ -41,6 +41,9 @@ public final class WakeRegistry: Sendable {
     state.withLock { $0.entries[mailbox]?.ticket == ticket }
   }
 
+  /// Whether a mailbox has an open stream.
+  func hasSession(_ mailbox: StoredName) -> Bool { state.withLock { $0.entries[mailbox] != nil } }
+
   /// Takes a session out; nothing happens when another has its place.
   func leave(_ ticket: Ticket, _ mailbox: StoredName) {
     state.withLock { state in

@@ -122,6 +122,7 @@ extension SottoError: CustomStringConvertible {
     case .expired: "the server's proof of its keys has expired"
     case .mailboxRefused: "the server does not know this profile's mailbox"
     case .refusing: "the server refuses service at the moment"
+    case .busy: "the server has too much to do, or was asked too often"
     case .notUnderstood: "the server does not speak this program's protocol"
     }
   }
@@ -133,6 +134,7 @@ extension SottoError: CustomStringConvertible {
     case .expired: "look at this device's clock, and ask whoever runs the server"
     case .mailboxRefused: "ask whoever runs the server whether its data was lost"
     case .refusing: "try again later"
+    case .busy: "it is asked again by itself, after the time that it named; what was asked for stays queued"
     case .notUnderstood: "update this program, or ask whoever runs the server"
     }
   }

@@ -10,8 +10,11 @@ public enum ServerProblem: Error, Equatable, Sendable {
   case expired
   /// The server does not know this device's mailbox, or not its key.
   case mailboxRefused
-  /// The server refused service, or is too busy.
+  /// The server refused service.
   case refusing
+  /// The server has too much to do, or was asked too often; it wants to be asked again after so many seconds, where it
+  /// says when.
+  case busy(retryAfterSeconds: Int?)
   /// The server does not speak this program's protocol.
   case notUnderstood
 
@@ -21,6 +24,7 @@ public enum ServerProblem: Error, Equatable, Sendable {
       case .unreachable, .outcomeUnknown, .streamClosed, .shutDown: .unreachable
       case .refusedTLS: .notThisServer
       case .serverError: .refusing
+      case .busy(let seconds): .busy(retryAfterSeconds: seconds)
       case .malformedRefused, .messageTooLarge, .unacceptableReply: .notUnderstood
       }
   }

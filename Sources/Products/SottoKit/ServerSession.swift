@@ -61,6 +61,9 @@ struct ServerSession: Sendable {
     case patience(UInt64)
   }
 
+  /// Seconds for which a server can have us stay away: a wrong or hostile answer does not keep a device away for long.
+  static let longestStay = 300
+
   /// Milliseconds from an open stream to its attachment: two short messages each way.
   static let attachPatience: UInt64 = 10_000
 
@@ -210,7 +213,11 @@ struct ServerSession: Sendable {
     phase = .pausing
     let lost = unanswered.values.sorted()
     unanswered = [:]
-    return [.closeStream] + lost.map { .complete(id: $0, .failed) } + [.pause(delay.next(random: random))]
+    var pause = delay.next(random: random)
+    if case .busy(let seconds?) = problem {
+      pause += UInt64(min(max(0, seconds), ServerSession.longestStay)) * 1_000
+    }
+    return [.closeStream] + lost.map { .complete(id: $0, .failed) } + [.pause(pause)]
   }
 
   private mutating func releaseCalls() -> [Action] {

@@ -26,6 +26,8 @@ struct EngineApplication: MailboxApplication {
     }
   }
 
+  func weight(of request: [UInt8]) -> Int { MailboxEngine.weight(of: request) }
+
   func identityStatement() async -> [UInt8] {
     let now = clock.secondsSince1970()
     let statement = try? identity.statement(
@@ -67,6 +69,7 @@ extension StreamOutput {
   fileprivate init(_ output: SessionOutput) {
     switch output {
     case .send(let bytes): self = .send(bytes)
+    case .proved: self = .proved
     case .close(let malformed): self = .close(malformed: malformed)
     }
   }

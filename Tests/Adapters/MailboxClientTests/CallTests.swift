@@ -159,7 +159,9 @@ struct CallTests {
 
   @Test func `other answers are told apart`() async throws {
     let cases: [(answer: String, error: ClientError)] = [
-      ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", .serverError(status: 503)),
+      ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", .busy(retryAfterSeconds: nil)),
+      ("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n", .busy(retryAfterSeconds: 5)),
+      ("HTTP/1.1 429 Too Many Requests\r\nRetry-After: x\r\nContent-Length: 0\r\n\r\n", .busy(retryAfterSeconds: nil)),
       ("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\n\r\n", .serverError(status: 413)),
       ("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", .malformedRefused),
       ("SSH-2.0-OpenSSH_9.2p1\r\n", .unacceptableReply),

@@ -26,7 +26,7 @@ final class EchoApplication: MailboxApplication {
   func openStream() async -> any StreamSession { Session() }
 
   private struct Session: StreamSession {
-    func start(wake: @escaping @Sendable () -> Void) async -> [StreamOutput] { [] }
+    func start(wake: @escaping @Sendable () -> Void) async -> [StreamOutput] { [.proved] }
 
     func receive(_ message: [UInt8]) async -> [StreamOutput] {
       switch message.first {

@@ -136,11 +136,11 @@ struct StreamTests {
   }
 
   @Test func `a stream that the server refuses to open`() async throws {
-    let answer = Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".utf8)
+    let answer = Array("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n".utf8)
     try await ScriptedServer.run(.answer(answer)) { port in
       let connection = ServerConnection(
         endpoint: ServerEndpoint(host: "127.0.0.1", port: port, pinnedSPKI: { _ in true }))
-      await #expect(throws: ClientError.serverError(status: 503)) { _ = try await connection.openStream() }
+      await #expect(throws: ClientError.busy(retryAfterSeconds: 7)) { _ = try await connection.openStream() }
     }
     try await ScriptedServer.run(.closeAfterRequest) { port in
       let connection = ServerConnection(

@@ -42,7 +42,7 @@ final class EchoSession: StreamSession {
 
   func start(wake: @escaping @Sendable () -> Void) async -> [StreamOutput] {
     notes.withLock { $0.wake = wake }
-    return [.send(Self.greeting)]
+    return [.proved, .send(Self.greeting)]
   }
 
   func receive(_ message: [UInt8]) async -> [StreamOutput] {

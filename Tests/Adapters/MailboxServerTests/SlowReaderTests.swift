@@ -28,7 +28,7 @@ private final class FloodApplication: MailboxApplication {
     func start(wake: @escaping @Sendable () -> Void) async -> [StreamOutput] {
       application.wakeClosure.withLock { $0 = wake }
       wake()
-      return [.send([0x01])]
+      return [.proved, .send([0x01])]
     }
 
     func receive(_ message: [UInt8]) async -> [StreamOutput] { [] }

@@ -1,3 +1,4 @@
+import Metering
 import NIOCore
 import NIOEmbedded
 import NIOWebSocket
@@ -9,13 +10,14 @@ import Testing
 /// The stream handler in virtual time, without a network.
 struct StreamHandlerTests {
   /// A channel with the handler of one stream in it, whose greeting has been taken.
-  private func makeStream(_ application: EchoApplication) async throws -> NIOAsyncTestingChannel {
+  private func makeStream(_ application: EchoApplication, limits: ServerLimits = ServerLimits()) async throws -> NIOAsyncTestingChannel {
     let channel = NIOAsyncTestingChannel()
     try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
     try await channel.testingEventLoop.executeInContext {
+      let pass = try #require(AdmissionControl(limits: limits, descriptorCount: 1_000).admit(nil))
       let handler = StreamHandler(
-        application: application, limits: ServerLimits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
-        channel: channel)
+        application: application, pass: pass, connectionGuard: ConnectionGuard(limits: limits), plaintextTap: nil,
+        work: ConnectionWork(channel: channel), channel: channel)
       try channel.pipeline.syncOperations.addHandler(handler)
     }
     let greeting = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
@@ -70,9 +72,10 @@ struct StreamHandlerTests {
         held.withLock { $0.append(opcode) }
         written.yield()
       }
+      let pass = try #require(AdmissionControl(limits: ServerLimits(), descriptorCount: 1_000).admit(nil))
       let handler = StreamHandler(
-        application: EchoApplication(), limits: ServerLimits(), plaintextTap: nil, work: ConnectionWork(channel: channel),
-        channel: channel)
+        application: EchoApplication(), pass: pass, connectionGuard: ConnectionGuard(limits: pass.limits), plaintextTap: nil,
+        work: ConnectionWork(channel: channel), channel: channel)
       try channel.pipeline.syncOperations.addHandlers([gate, handler])
     }
     _ = await writes.first { _ in true }
@@ -84,6 +87,33 @@ struct StreamHandlerTests {
     #expect(held.withLock { $0 } == [.binary])
   }
 
+  @Test func `a stream that sends too many frames is read more slowly, and not cut`() async throws {
+    var limits = ServerLimits()
+    limits.streamFrames = Allowance(burst: 3, perMinute: 60_000_000)
+    let channel = NIOAsyncTestingChannel()
+    let reads = Mutex(0)
+    try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
+    try await channel.testingEventLoop.executeInContext { [limits] in
+      let control = AdmissionControl(limits: limits, descriptorCount: 1_000)
+      let pass = try #require(control.admit(nil))
+      try channel.pipeline.syncOperations.addHandlers([
+        ReadCounter { reads.withLock { $0 += 1 } },
+        StreamHandler(
+          application: EchoApplication(), pass: pass, connectionGuard: ConnectionGuard(limits: limits), plaintextTap: nil,
+          work: ConnectionWork(channel: channel), channel: channel),
+      ])
+    }
+    _ = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
+    for _ in 0..<3 { try await channel.writeInbound(masked(.pong)) }
+    let before = reads.withLock { $0 }
+    #expect(before > 0)
+    // The pace is measured by a real clock: a burst that comes back in microseconds has the delayed read follow by itself.
+    try await channel.writeInbound(masked(.pong))
+    await channel.testingEventLoop.advanceTime(by: .seconds(1))
+    #expect(reads.withLock { $0 } > before)
+    #expect(channel.isActive)
+  }
+
   @Test func `closing hears of no end twice`() async throws {
     let application = EchoApplication()
     let channel = try await makeStream(application)
@@ -92,6 +122,21 @@ struct StreamHandlerTests {
     #expect(close.opcode == .connectionClose)
     try await channel.closeFuture.get()
     await channel.testingEventLoop.advanceTime(by: .seconds(300))
+  }
+}
+
+private final class ReadCounter: ChannelOutboundHandler {
+  typealias OutboundIn = WebSocketFrame
+
+  private let note: () -> Void
+
+  init(_ note: @escaping () -> Void) {
+    self.note = note
+  }
+
+  func read(context: ChannelHandlerContext) {
+    note()
+    context.read()
   }
 }
 

@@ -254,6 +254,17 @@ extension ServerSession.Event {
     #expect(driver.session.status == .waiting(.refusing))
   }
 
+  @Test func `a busy server is left alone for as long as it asks, up to five minutes`() {
+    var driver = SessionDriver()
+    driver.feed(.streamWanted)
+    let asked: [Int?] = [7, nil, -1, .max]
+    for seconds in asked { driver.feed(.identified, .failed(.busy(retryAfterSeconds: seconds)), .pauseEnded) }
+    let bases = driver.pauses.enumerated().map { index, pause in pause - UInt64([7, 0, 0, 300][index]) * 1_000 }
+    #expect(bases.count == 4)
+    for (index, base) in bases.enumerated() { #expect((250 << UInt64(index)...500 << UInt64(index)).contains(base)) }
+    #expect(driver.session.status == .waiting(.busy(retryAfterSeconds: .max)))
+  }
+
   @Test func `an hour of a server that comes and goes loses no work`() {
     var random = SeededRandomNumbers(seed: 5)
     var driver = SessionDriver(seed: 3)

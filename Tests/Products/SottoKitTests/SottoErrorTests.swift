@@ -14,7 +14,7 @@ import Testing
       .notYetConnected, .notActive, .notPermitted, .alreadyMember, .notMember, .badLength(byteCount: 0, limit: 5),
       .badLength(byteCount: 9, limit: 5), .tooManyDevices(limit: 64), .lastOwner, .cryptography,
     ] + [LinkError.notALink, .badAddress, .damaged, .unsupportedVersion, .wrongKind].map(SottoError.link)
-    + [ServerProblem.unreachable, .notThisServer, .expired, .mailboxRefused, .refusing, .notUnderstood].map(
+    + [ServerProblem.unreachable, .notThisServer, .expired, .mailboxRefused, .refusing, .busy(retryAfterSeconds: 5), .notUnderstood].map(
       SottoError.server)
 
   @Test func `every error says what happened and what to do, in one line each`() {

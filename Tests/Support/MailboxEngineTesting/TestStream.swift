@@ -13,6 +13,8 @@ public actor TestStream {
   private let wakeIsWanted = WakeFlag()
   /// Everything that the server has said.
   public private(set) var messages: [ServerMessage] = []
+  /// Whether the server knows that it speaks to the owner.
+  public private(set) var isProved = false
   public private(set) var isClosed = false
   /// Whether the server blamed the client when it closed the stream.
   public private(set) var isMalformed = false
@@ -38,6 +40,8 @@ public actor TestStream {
   public func send(_ bytes: [UInt8]) async throws {
     guard !isClosed else { throw FixtureError.closed }
     try await absorb(session.receive(bytes))
+    // A long delivery comes in parts, each of which asks for the next.
+    try await runWakes()
   }
 
   /// Gives the session the wake-ups that were asked for since the last time.
@@ -69,6 +73,7 @@ public actor TestStream {
         if acknowledging, case .envelope(let cursor, _) = message {
           try await absorb(session.receive(OwnerMessage.acknowledge(cursor: cursor).encoded))
         }
+      case .proved: isProved = true
       case .close(let malformed):
         isClosed = true
         isMalformed = malformed

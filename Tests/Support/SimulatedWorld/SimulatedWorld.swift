@@ -371,6 +371,7 @@ package final class SimulatedWorld {
         stream.lastToDevice = max(stream.lastToDevice + 1, now + delay())
         queue.add(.toDevice(stream: stream.number, bytes), at: stream.lastToDevice)
         if chance(faults.cut) { queue.add(.streamEnds(stream.number), at: stream.lastToDevice + pick(0...20)) }
+      case .proved: break
       case .close: queue.add(.streamEnds(stream.number), at: max(stream.lastToDevice + 1, now + delay()))
       }
     }

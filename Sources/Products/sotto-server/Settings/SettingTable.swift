@@ -1,4 +1,5 @@
 import MailboxServer
+import Metering
 
 extension Setting {
   /// Every setting, in the order of the sample. A new bound of the server is one line here.
@@ -23,13 +24,29 @@ extension Setting {
       "security.contact", \.contacts, form: "URI, ...",
       "Where a hole is reported: mailto:, https: or tel:. Published in /.well-known/security.txt."),
     .list("security.languages", \.languages, form: "tag, ...", "The languages that you read reports in."),
-    .count("limits.connections", \.limits.maximumConnectionCount, 1...1_000_000, reloadable: false, "Connections held at once."),
+    .count("limits.connections", \.limits.maximumConnectionCount, 1...1_000_000, "Connections held at once."),
+    .count(
+      "limits.connections-per-address", \.limits.maximumConnectionCountPerPeer, 1...1_000_000,
+      "Connections of one address; many people may share one."),
+    .count(
+      "limits.new-connections-per-minute", \.limits.newConnections.perMinute, 1...1_000_000,
+      "New connections of one address, in the long run."),
+    .count(
+      "limits.requests-per-minute", \.limits.requests.perMinute, 1...10_000_000,
+      "Requests of one address, in the long run; one that computes counts for many."),
+    .bytes(
+      "limits.held-bytes", \.limits.maximumHeldByteCount, 16 << 20...64 << 30,
+      "Bytes of bodies, replies and messages in memory, of all connections together."),
     .bytes("limits.request-bytes", \.limits.maximumRequestByteCount, 64 << 10...64 << 20, "Bytes of one request."),
     .bytes("limits.header-bytes", \.limits.maximumHeaderByteCount, 1 << 10...64 << 10, "Bytes of all header fields of a request."),
     .duration(
       "limits.handshake-time", \.limits.handshakeTimeout, .seconds(1) ... .seconds(300), "Time for the TLS handshake."),
     .duration("limits.header-time", \.limits.headerTimeout, .seconds(1) ... .seconds(300), "Time for the first request's head."),
     .duration("limits.body-time", \.limits.bodyTimeout, .seconds(1) ... .seconds(3_600), "Time for a request's body."),
+    .duration("limits.answer-time", \.limits.answerTimeout, .seconds(1) ... .seconds(300), "Time to answer a request."),
+    .duration(
+      "limits.attach-time", \.limits.attachTimeout, .seconds(1) ... .seconds(300),
+      "Time in which the owner of a stream has to prove to be one."),
     .duration(
       "limits.idle-time", \.limits.idleTimeout, .seconds(5) ... .seconds(3_600), "Time that a connection waits for its next request."),
     .duration(

@@ -129,6 +129,7 @@ extension MailboxTarget {
     private mutating func take(_ outputs: [SessionOutput]) throws(BrokenProperty) {
       for (index, output) in outputs.enumerated() {
         switch output {
+        case .proved: break
         case .close: try BrokenProperty.unless(index == outputs.count - 1, "something is said after the end")
         case .send(let bytes):
           try BrokenProperty.unless(bytes.count <= Limits.streamMessageByteCount, "a stream message is too long")

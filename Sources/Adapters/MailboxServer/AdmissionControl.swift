@@ -1,0 +1,184 @@
+import Metering
+import NIOCore
+import Synchronization
+
+/// Knows what all connections together have, and decides what one more may have. In memory only: nothing of it is
+/// written, and a restart forgets it.
+final class AdmissionControl: Sendable {
+  private struct Use {
+    var connectionCount = 0
+    var heldByteCount = 0
+  }
+
+  private struct State {
+    var limits: ServerLimits
+    var statistics = ServerStatistics()
+    /// Of the peers that are connected; no larger than the number of connections.
+    var uses: [Peer: Use] = [:]
+    // Fixed sizes, 16 bytes a place, so that no number of addresses grows them.
+    var newConnections = SpendingTable(placeCount: 1 << 15)
+    var requests = SpendingTable(placeCount: 1 << 14)
+    var failedStreams = SpendingTable(placeCount: 1 << 14)
+    var lastLonePeer: UInt64 = 0
+  }
+
+  private let state: Mutex<State>
+  private let maximumConnectionCount: Int
+  private let observer: ServerObserver
+  private let now: @Sendable () -> UInt64
+
+  /// - Parameters:
+  ///   - descriptorCount: files that the process may have open; some are kept for the application.
+  ///   - now: microseconds of a clock that never goes back.
+  init(
+    limits: ServerLimits, descriptorCount: Int, observer: @escaping ServerObserver = { _ in },
+    now: @escaping @Sendable () -> UInt64 = { NIODeadline.now().uptimeNanoseconds / 1_000 }
+  ) {
+    state = Mutex(State(limits: limits))
+    maximumConnectionCount = max(1, descriptorCount - Self.reservedDescriptorCount)
+    self.observer = observer
+    self.now = now
+  }
+
+  /// For the database and its readers, the event loops, and connections on their way to being refused.
+  private static let reservedDescriptorCount = 128
+
+  var limits: ServerLimits { state.withLock { $0.limits } }
+  var statistics: ServerStatistics { state.withLock { $0.statistics } }
+
+  func replaceLimits(with limits: ServerLimits) { state.withLock { $0.limits = limits } }
+
+  /// Takes in a connection.
+  ///
+  /// - Returns: nil when it has to be closed.
+  func admit(_ address: SocketAddress?) -> ConnectionPass? {
+    let time = now()
+    let pass: ConnectionPass? = state.withLock { state in
+      let limits = state.limits
+      let maximum = min(limits.maximumConnectionCount, maximumConnectionCount)
+      let free = maximum - state.statistics.openConnectionCount
+      guard free > 0 else {
+        state.statistics.connectionsRefusedForWant += 1
+        return nil
+      }
+      let peer: Peer
+      if limits.distinguishesPeers, let known = Peer(address, ipv6PrefixBitCount: limits.ipv6PrefixBitCount) {
+        // A peer may have no more connections than are free: with N greedy peers a share of 1/(N+1) stays free.
+        guard (state.uses[known]?.connectionCount ?? 0) < min(limits.maximumConnectionCountPerPeer, free) else {
+          state.statistics.connectionsRefusedByPeer += 1
+          return nil
+        }
+        guard state.newConnections.take(from: limits.newConnections, of: known.number, at: time).isAllowed else {
+          state.statistics.connectionsRefusedByRate += 1
+          return nil
+        }
+        peer = known
+      } else {
+        state.lastLonePeer += 1
+        peer = Peer(alone: state.lastLonePeer &* 0x9e37_79b9_7f4a_7c15)
+      }
+      state.uses[peer, default: Use()].connectionCount += 1
+      state.statistics.openConnectionCount += 1
+      state.statistics.acceptedConnectionCount += 1
+      return ConnectionPass(control: self, peer: peer, limits: limits)
+    }
+    if pass == nil { observer(.refused(.connections)) }
+    return pass
+  }
+
+  func leave(_ pass: ConnectionPass) {
+    state.withLock { state in
+      state.statistics.openConnectionCount -= 1
+      state.uses[pass.peer, default: Use()].connectionCount -= 1
+      if state.uses[pass.peer]?.connectionCount == 0 { state.uses[pass.peer] = nil }
+    }
+  }
+
+  /// - Returns: the microseconds to wait before a request is taken, or nil when one is taken now.
+  func waitForRequest(of pass: ConnectionPass) -> UInt64? {
+    let time = now()
+    let wait: UInt64? = state.withLock { state in
+      let verdict = state.requests.look(in: state.limits.requests, of: pass.peer.number, at: time)
+      guard case .refused(let wait) = verdict else { return nil }
+      state.statistics.requestsRefusedByRate += 1
+      return wait
+    }
+    if wait != nil { observer(.refused(.pace)) }
+    return wait
+  }
+
+  func charge(_ weight: Int, to pass: ConnectionPass) {
+    let time = now()
+    state.withLock { $0.requests.charge(weight, to: $0.limits.requests, of: pass.peer.number, at: time) }
+  }
+
+  func waitForStream(of pass: ConnectionPass) -> UInt64? {
+    let time = now()
+    let wait: UInt64? = state.withLock { state in
+      let verdict = state.failedStreams.look(in: state.limits.failedStreams, of: pass.peer.number, at: time)
+      guard case .refused(let wait) = verdict else { return nil }
+      state.statistics.streamsRefusedByRate += 1
+      return wait
+    }
+    if wait != nil { observer(.refused(.pace)) }
+    return wait
+  }
+
+  func streamFailed(of pass: ConnectionPass) {
+    let time = now()
+    state.withLock { state in
+      state.failedStreams.charge(1, to: state.limits.failedStreams, of: pass.peer.number, at: time)
+      state.statistics.failedStreamCount += 1
+    }
+  }
+
+  /// Counts bytes that a connection is about to hold.
+  ///
+  /// - Returns: false, and counts nothing, when there is no room: a peer may hold no more than is free.
+  func hold(_ byteCount: Int, for pass: ConnectionPass) -> Bool {
+    let fits = state.withLock { state in
+      let free = state.limits.maximumHeldByteCount - state.statistics.heldByteCount
+      let held = state.uses[pass.peer]?.heldByteCount ?? 0
+      guard byteCount <= free, held <= free - byteCount else {
+        state.statistics.refusedForMemoryCount += 1
+        return false
+      }
+      state.uses[pass.peer, default: Use()].heldByteCount += byteCount
+      state.statistics.heldByteCount += byteCount
+      return true
+    }
+    if !fits { observer(.refused(.memory)) }
+    return fits
+  }
+
+  func release(_ byteCount: Int, of pass: ConnectionPass) {
+    state.withLock { state in
+      state.uses[pass.peer]?.heldByteCount -= byteCount
+      state.statistics.heldByteCount -= byteCount
+    }
+  }
+}
+
+/// What the server has and has refused since it started: counts only, nothing of anybody.
+public struct ServerStatistics: Sendable, Equatable {
+  /// Connections that are open now.
+  public var openConnectionCount = 0
+  /// Bytes of bodies, replies and messages in memory now.
+  public var heldByteCount = 0
+  /// Connections taken in since the start.
+  public var acceptedConnectionCount = 0
+  /// Connections closed at once because all places were taken.
+  public var connectionsRefusedForWant = 0
+  /// Connections closed at once because their peer had its share.
+  public var connectionsRefusedByPeer = 0
+  /// Connections closed at once because their peer came too often.
+  public var connectionsRefusedByRate = 0
+  /// Requests answered by 429.
+  public var requestsRefusedByRate = 0
+  /// Streams answered by 429.
+  public var streamsRefusedByRate = 0
+  /// Requests and streams ended because too many bytes were held.
+  public var refusedForMemoryCount = 0
+  /// Streams that ended before their owner had proved to be one.
+  public var failedStreamCount = 0
+}
