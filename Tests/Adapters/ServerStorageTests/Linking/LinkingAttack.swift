@@ -84,7 +84,8 @@ enum LinkingAttack {
     }
     var score = LinkScore([
       "likeness of the queues by day and size", "likeness of the lengths of the queues", "likeness of what came since the first copy",
-      "as many delivery keys", "how much came to both", "how many delivery keys both have", "written in one transaction of the log",
+      "as many delivery keys", "how much came to both", "how many delivery keys both have", "likeness of long queues",
+      "written in one transaction of the log",
       "both new since the first copy", "neighbours in a page",
     ])
     pairs(names.count) { one, other in
@@ -97,6 +98,7 @@ enum LinkingAttack {
       values.append(-abs(left.deliveryKeyCount - right.deliveryKeyCount))
       values.append(log(1 + max(0, min(left.arrivals, right.arrivals))))
       values.append(min(left.deliveryKeyCount, right.deliveryKeyCount))
+      values.append(cosine(left.queue, right.queue) * min(leftLength, rightLength))
       values.append(Double(left.changes.intersection(right.changes).count))
       values.append(flag(left.isNew && right.isNew))
       values.append(isNeighbour ? 1 / (1 + distance / 100) : 0)
@@ -113,7 +115,7 @@ enum LinkingAttack {
     var score = LinkScore(
       [
         "rows of one size", "both new since the first copy", "both changed since the first copy", "changed in one transaction of the log",
-        "both changed in the log", "transactions of the log near each other", "neighbours in a page", "names near each other",
+        "both changed in the log", "transactions of the log near each other", "neighbours in a page",
       ]
         + (veil == nil
           ? [] : ["both really changed since the first copy", "both really changed in the log", "really changed near each other"]))
@@ -127,7 +129,6 @@ enum LinkingAttack {
       values.append(flag(!left.changes.isEmpty && !right.changes.isEmpty))
       values.append(nearness(left.changes, right.changes))
       values.append(isNeighbour ? 1 / (1 + distance / 1_000) : 0)
-      values.append(-abs(Double(names[one].bytes[0]) - Double(names[other].bytes[0])))
       if veil != nil {
         values.append(flag(left.hasReallyChanged && right.hasReallyChanged))
         values.append(flag(!left.realChanges.isEmpty && !right.realChanges.isEmpty))

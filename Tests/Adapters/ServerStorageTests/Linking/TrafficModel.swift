@@ -16,7 +16,7 @@ struct TrafficModel {
     var groupBound: Int
     var messagesPerPersonAndDay: Double
 
-    static let small = Size(persons: 44, days: 6, groupBound: 14, messagesPerPersonAndDay: 3)
+    static let small = Size(persons: 44, days: 5, groupBound: 14, messagesPerPersonAndDay: 4)
     static let large = Size(persons: 130, days: 7, groupBound: 60, messagesPerPersonAndDay: 4)
   }
 
@@ -46,6 +46,8 @@ struct TrafficModel {
   private(set) var devices: [Device] = []
   private(set) var conversations: [Conversation] = []
   private var hour = 0
+  /// Messages since the first copy, by conversation.
+  private var spoken: [Int: Int] = [:]
 
   init(_ size: Size, seed: UInt64, store: any MailboxStore, old: OldLayout) async throws {
     self.size = size
@@ -72,10 +74,10 @@ struct TrafficModel {
     let count = [1, 1, 1, 1, 1, 2, 2, 2, 2, 3].randomElement(using: &random) ?? 1
     for index in 0..<count {
       let start = Int(random.unit() * Double(size.days * 24))
-      let isLost = random.unit() < 0.3
+      let isAway = random.unit() < 0.5
       let device = Device(
         person: person, mailbox: try await fixture.makeMailbox(),
-        offline: isLost ? start..<(start + Int(6 + random.unit() * 240)) : 0..<0, isPhone: index == 0)
+        offline: isAway ? start..<(start + Int(12 + random.unit() * 300)) : 0..<0, isPhone: index == 0)
       devices.append(device)
       try old.register(name(of: devices.count - 1))
     }
@@ -183,6 +185,7 @@ struct TrafficModel {
     let byteCount = sizes.first { point2 <= $0.0 }?.1 ?? 1_024
     let recipients = recipients(index, except: devices.firstIndex { $0.person == author })
     guard !recipients.isEmpty else { return }
+    spoken[index, default: 0] += 1
     _ = try await fixture.call(
       .send(id: .random(using: fixture.random), frame: fixture.random.bytes(byteCount), recipients: recipients.map(\.recipient)))
     try old.deliver(to: recipients.map { name(of: $0.device) }, byteCount: byteCount, expires: today.adding(30))
@@ -208,6 +211,13 @@ struct TrafficModel {
   }
 
   // MARK: The truth
+
+  mutating func beginCounting() { spoken = [:] }
+
+  /// Whether two devices are in a conversation in which at least two messages were sent since the counting began.
+  func haveTalked(_ one: Int, _ other: Int) -> Bool {
+    devices[one].keys.keys.contains { devices[other].keys[$0] != nil && spoken[$0, default: 0] >= 2 }
+  }
 
   func shareConversation(_ one: Int, _ other: Int) -> Bool {
     !Set(devices[one].keys.keys).isDisjoint(with: devices[other].keys.keys)
