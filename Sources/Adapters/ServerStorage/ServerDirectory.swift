@@ -1,3 +1,5 @@
+public import MailboxEngine
+
 /// A server's data directory: the database, and apart from it the keys without which the database says little.
 public struct ServerDirectory: Sendable {
   let path: String
@@ -15,6 +17,7 @@ public struct ServerDirectory: Sendable {
   /// The keys that tokens are signed with.
   var issuerFile: String { file("server.issuer") }
   var databaseFile: String { file("server.sqlite") }
+  var objectsDirectory: String { file("objects") }
   /// Where the TLS key and certificate lie.
   public var tlsFile: String { file("server.tls.pem") }
 
@@ -56,6 +59,13 @@ public struct ServerDirectory: Sendable {
       try PrivateFiles.synchronizeDirectory(path)
     }
     return try SQLiteMailboxStore(path: databaseFile, veil: veil, checking: checking, observer: observer)
+  }
+
+  /// Opens the place of the files that people send each other, and makes it if it is missing.
+  ///
+  /// - Parameter quota: bytes that they may take together.
+  public func openObjects(quota: UInt64 = ServerLimits.objectQuotaByteCount) throws(ServerStorageError) -> FileObjectStore {
+    try FileObjectStore(path: objectsDirectory, quota: quota)
   }
 
   /// Remembers under which address clients reach the server, for links that are made later.

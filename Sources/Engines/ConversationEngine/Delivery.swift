@@ -392,6 +392,7 @@ extension HistoryEntry.Kind {
   init?(_ body: ContentBody, author: IdentityID) {
     switch body {
     case .text(let text): self = .text(text)
+    case .attachment(let attachment): self = .attachment(attachment)
     case .unknown(_, _, let fallback, _): self = .unknown(fallback: fallback)
     case .leave: self = .memberLeft(author)
     case .profile, .groupInvitation, .consent, .refusal, .resendRequest, .resend: return nil

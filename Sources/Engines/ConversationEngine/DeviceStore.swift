@@ -32,12 +32,13 @@ public enum RecordKind: UInt8, Sendable, CaseIterable {
   case task = 9
   case sentContent = 10
   case heldFrame = 11
+  case upload = 12
 
   /// Whether old values of the record must be unreadable once it was replaced or removed, even to who finds them in freed pages or logs:
   /// such records lie under a key that is itself replaced and destroyed (docs/protocol.md §11).
   public var mustBeErased: Bool {
     switch self {
-    case .offer, .conversation, .groupSecret, .task, .heldFrame, .server: true
+    case .offer, .conversation, .groupSecret, .task, .heldFrame, .server, .upload: true
     case .profile, .contact, .groupInvitation, .groupPublic, .sentContent: false
     }
   }

@@ -48,6 +48,8 @@ public typealias LinkID = KeyHash
 public struct HistoryEntry: Hashable, Sendable {
   public enum Kind: Hashable, Sendable {
     case text(String)
+    /// A file, which can be fetched from the conversation's server for as long as the server keeps it.
+    case attachment(Attachment)
     /// Of a later version of the program; shown by its fallback.
     case unknown(fallback: String)
     case memberAdded(IdentityID)

@@ -177,7 +177,7 @@ extension DeviceState {
     let isDirect = conversation.context.kind == .direct
     let own = profile.log.identity
     switch content.body {
-    case .text, .unknown: break
+    case .text, .attachment, .unknown: break
     case .profile(let name):
       guard var contact = contacts[author.identity], let name = MemberName(name) else { return }
       contact.claimedName = name.text

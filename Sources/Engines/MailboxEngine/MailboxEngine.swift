@@ -16,6 +16,8 @@ public enum CallOutcome: Hashable, Sendable {
 /// runs behind TLS and in a simulation.
 public final class MailboxEngine: Sendable {
   let store: any MailboxStore
+  /// Nil for a server that keeps no files.
+  let objects: (any ObjectStore)?
   let secrets: ServerSecrets
   /// Signs tokens.
   public let issuer: TokenIssuer
@@ -26,10 +28,11 @@ public final class MailboxEngine: Sendable {
   public let wakes = WakeRegistry()
 
   public init(
-    store: any MailboxStore, secrets: ServerSecrets, issuer: TokenIssuer, clock: any ServerClock, random: any RandomSource,
-    deliveryLimits: DeliveryLimits = DeliveryLimits()
+    store: any MailboxStore, objects: (any ObjectStore)? = nil, secrets: ServerSecrets, issuer: TokenIssuer,
+    clock: any ServerClock, random: any RandomSource, deliveryLimits: DeliveryLimits = DeliveryLimits()
   ) {
     self.store = store
+    self.objects = objects
     self.secrets = secrets
     self.issuer = issuer
     self.clock = clock
@@ -76,7 +79,17 @@ public final class MailboxEngine: Sendable {
   public func openSession() -> OwnerSession { OwnerSession(engine: self) }
 
   /// Deletes what has expired; to be called about every minute.
-  public func expire() async throws(StoreFailure) { try await store.expire(today: clock.today) }
+  public func expire() async throws(StoreFailure) {
+    let today = clock.today
+    // Each has its own disk to fail.
+    let objectFailure: StoreFailure?
+    do {
+      try await objects?.expire(today: today)
+      objectFailure = nil
+    } catch { objectFailure = error }
+    try await store.expire(today: today)
+    if let objectFailure { throw objectFailure }
+  }
 
   private func answer(_ request: Request) async throws(StoreFailure) -> Answer {
     switch request {
@@ -103,6 +116,7 @@ public final class MailboxEngine: Sendable {
       return try await rotate(handle, slot: slot, rotation: rotation)
     case .redeem(let voucher, let issuerKey, let blinded):
       return try await redeem(voucher, issuerKey: issuerKey, blinded: blinded)
+    case .object(let request): return try await answer(request)
     }
   }
 

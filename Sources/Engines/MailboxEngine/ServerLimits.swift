@@ -13,6 +13,10 @@ public enum ServerLimits {
   public static let blobsPerPeriod = 1_024
   /// Blobs that wait under one capability.
   public static let blobsPerCapability = 32
+  /// Bytes of files that a server keeps unless it is told otherwise: what a small machine's disk can miss.
+  public static let objectQuotaByteCount: UInt64 = 32 << 30
+  /// Days after which an upload that nobody goes on with is deleted: the day on which it was last written to ends, and one whole day more.
+  public static let unfinishedObjectDays: UInt32 = 2
   /// Days of a quota period. It is the same for all mailboxes, so that no mailbox's row carries a day.
   public static let quotaPeriodDays: UInt32 = 30
   /// Days that a voucher can be used.

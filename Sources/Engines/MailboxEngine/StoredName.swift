@@ -26,7 +26,7 @@ struct StoredNames: Sendable {
   private enum Kind: UInt8 {
     case mailbox = 1, deliveryKey, receipt, voucher, capability, publisher, blob, log, writeKey, administrator, creation
     case rotation, claimer
-    case batch, token
+    case batch, token, object
   }
 
   private let key: Secret
@@ -80,6 +80,8 @@ struct StoredNames: Sendable {
   func blob(_ blob: [UInt8], under capability: KeyHash) -> StoredName {
     name(.blob, capability.bytes, HashAlgorithm.sha256.hash(blob))
   }
+
+  func object(_ id: ObjectID) -> StoredName { name(.object, id.bytes) }
 
   func log(_ handle: HandleID) -> StoredPlace { place(.log, handle.bytes) }
 

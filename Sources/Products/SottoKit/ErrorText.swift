@@ -47,6 +47,7 @@ extension SottoError: CustomStringConvertible {
     case .tooManyDevices(let limit): "the group would have more than \(limit) devices"
     case .lastOwner: "the only owner of a group with others in it cannot leave"
     case .cryptography: "a cryptographic operation failed on this device"
+    case .file(let problem): problem.text
     }
   }
 
@@ -93,6 +94,7 @@ extension SottoError: CustomStringConvertible {
     case .tooManyDevices: "make a second group"
     case .lastOwner: "remove the others first"
     case .cryptography: "try again; if it stays, the program is damaged"
+    case .file(let problem): problem.hint
     }
   }
 

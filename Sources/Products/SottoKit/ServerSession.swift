@@ -103,7 +103,8 @@ struct ServerSession: Sendable {
     }
   }
 
-  private var takesCalls: Bool {
+  /// Whether the server has proven who it is, so that calls can be made.
+  var takesCalls: Bool {
     switch phase {
     case .idle, .identifying, .pausing: false
     case .identified, .opening, .greeting, .attaching, .attached: true

@@ -17,6 +17,7 @@ final class ServerWire: Sendable {
   }
 
   let address: ServerAddress
+  private let endpoint: ServerEndpoint
   private let connection: ServerConnection
   private let pins: Pins
   private let open = Mutex<Open?>(nil)
@@ -30,8 +31,12 @@ final class ServerWire: Sendable {
       case .statement: .pinned { hash in pins.hashes.withLock { $0.contains(hash) } }
       case .webPKI: .certified(by: .system)
       }
-    connection = ServerConnection(endpoint: ServerEndpoint(host: address.host, port: Int(address.port), trust: trust))
+    endpoint = ServerEndpoint(host: address.host, port: Int(address.port), trust: trust)
+    connection = ServerConnection(endpoint: endpoint)
   }
+
+  /// Another connection to the same server, for files: it carries nothing else, so that it links nothing else with them. Its owner shuts it down.
+  func fileConnection() -> ServerConnection { ServerConnection(endpoint: endpoint) }
 
   func pin(_ keys: [KeyHash]) {
     pins.hashes.withLock { $0 = Set(keys.map(\.bytes)) }

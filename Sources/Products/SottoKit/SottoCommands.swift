@@ -92,7 +92,13 @@ extension Sotto {
     _ text: String, to conversation: ConversationID, timeout: Duration = .seconds(30)
   ) async throws(SottoError) -> Int {
     connect()
-    let id = try send(text, to: conversation)
+    return try await waitUntilSent(try send(text, to: conversation), in: conversation, timeout: timeout)
+  }
+
+  /// Called without a pause after the message was queued, so that what is said of it is heard.
+  func waitUntilSent(
+    _ id: MessageID, in conversation: ConversationID, timeout: Duration
+  ) async throws(SottoError) -> Int {
     let server = try query { engine throws(EngineError) in try engine.server(of: conversation) }
     return try await wait(timeout) { (sotto, events) throws(SottoError) -> Int? in
       for case .sent(conversation, id, let missed) in events { return missed }

@@ -59,6 +59,9 @@ public enum SottoError: Error, Equatable, Sendable {
   case tooManyDevices(limit: Int)
   case lastOwner
   case cryptography
+
+  // Files.
+  case file(FileProblem)
 }
 
 extension SottoError {

@@ -15,6 +15,9 @@ struct EntryPrinter {
     var text: String?
     var person: String?
     var count: UInt64?
+    var file: String?
+    var byteCount: UInt64?
+    var mediaType: String?
     var delivery: String
   }
 
@@ -48,6 +51,8 @@ struct EntryPrinter {
   private func words(for entry: HistoryEntry) -> String {
     switch entry.kind {
     case .text(let text): text
+    case .attachment(let attachment):
+      "[file] \(DisplayText.line(attachment.name)), \(ByteCount.text(attachment.byteCount)); sotto save NAME \(entry.position)"
     case .unknown(let fallback) where !fallback.isEmpty: fallback
     case .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: "(something that a newer version shows)"
     }
@@ -56,7 +61,7 @@ struct EntryPrinter {
   /// What happened, of an entry that nobody wrote.
   private func notice(for entry: HistoryEntry, author: String) async throws -> String? {
     switch entry.kind {
-    case .text, .unknown: nil
+    case .text, .attachment, .unknown: nil
     case .memberAdded(let person): "\(try await sotto.displayName(of: person)) was added"
     case .memberRemoved(let person): "\(try await sotto.displayName(of: person)) was removed"
     case .deviceReturned(let person): "a device of \(try await sotto.displayName(of: person)) came back by itself"
@@ -73,6 +78,9 @@ struct EntryPrinter {
       isOwn: isOwn, sentAt: EntryPrinter.universalTime(entry.sentAt), kind: "", delivery: "")
     switch entry.kind {
     case .text(let text): (line.kind, line.text) = ("text", text)
+    case .attachment(let attachment):
+      (line.kind, line.file, line.byteCount, line.mediaType) =
+        ("file", attachment.name, attachment.byteCount, attachment.mediaType)
     case .unknown(let fallback): (line.kind, line.text) = ("unknown", fallback)
     case .memberAdded(let person): (line.kind, line.person) = ("added", try await sotto.displayName(of: person))
     case .memberRemoved(let person): (line.kind, line.person) = ("removed", try await sotto.displayName(of: person))

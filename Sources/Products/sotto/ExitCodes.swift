@@ -34,6 +34,14 @@ extension SottoError {
       .tooManyDevices, .lastOwner:
       Exit.notPermitted
     case .closed, .cryptography: Exit.unexpected
+    case .file(let problem):
+      switch problem {
+      case .unreadable, .notAFile, .gone: Exit.notFound
+      case .tooLarge, .changed, .damaged: Exit.badData
+      case .exists, .unwritable: Exit.cannotCreate
+      case .serverFull, .inUse: Exit.tryAgain
+      case .refused: Exit.notPermitted
+      }
     }
   }
 
@@ -52,6 +60,7 @@ extension SottoError {
     case .unconfirmed: "if it is who you mean: sotto contacts confirm NAME"
     case .notYetConnected: "sotto sync, then try again"
     case .timedOut: "it stays queued: sotto sync sends it, or any other command; --timeout waits longer"
+    case .file(.exists): "name another place with --to, or replace it with --overwrite"
     case .alreadyMember, .notMember: "sotto group list shows the members"
     default: hint
     }

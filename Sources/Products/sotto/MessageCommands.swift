@@ -4,17 +4,26 @@ import SottoKit
 
 struct SendCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "send", abstract: "Send a text to a contact or a group.",
+    commandName: "send", abstract: "Send a text or a file to a contact or a group.",
     discussion: """
       The words of the text are joined with spaces; a single - reads the text from standard input. Fetches what waits, then \
       sends, and returns when the server has the message; if it cannot be reached, the message stays queued and the exit code says so.
+
+      With --file it sends a file of any size, sealed on this device. When it was interrupted, the same command goes on where it ended; \
+      --timeout says how long nothing may go forward before it ends.
       """)
 
   @OptionGroup var options: GlobalOptions
   @Argument(help: "The contact, or the title of the group.")
   var name: String
   @Argument(help: "The text, or - for standard input.")
-  var text: [String]
+  var text: [String] = []
+  @Option(help: ArgumentHelp("A file to send instead of a text.", valueName: "path"))
+  var file: String?
+
+  func validate() throws {
+    guard text.isEmpty != (file == nil) else { throw ValidationError("A text, or --file with a path.") }
+  }
 
   func run() async throws {
     var message = text.joined(separator: " ")
@@ -32,7 +41,14 @@ struct SendCommand: AsyncParsableCommand {
         }
       }
       let conversation = try await sotto.conversation(named: name)
-      let missed = try await sotto.deliver(message, to: conversation.id, timeout: options.patience)
+      let missed =
+        if let file {
+          try await FileMeter.show(of: file) { meter in
+            try await sotto.deliver(file: file, to: conversation.id, patience: options.patience, progress: meter)
+          }
+        } else {
+          try await sotto.deliver(message, to: conversation.id, timeout: options.patience)
+        }
       if missed > 0 {
         Terminal.note(
           missed == 1 ? "One device's mailbox did not take it." : "\(missed) devices' mailboxes did not take it.")
@@ -221,7 +237,7 @@ extension HistoryEntry {
   /// Somebody wrote it.
   var isMessage: Bool {
     switch kind {
-    case .text, .unknown: true
+    case .text, .attachment, .unknown: true
     case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: false
     }
   }

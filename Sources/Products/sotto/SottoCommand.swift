@@ -15,6 +15,7 @@ struct SottoCommand: AsyncParsableCommand {
         sotto contacts confirm Bob        once Bob has accepted, if it is Bob
         sotto send Bob 'Tea at four?'
         sotto read
+        sotto send Bob --file plan.pdf    Bob gets it with sotto save Ada
 
       Results go to standard output, everything else to standard error. Names that begin with a dash, and texts, can
       follow a `--`. Environment: SOTTO_PROFILE, SOTTO_KEY_FILE, SOTTO_PASSPHRASE_FILE, NO_COLOR.
@@ -28,7 +29,7 @@ struct SottoCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       InitCommand.self, InviteCommand.self, AcceptCommand.self, RefuseCommand.self, ContactsCommand.self,
-      SendCommand.self, ReadCommand.self, ChatCommand.self, SyncCommand.self, GroupCommand.self, VerifyCommand.self,
+      SendCommand.self, SaveCommand.self, ReadCommand.self, ChatCommand.self, SyncCommand.self, GroupCommand.self, VerifyCommand.self,
       StatusCommand.self,
     ])
 

@@ -25,6 +25,12 @@ enum Terminal {
     _ = write(line + "\n", to: STDERR_FILENO)
   }
 
+  /// A line for a person at a terminal that the next one replaces.
+  static func redraw(_ line: String) {
+    // Back to the beginning, and clear what is left of a longer line.
+    _ = write("\r\(line)\u{1B}[K", to: STDERR_FILENO)
+  }
+
   static func report(_ text: String, hint: String) {
     note("error: \(text)\nhint: \(hint)")
   }

@@ -78,6 +78,13 @@ public struct KeyHash: FixedBytes {
   public init(trusted bytes: [UInt8]) { self.bytes = bytes }
 }
 
+/// The name of an object on a server: SHA-256 of its write key. Knowing it is the permission to read (docs/protocol.md §13).
+public struct ObjectID: FixedBytes {
+  public static let byteCount = 32
+  public let bytes: [UInt8]
+  public init(trusted bytes: [UInt8]) { self.bytes = bytes }
+}
+
 /// A raw 32-byte public key: Ed25519 (RFC 8032) or X25519 (RFC 7748), as the field says.
 public struct PublicKey32: FixedBytes {
   public static let byteCount = 32

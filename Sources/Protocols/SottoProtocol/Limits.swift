@@ -58,6 +58,25 @@ public enum Limits {
   public static let counterBound: UInt64 = 1 << 62
   /// Bytes of one leaf: 64 of them, with the nodes above them, fit a frame. A person with four devices needs about this much.
   public static let leafByteCount = 2_560
+  /// Bytes of a file that goes with a message: 64 GiB. Its tokens still fit one call.
+  public static let attachmentByteCount: UInt64 = 1 << 36
+  /// Bytes of an object on a server: the largest file, and a tag for each of its segments.
+  public static let objectByteCount: UInt64 = (1 << 36) + (1 << 24)
+  /// Bytes written to or read from an object in one call: eight sealed segments, half of what a call may hold. It is what one
+  /// connection costs in memory on either side.
+  public static let objectPieceByteCount = 8 * 65_552
+  /// Bytes of an object that one token pays for.
+  public static let objectBytesPerToken: UInt64 = 64 << 20
+  /// Tokens shown at once: what the largest object costs.
+  public static let objectTokenCount = 1_025
+  /// Bytes of one such token.
+  public static let objectTokenByteCount = 512
+  /// Bytes of a file's name; what file systems take.
+  public static let fileNameByteCount = 255
+  /// Bytes of a media type (RFC 6838 §4.2).
+  public static let mediaTypeByteCount = 255
+  /// Bytes of what is shown in place of content that is not understood.
+  public static let fallbackByteCount = 1_024
   /// Bytes of a host name (RFC 1035 §2.3.4).
   public static let hostByteCount = 253
 }

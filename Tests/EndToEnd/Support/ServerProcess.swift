@@ -5,11 +5,15 @@ final class ServerProcess: RegisteringServer {
   let data: URL
   let tap: URL
   private let scratch: URL
+  private let isTapped: Bool
   private(set) var port = 0
   private var running: Programs.Running?
 
   /// Starts the server and returns when it says that it is ready.
-  init(in scratch: Scratch, named name: String = "server") throws {
+  ///
+  /// - Parameter isTapped: whether what crosses the plaintext side of TLS is kept.
+  init(in scratch: Scratch, named name: String = "server", isTapped: Bool = true) throws {
+    self.isTapped = isTapped
     self.scratch = scratch.url
     data = scratch.url.appending(path: name)
     tap = scratch.url.appending(path: "\(name).tap")
@@ -24,7 +28,8 @@ final class ServerProcess: RegisteringServer {
     // A pipe that only the server holds open: its end says that the server died before it was ready.
     let running = try Programs.start(
       "sotto-server",
-      ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--ready-file", ready.path, "--tap", tap.path], in: scratch)
+      ["serve", "--data", data.path, "--listen", "127.0.0.1:\(port)", "--ready-file", ready.path]
+        + (isTapped ? ["--tap", tap.path] : []), in: scratch)
     self.running = running
     while !FileManager.default.fileExists(atPath: ready.path) {
       guard running.process.isRunning else { throw EndToEndError.notReady(running.outcome().errors) }
@@ -35,6 +40,8 @@ final class ServerProcess: RegisteringServer {
     guard let port = address.split(separator: ":").last.flatMap({ Int($0) }) else { throw EndToEndError.notReady(address) }
     self.port = port
   }
+
+  var processID: Int32? { running?.process.processIdentifier }
 
   /// `kill -9`.
   func kill() {

@@ -6,29 +6,35 @@ import WireFormat
 /// A server in one process: an engine over a store, with a clock that stands still and randomness from a seed.
 public struct EngineFixture: Sendable {
   public let store: any MailboxStore
+  public let objects: (any ObjectStore)?
   public let clock: ManualClock
   public let random: SeededRandom
   public let secrets: ServerSecrets
   public let engine: MailboxEngine
 
-  public init(store: any MailboxStore, seed: UInt64 = 1, clock: ManualClock = ManualClock()) throws(CryptoError) {
+  public init(
+    store: any MailboxStore, objects: (any ObjectStore)? = nil, seed: UInt64 = 1, clock: ManualClock = ManualClock()
+  ) throws(CryptoError) {
     self.store = store
+    self.objects = objects
     self.clock = clock
     random = SeededRandom(seed: seed)
     secrets = try ServerSecrets(
       identityKey: SignatureAlgorithm.ed25519.generateKey(using: random),
       root: Secret(randomByteCount: ServerSecrets.rootByteCount, using: random))
     engine = MailboxEngine(
-      store: store, secrets: secrets, issuer: try TestIssuer.make(day: clock.today), clock: clock, random: random)
+      store: store, objects: objects, secrets: secrets, issuer: try TestIssuer.make(day: clock.today), clock: clock, random: random)
   }
 
   private init(_ other: EngineFixture, store: any MailboxStore) {
     self.store = store
+    objects = other.objects
     clock = other.clock
     random = other.random
     secrets = other.secrets
     engine = MailboxEngine(
-      store: store, secrets: other.secrets, issuer: other.engine.issuer, clock: other.clock, random: other.random)
+      store: store, objects: other.objects, secrets: other.secrets, issuer: other.engine.issuer, clock: other.clock,
+      random: other.random)
   }
 
   /// The same server after a restart: the same secrets over a store that was opened again.

@@ -178,7 +178,7 @@ extension SimulatedWorld {
       // Of who is gone nobody can ask.
       guard let author = ledger.identities[entry.author] else { return false }
       return removalCount(of: devices[author], in: conversation) > 0 || !isActive(author, in: conversation)
-    case .text:
+    case .text, .attachment:
       guard let author = ledger.identities[entry.author] else { return false }
       return histories[author].values.contains { $0.contains { $0.id == entry.id && $0.kind == entry.kind } }
     }

@@ -256,6 +256,7 @@ package final class SimulatedWorld {
     case .claim: "claim"
     case .rotate: "rotate"
     case .redeem: "redeem"
+    case .object: "object"
     }
   }
 

@@ -17,6 +17,7 @@ struct DeviceState {
   /// In the order of their ids.
   private(set) var tasks: [TaskRecord] = []
   private(set) var heldFrames: [[UInt8]: HeldFrame] = [:]
+  private(set) var uploads: [KeyHash: Upload] = [:]
 
   var events: [Event] = []
   private var changedRecords: Set<RecordKey> = []
@@ -67,6 +68,10 @@ struct DeviceState {
       for (_, value) in try store.records(of: .task) { tasks.append(try TaskRecord(decoding: value)) }
       tasks.sort { $0.id < $1.id }
       for (key, value) in try store.records(of: .heldFrame) { heldFrames[key.name] = try HeldFrame(decoding: value) }
+      for (key, value) in try store.records(of: .upload) {
+        guard let name = KeyHash(key.name) else { throw EngineError.damagedState }
+        uploads[name] = try Upload(decoding: value)
+      }
     } catch let error as DeviceStoreError { throw .store(error) } catch { throw .damagedState }
   }
 
@@ -111,6 +116,11 @@ struct DeviceState {
   mutating func setHeldFrame(_ frame: HeldFrame?, name: [UInt8]) {
     heldFrames[name] = frame
     changedRecords.insert(RecordKey(.heldFrame, name))
+  }
+
+  mutating func setUpload(_ upload: Upload?, _ name: KeyHash) {
+    uploads[name] = upload
+    changedRecords.insert(RecordKey(.upload, name.bytes))
   }
 
   @discardableResult
@@ -192,6 +202,7 @@ struct DeviceState {
     case .groupSecret: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.secretArchive()
     case .task: return tasks.first { Self.taskKey($0.id) == key }?.encoded
     case .heldFrame: return heldFrames[key.name]?.encoded
+    case .upload: return KeyHash(key.name).flatMap { uploads[$0] }?.encoded
     case .sentContent: return newContents[key]
     }
   }

@@ -310,6 +310,7 @@ extension HistoryEntry: WireCodable {
     case 5: kind = .memberLeft(try reader.read())
     case 6: kind = .lost(count: try reader.readUInt64())
     case 7: kind = .deviceReturned(try reader.read())
+    case 8: kind = .attachment(try reader.read())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -342,6 +343,9 @@ extension HistoryEntry: WireCodable {
     case .deviceReturned(let identity):
       writer.write(UInt8(7))
       writer.write(identity)
+    case .attachment(let attachment):
+      writer.write(UInt8(8))
+      writer.write(attachment)
     }
   }
 }

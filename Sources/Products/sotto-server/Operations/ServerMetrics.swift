@@ -33,10 +33,11 @@ final class ServerMetrics: Sendable {
   /// The numbers of the wire (docs/protocol.md §7): what stands first in a request and in an answer.
   private static let kinds: [UInt8: String] = [
     1: "register", 2: "send", 3: "create_log", 4: "append", 5: "read_log", 6: "group_info", 7: "claim", 8: "rotate",
+    32: "create_object", 33: "object_state", 34: "write_object", 35: "finish_object", 36: "read_object", 37: "delete_object",
   ]
   private static let outcomes: [UInt8: String] = [
     1: "registered", 2: "refused", 3: "sent", 4: "created", 5: "appended", 6: "duplicate", 7: "conflict", 8: "entries",
-    9: "group_info", 10: "claimed", 11: "rotated", 12: "busy",
+    9: "group_info", 10: "claimed", 11: "rotated", 12: "busy", 32: "object", 33: "object_bytes", 34: "object_deleted", 35: "over_quota",
   ]
 
   private let state = Mutex(State())

@@ -27,8 +27,10 @@ struct ServerRun: Sendable {
     let store = try directory.openStore(creating: true, checking: true, observer: metrics.storeObserver)
     // The last writer moves what the log holds into the database; a failure here costs nothing that was promised.
     defer { try? store.close() }
+    let objects = try directory.openObjects(quota: UInt64(settings.fileQuotaByteCount))
     let issuer = TokenIssuer(keys: try directory.issuerKeys(today: clock.today))
-    let engine = MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
+    let engine = MailboxEngine(
+      store: store, objects: objects, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
     let tls = try ServerCertificate.load(settings, directory, now: startedAt)
     tls?.noteWarnings(now: startedAt)
     if settings.contacts.isEmpty {

@@ -22,5 +22,7 @@ struct ServerSettings: Sendable {
   var contacts: [String] = []
   /// Language tags (RFC 5646), the preferred one first.
   var languages = ["en"]
+  /// Bytes that the files take that people send each other.
+  var fileQuotaByteCount = 32 << 30
   var limits = NetworkLimits()
 }

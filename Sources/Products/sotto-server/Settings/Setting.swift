@@ -78,9 +78,11 @@ extension Setting {
     }
   }
 
-  static func bytes(_ name: String, _ path: any SettingPath<Int>, _ range: ClosedRange<Int>, _ summary: String) -> Setting {
+  static func bytes(
+    _ name: String, _ path: any SettingPath<Int>, _ range: ClosedRange<Int>, reloadable: Bool = true, _ summary: String
+  ) -> Setting {
     Setting(
-      name: name, form: "bytes", summary: summary, isReloadable: true, fallback: Quantity.text(bytes: defaults[keyPath: path])
+      name: name, form: "bytes", summary: summary, isReloadable: reloadable, fallback: Quantity.text(bytes: defaults[keyPath: path])
     ) { text, settings throws(SettingFault) in
       guard let number = Quantity.bytes(text) else { throw SettingFault(text: "is no size, such as 65536, 64KiB or 1MiB") }
       guard range.contains(number) else {

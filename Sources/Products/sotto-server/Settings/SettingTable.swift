@@ -24,6 +24,9 @@ extension Setting {
       "security.contact", \.contacts, form: "URI, ...",
       "Where a hole is reported: mailto:, https: or tel:. Published in /.well-known/security.txt."),
     .list("security.languages", \.languages, form: "tag, ...", "The languages that you read reports in."),
+    .bytes(
+      "files.quota", \.fileQuotaByteCount, 0...1 << 50, reloadable: false,
+      "What the files that people send each other may take of the disk together; 0 takes none."),
     .count("limits.connections", \.limits.maximumConnectionCount, 1...1_000_000, "Connections held at once."),
     .count(
       "limits.connections-per-address", \.limits.maximumConnectionCountPerPeer, 1...1_000_000,

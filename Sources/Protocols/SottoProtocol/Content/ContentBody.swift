@@ -4,6 +4,7 @@ public import WireFormat
 /// The kinds of content (docs/protocol.md §9).
 public enum ContentBody: Hashable, Sendable {
   case text(String)
+  case attachment(Attachment)
   case profile(name: String)
   case groupInvitation(GroupInvitation)
   case consent(Consent)
@@ -21,6 +22,13 @@ public enum ContentBody: Hashable, Sendable {
     case 1:
       guard payload.count <= Limits.textByteCount else { throw .lengthOverLimit(length: payload.count, limit: Limits.textByteCount) }
       self = .text(try WireText.read(reader.readRemaining()))
+    case 2:
+      self = .attachment(try reader.read())
+      try reader.finish()
+      // For programs that do not know the type; this one writes its own.
+      _ = try WireText.read(fallback)
+      guard !critical, fallback.count <= Limits.fallbackByteCount else { throw .invalidValue(UInt64(fallback.count)) }
+      return
     case 16: self = .profile(name: try reader.readText(limit: Limits.nameByteCount))
     case 17: self = .groupInvitation(try reader.read())
     case 18: self = .consent(try reader.read())
@@ -40,6 +48,7 @@ public enum ContentBody: Hashable, Sendable {
   var type: UInt16 {
     switch self {
     case .text: 1
+    case .attachment: 2
     case .profile: 16
     case .groupInvitation: 17
     case .consent: 18
@@ -64,13 +73,18 @@ public enum ContentBody: Hashable, Sendable {
   }
 
   var fallback: [UInt8] {
-    if case .unknown(_, _, let fallback, _) = self { Array(fallback.utf8) } else { [] }
+    switch self {
+    case .attachment(let attachment): Array(attachment.fallback.utf8)
+    case .unknown(_, _, let fallback, _): Array(fallback.utf8)
+    default: []
+    }
   }
 
   var payload: [UInt8] {
     var writer = ByteWriter()
     switch self {
     case .text(let text): writer.writeBytes(Array(text.utf8))
+    case .attachment(let attachment): writer.write(attachment)
     case .profile(let name): writer.writeVector(Array(name.utf8))
     case .groupInvitation(let invitation): writer.write(invitation)
     case .consent(let consent): writer.write(consent)

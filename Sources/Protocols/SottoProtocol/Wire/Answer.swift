@@ -66,6 +66,11 @@ public enum Answer: Hashable, Sendable, WireCodable {
   case issuerUnknown
   /// The log holds as much as a log may; there is room again when entries expire.
   case logFull
+  case object(ObjectState)
+  case objectBytes([UInt8])
+  case objectDeleted
+  /// The server has no room for it.
+  case overQuota
 
   public init(from reader: inout ByteReader) throws(WireError) {
     let type = try reader.readUInt8()
@@ -88,6 +93,10 @@ public enum Answer: Hashable, Sendable, WireCodable {
     case 14: self = .tokenRefused
     case 15: self = .issuerUnknown
     case 16: self = .logFull
+    case 32: self = .object(try reader.read())
+    case 33: self = .objectBytes(try reader.readVector(limit: Limits.objectPieceByteCount))
+    case 34: self = .objectDeleted
+    case 35: self = .overQuota
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -126,6 +135,14 @@ public enum Answer: Hashable, Sendable, WireCodable {
     case .tokenRefused: writer.write(UInt8(14))
     case .issuerUnknown: writer.write(UInt8(15))
     case .logFull: writer.write(UInt8(16))
+    case .object(let state):
+      writer.write(UInt8(32))
+      writer.write(state)
+    case .objectBytes(let bytes):
+      writer.write(UInt8(33))
+      writer.writeVector(bytes)
+    case .objectDeleted: writer.write(UInt8(34))
+    case .overQuota: writer.write(UInt8(35))
     }
   }
 }

@@ -63,6 +63,7 @@ public enum Request: Hashable, Sendable, WireCodable {
   case rotate(handle: HandleID, slot: UInt64, rotation: Rotation)
   /// Has blinded tokens signed for a voucher, which then is used up.
   case redeem(voucher: Permission, issuerKey: KeyHash, blinded: [BlindNumber])
+  case object(ObjectRequest)
 
   public init(from reader: inout ByteReader) throws(WireError) {
     let type = try reader.readUInt8()
@@ -90,12 +91,14 @@ public enum Request: Hashable, Sendable, WireCodable {
       let issuerKey = try reader.read(KeyHash.self)
       self = .redeem(
         voucher: voucher, issuerKey: issuerKey, blinded: try reader.readBlindNumbers(maxCount: Limits.tokensPerVoucher))
+    case ObjectRequest.types: self = .object(try ObjectRequest(type: type, from: &reader))
     default: throw .invalidValue(UInt64(type))
     }
   }
 
   public func encode(into writer: inout ByteWriter) {
     switch self {
+    case .object(let request): request.encode(into: &writer)
     case .register(let token, let mailbox, let ownerKey, let sealKey):
       writer.write(UInt8(1))
       writer.write(token)

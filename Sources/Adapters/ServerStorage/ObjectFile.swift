@@ -1,0 +1,151 @@
+import MailboxEngine
+import SottoProtocol
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Why a file did not do what was asked.
+enum FileFailure: Error, Equatable {
+  /// No room on the disk, or none for this user.
+  case full
+  case system(errno: Int32)
+  /// Not a file that this program wrote.
+  case damaged
+
+  static func last() -> FileFailure {
+    switch errno {
+    case ENOSPC, EDQUOT: .full
+    default: .system(errno: errno)
+    }
+  }
+}
+
+/// What a file begins with: `uint8 version = 1; uint8 days; uint8 zeros[6]; uint64 byte_count`.
+struct ObjectHeader {
+  /// Bytes that the object is to get.
+  var byteCount: UInt64
+  /// Days that it is kept once it has them.
+  var days: UInt8
+
+  var encoded: [UInt8] {
+    var bytes: [UInt8] = [1, days, 0, 0, 0, 0, 0, 0]
+    for shift in stride(from: UInt64(56), through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: byteCount >> shift)) }
+    return bytes
+  }
+
+  init(byteCount: UInt64, days: UInt8) {
+    self.byteCount = byteCount
+    self.days = days
+  }
+
+  init(_ bytes: [UInt8]) throws(FileFailure) {
+    guard bytes.count == ObjectFile.headerByteCount, bytes[0] == 1 else { throw .damaged }
+    days = bytes[1]
+    byteCount = bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
+  }
+}
+
+/// An open file that holds an object.
+final class ObjectFile {
+  static let headerByteCount = 16
+
+  let place: ObjectPlace
+  private let descriptor: Int32
+
+  /// - Returns: nil when it is not there.
+  init?(_ place: ObjectPlace) throws(FileFailure) {
+    self.place = place
+    let mode = place.area == .open ? O_RDWR : O_RDONLY
+    // `unsafe`: the string is lent to the system as a C string for the duration of the call.
+    descriptor = unsafe open(place.path, mode | O_CLOEXEC | O_NOFOLLOW | Self.noAccessTime)
+    guard descriptor >= 0 else {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw .last()
+    }
+  }
+
+  deinit { _ = close(descriptor) }
+
+  /// A file keeps no time at which it was read.
+  #if os(Linux)
+    private static let noAccessTime: Int32 = 0o1_000_000  // O_NOATIME, which the module does not show
+  #else
+    private static let noAccessTime: Int32 = 0
+  #endif
+
+  var header: ObjectHeader {
+    get throws(FileFailure) { try ObjectHeader(try read(from: 0, count: Self.headerByteCount)) }
+  }
+
+  /// Bytes of the object that are there.
+  var byteCount: UInt64 {
+    get throws(FileFailure) {
+      var status = stat()
+      // `unsafe`: the system writes the value during the call.
+      guard unsafe fstat(descriptor, &status) == 0 else { throw .last() }
+      guard status.st_size >= Self.headerByteCount else { throw .damaged }
+      return UInt64(status.st_size) - UInt64(Self.headerByteCount)
+    }
+  }
+
+  var state: ObjectState {
+    get throws(FileFailure) { ObjectState(byteCount: try byteCount, isFinished: place.area == .kept) }
+  }
+
+  func read(at offset: UInt64, count: Int) throws(FileFailure) -> [UInt8] {
+    try read(from: offset + UInt64(Self.headerByteCount), count: count)
+  }
+
+  private func read(from position: UInt64, count: Int) throws(FileFailure) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      // `unsafe`: the system writes at most the rest of the array's storage, which is held during the call.
+      let read = unsafe bytes.withUnsafeMutableBytes { buffer in
+        unsafe pread(descriptor, buffer.baseAddress?.advanced(by: done), count - done, off_t(position) + off_t(done))
+      }
+      if read < 0 {
+        if errno == EINTR { continue }
+        throw .last()
+      }
+      guard read > 0 else { throw .damaged }
+      done += read
+    }
+    return bytes
+  }
+
+  /// Writes, and returns when it is on disk.
+  func write(_ bytes: [UInt8], at offset: UInt64, day: Day) throws(FileFailure) {
+    try ObjectFile.write(bytes, to: descriptor, from: offset + UInt64(Self.headerByteCount))
+    ObjectFile.coarsenTimes(of: descriptor, to: day)
+    guard fdatasync(descriptor) == 0 else { throw .last() }
+  }
+
+  static func write(_ bytes: [UInt8], to descriptor: Int32, from position: UInt64) throws(FileFailure) {
+    var done = 0
+    while done < bytes.count {
+      // `unsafe`: the system reads at most the rest of the array's storage, which is held during the call.
+      let written = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe pwrite(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(position) + off_t(done))
+      }
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw .last()
+      }
+      done += written
+    }
+  }
+
+  /// Leaves the day alone of the times at which a file or directory was changed and read. Of no promise is more kept if it fails.
+  static func coarsenTimes(of descriptor: Int32, to day: Day) {
+    let time = timespec(tv_sec: time_t(day.number) * 86_400, tv_nsec: 0)
+    let times = [time, time]
+    // `unsafe`: the system reads the two values during the call.
+    _ = unsafe futimens(descriptor, times)
+  }
+}
