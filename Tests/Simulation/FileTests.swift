@@ -56,6 +56,31 @@ import Testing
     #expect(world.devices[0].engine?.upload(of: "/canary/plan.pdf", to: id) == second)
   }
 
+  @Test func `an upload gets as many tokens as it costs, shows the same ones again, and others when they are refused`() async throws {
+    let world = try await SimulatedWorld(seed: 93, deviceCount: 2)
+    let id = try await world.introduce(0, 1)
+    let upload = try Self.begin(world, id)
+    func pay(_ count: Int) throws -> [Token]? {
+      let paid = try world.act(0) { (engine, _) throws(EngineError) in try engine.payForUpload(upload, count: count) }
+      return try #require(paid)
+    }
+    #expect(try pay(40) == nil)
+    try await world.run()
+    #expect(world.devices[0].engine?.canPay(for: upload, count: 40) == true)
+    let first = try #require(try pay(40))
+    #expect(Set(first).count == 40)
+    #expect(try pay(40) == first)
+    let reopened = try #require(try ConversationEngine.open(store: world.devices[0].store.copy(), random: SystemRandom()))
+    var again = reopened
+    #expect(try again.payForUpload(upload, count: 40) == first)
+    try world.act(0) { (engine, _) throws(EngineError) in try engine.dropTokens(of: upload) }
+    #expect(try pay(40) == nil)
+    try await world.run()
+    let second = try #require(try pay(40))
+    #expect(Set(first).isDisjoint(with: second))
+    try await MeetingTests.requireGood(world)
+  }
+
   @Test func `nothing is uploaded for somebody who is not confirmed`() async throws {
     let world = try await SimulatedWorld(seed: 92, deviceCount: 2)
     let link = try await world.invitation(of: 0)

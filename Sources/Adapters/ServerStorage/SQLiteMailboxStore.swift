@@ -152,6 +152,10 @@ public final class SQLiteMailboxStore: MailboxStore {
     }
   }
 
+  public func spend(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool {
+    try await write { try TokenRows($0.db).spend(tokens, today: today) }
+  }
+
   public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome {
     try await settle(.mailboxes, mailbox.place)
     return try await write { context in

@@ -48,4 +48,15 @@ struct TokenRows {
     try rows.run("INSERT OR REPLACE INTO spent_tokens VALUES (?, ?)", [token.name.data, token.expires.integer])
     return true
   }
+
+  /// - Returns: false, with nothing spent, when one of them was spent before.
+  func spend(_ tokens: [SpentToken], today: Day) throws -> Bool {
+    for token in tokens {
+      let spent = try rows.first("SELECT 1 FROM spent_tokens WHERE name = ? AND expires > ?", [token.name.data, today.integer])
+      guard spent == nil else { return false }
+    }
+    // In the order of their names, and not in that of their making.
+    for token in tokens.sorted(by: { $0.name < $1.name }) { _ = try spend(token, today: today) }
+    return true
+  }
 }

@@ -18,7 +18,8 @@ extension DeviceState {
   mutating func stockUp() {
     for (server, record) in servers.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) {
       let isRefilling = tasks.contains { if case .refill(server, _) = $0.kind { true } else { false } }
-      if record.isRegistered, record.tokens.count < Self.lowStock, !isRefilling { addTask(.refill(server: server, batch: nil)) }
+      let wanted = max(Self.lowStock, wantedTokenCount(at: server))
+      if record.isRegistered, record.tokens.count < wanted, !isRefilling { addTask(.refill(server: server, batch: nil)) }
       guard record.issuerKeys.isEmpty else { continue }
       let wantsKeys = tasks.contains {
         switch $0.kind {
@@ -27,6 +28,13 @@ extension DeviceState {
         }
       }
       if wantsKeys, !tasks.contains(where: { $0.lane == .identity(server) }) { addTask(.identify(server: server)) }
+    }
+  }
+
+  /// What files that are on their way to a server are short of.
+  private func wantedTokenCount(at server: PublicKey32) -> Int {
+    uploads.values.reduce(0) { sum, upload in
+      conversations[upload.conversation]?.context.server.serverKey == server ? sum + upload.wantedTokenCount : sum
     }
   }
 
@@ -59,7 +67,9 @@ extension DeviceState {
   }
 
   mutating func refillMessage(_ task: TaskRecord, at server: PublicKey32, _ standing: TokenBatch?) -> OwnerMessage? {
-    guard let batch = standing ?? blind(for: task, at: server, count: Self.refillCount) else { return nil }
+    let missing = wantedTokenCount(at: server) - (servers[server]?.tokens.count ?? 0)
+    let count = min(max(Self.refillCount, missing), SottoProtocol.Limits.issueCount)
+    guard let batch = standing ?? blind(for: task, at: server, count: count) else { return nil }
     let id = UInt32(truncatingIfNeeded: task.id)
     return .issue(id: id, issuerKey: batch.issuer.hash, blinded: batch.tokens.map(\.blinded))
   }
@@ -133,7 +143,8 @@ extension DeviceState {
     task.notBefore = now + Self.quotaPatience
     updateTask(task)
     // Somebody waits for it, and is told once.
-    let isMissed = tasks.contains { if case .createLog(_, nil) = $0.kind { lacksTokens($0) } else { false } }
+    let isMissed =
+      wantedTokenCount(at: server) > 0 || tasks.contains { if case .createLog(_, nil) = $0.kind { lacksTokens($0) } else { false } }
     if isMissed { events.append(.quotaUsedUp(record.address)) }
   }
 }

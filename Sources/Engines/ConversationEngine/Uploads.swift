@@ -29,10 +29,54 @@ extension ConversationEngine {
     }
   }
 
+  /// What an upload pays with. The same tokens are shown until they are refused, so a lost answer costs nothing.
+  ///
+  /// - Parameter count: what its object costs.
+  /// - Returns: nil while there are too few: more are asked for, and the shell asks again.
+  /// - Throws: `.noSuchConversation`.
+  public mutating func payForUpload(_ upload: Upload, count: Int) throws(EngineError) -> [Token]? {
+    guard var standing = state.uploads[upload.recordName], standing.writeKey == upload.writeKey else { throw .notActive }
+    if standing.tokens.count == count { return standing.tokens }
+    return try transact { (state) throws(EngineError) in
+      let server = try state.activeConversation(upload.conversation).context.server.serverKey
+      guard var record = state.servers[server] else { throw .noMailbox }
+      standing.tokens = []
+      standing.wantedTokenCount = count
+      if record.tokens.count >= count {
+        standing.tokens = record.tokens.suffix(count).map(\.token)
+        standing.wantedTokenCount = 0
+        record.tokens.removeLast(count)
+        state.setServer(record, server)
+      }
+      state.setUpload(standing, standing.recordName)
+      return standing.tokens.isEmpty ? nil : standing.tokens
+    }
+  }
+
+  /// Whether there are so many tokens for an upload by now.
+  public func canPay(for upload: Upload, count: Int) -> Bool {
+    guard let server = state.conversations[upload.conversation]?.context.server.serverKey else { return false }
+    return (state.servers[server]?.tokens.count ?? 0) >= count
+  }
+
+  /// Tokens that were refused are worth nothing: others are shown.
+  public mutating func dropTokens(of upload: Upload) throws(EngineError) {
+    guard var standing = state.uploads[upload.recordName], standing.writeKey == upload.writeKey else { return }
+    standing.tokens = []
+    let dropped = standing
+    try transact { (state) throws(EngineError) in state.setUpload(dropped, dropped.recordName) }
+  }
+
   /// Remembers how far an upload has come; nothing happens for one that was abandoned.
   public mutating func noteUpload(_ upload: Upload) throws(EngineError) {
-    guard state.uploads[upload.recordName]?.writeKey == upload.writeKey else { return }
-    try transact { (state) throws(EngineError) in state.setUpload(upload, upload.recordName) }
+    guard var standing = state.uploads[upload.recordName], standing.writeKey == upload.writeKey else { return }
+    standing.confirmedByteCount = upload.confirmedByteCount
+    standing.confirmedHash = upload.confirmedHash
+    // The object stands: what it cost is spent.
+    standing.tokens = []
+    standing.wantedTokenCount = 0
+    let noted = standing
+    try transact { (state) throws(EngineError) in state.setUpload(noted, noted.recordName) }
   }
 
   /// Forgets an upload.

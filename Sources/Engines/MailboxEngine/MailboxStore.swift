@@ -38,6 +38,11 @@ public protocol MailboxStore: Sendable {
   /// is stored.
   func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome
 
+  /// Spends tokens, all or none.
+  ///
+  /// - Returns: false when one of them was spent before.
+  func spend(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool
+
   // MARK: Registration
 
   /// Makes a mailbox and spends its token; for a mailbox that has the same keys already, spends nothing.

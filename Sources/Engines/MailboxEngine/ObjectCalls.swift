@@ -12,7 +12,7 @@ extension MailboxEngine {
       guard (1...Limits.objectByteCount).contains(byteCount), (1...Limits.expiryDays).contains(Int(days)) else { return .refused }
       // Before the tokens are spent: who finds the server full keeps them.
       guard try await objects.hasRoom(for: byteCount) else { return .overQuota }
-      guard try await spend(tokens, for: object) else { return .refused }
+      guard try await spend(tokens, for: object) else { return .tokenRefused }
       return Self.answer(try await objects.create(object, today: today))
     case .state(let writeKey):
       return try await objects.state(of: names.object(writeKey.objectID), today: today).map(Answer.object) ?? .refused
@@ -37,8 +37,16 @@ extension MailboxEngine {
     }
   }
 
-  /// Takes what an object costs.
-  private func spend(_ tokens: [[UInt8]], for object: NewObject) async throws(StoreFailure) -> Bool {
-    true
+  /// Takes what an object costs: all of it or nothing. Tokens that were spent for an object which a crash kept from being made are
+  /// lost.
+  private func spend(_ tokens: [Token], for object: NewObject) async throws(StoreFailure) -> Bool {
+    guard tokens.count == ObjectRequest.price(of: object.byteCount) else { return false }
+    var spent: Set<SpentToken> = []
+    for token in tokens {
+      guard let token = spending(token) else { return false }
+      spent.insert(token)
+    }
+    guard spent.count == tokens.count else { return false }
+    return try await store.spend(Array(spent), today: clock.today)
   }
 }

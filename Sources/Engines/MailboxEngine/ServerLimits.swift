@@ -8,7 +8,7 @@ public enum ServerLimits {
   /// Vouchers that one mailbox may hand out in one quota period.
   public static let vouchersPerPeriod = 128
   /// Tokens that one mailbox may have signed in one quota period.
-  public static let tokensPerPeriod = 512
+  public static let tokensPerPeriod = 2_048
   /// Key-package blobs that one mailbox may publish in one quota period: 16 MiB of the largest.
   public static let blobsPerPeriod = 1_024
   /// Blobs that wait under one capability.

@@ -39,7 +39,7 @@ extension SottoError {
       case .unreadable, .notAFile, .gone: Exit.notFound
       case .tooLarge, .changed, .damaged: Exit.badData
       case .exists, .unwritable: Exit.cannotCreate
-      case .serverFull, .inUse: Exit.tryAgain
+      case .serverFull, .inUse, .quotaUsedUp: Exit.tryAgain
       case .refused: Exit.notPermitted
       }
     }

@@ -66,11 +66,9 @@ public enum Limits {
   /// connection costs in memory on either side.
   public static let objectPieceByteCount = 8 * 65_552
   /// Bytes of an object that one token pays for.
-  public static let objectBytesPerToken: UInt64 = 64 << 20
+  public static let objectBytesPerToken: UInt64 = 256 << 20
   /// Tokens shown at once: what the largest object costs.
-  public static let objectTokenCount = 1_025
-  /// Bytes of one such token.
-  public static let objectTokenByteCount = 512
+  public static let objectTokenCount = 257
   /// Bytes of a file's name; what file systems take.
   public static let fileNameByteCount = 255
   /// Bytes of a media type (RFC 6838 §4.2).

@@ -16,14 +16,37 @@ import WireFormat
     try await check.run(ObjectFixture(store: store) { store })
   }
 
-  private func create(_ writeKey: Permission, _ byteCount: UInt64, days: UInt8 = 30) -> Request {
-    .object(.create(writeKey: writeKey, byteCount: byteCount, days: days, tokens: []))
+  private func create(
+    _ writeKey: Permission, _ byteCount: UInt64, days: UInt8 = 30, at server: EngineFixture, tokens: [Token]? = nil
+  ) throws -> Request {
+    let tokens = try tokens ?? (0..<ObjectRequest.price(of: byteCount)).map { _ in try server.token() }
+    return .object(.create(writeKey: writeKey, byteCount: byteCount, days: days, tokens: tokens))
+  }
+
+  @Test func `each begun 256 MiB of an object costs a token, which is spent once`() async throws {
+    let server = try fixture(quota: 1 << 40)
+    let size = Limits.objectBytesPerToken
+    #expect(ObjectRequest.price(of: size) == 1 && ObjectRequest.price(of: size + 1) == 2)
+    #expect(ObjectRequest.price(of: Limits.objectByteCount) == Limits.objectTokenCount)
+    let (first, second, third) = (try server.token(), try server.token(), try server.token())
+    let stranger = Token(id: first.id, signature: second.signature)
+    let empty = Answer.object(ObjectState(byteCount: 0, isFinished: false))
+    let writeKey = Permission.random(using: server.random)
+    for tokens in [[], [first], [first, first], [first, stranger], [first, second, third]] {
+      #expect(try await server.call(create(writeKey, size + 1, at: server, tokens: tokens)) == .tokenRefused)
+    }
+    #expect(try await server.call(create(writeKey, size + 1, at: server, tokens: [first, second])) == empty)
+    // What stands costs nothing more, and what was refused with a spent token has spent no other.
+    #expect(try await server.call(create(writeKey, size + 1, at: server, tokens: [])) == empty)
+    let other = Permission.random(using: server.random)
+    #expect(try await server.call(create(other, size + 1, at: server, tokens: [second, third])) == .tokenRefused)
+    #expect(try await server.call(create(other, size, at: server, tokens: [third])) == empty)
   }
 
   @Test func `who has the write key writes, and who has the name reads`() async throws {
     let server = try fixture()
     let writeKey = Permission.random(using: server.random)
-    #expect(try await server.call(create(writeKey, 4)) == .object(ObjectState(byteCount: 0, isFinished: false)))
+    #expect(try await server.call(create(writeKey, 4, at: server)) == .object(ObjectState(byteCount: 0, isFinished: false)))
     #expect(
       try await server.call(.object(.write(writeKey: writeKey, offset: 0, bytes: [1, 2, 3, 4])))
         == .object(ObjectState(byteCount: 4, isFinished: false)))
@@ -47,18 +70,18 @@ import WireFormat
   @Test func `sizes and days outside the limits are refused`() async throws {
     let server = try fixture()
     for (byteCount, days): (UInt64, UInt8) in [(0, 30), (Limits.objectByteCount + 1, 30), (1, 0), (1, 31)] {
-      #expect(try await server.call(create(Permission.random(using: server.random), byteCount, days: days)) == .refused)
+      #expect(try await server.call(create(Permission.random(using: server.random), byteCount, days: days, at: server, tokens: [])) == .refused)
     }
   }
 
   @Test func `a full server says so before it takes a token`() async throws {
     let server = try fixture(quota: 100)
-    #expect(try await server.call(create(Permission.random(using: server.random), 101)) == .overQuota)
+    #expect(try await server.call(create(Permission.random(using: server.random), 101, at: server)) == .overQuota)
   }
 
   @Test func `a server that keeps no files refuses them`() async throws {
     let server = try EngineFixture(store: InMemoryMailboxStore())
-    #expect(try await server.call(create(Permission.random(using: server.random), 1)) == .refused)
+    #expect(try await server.call(create(Permission.random(using: server.random), 1, at: server)) == .refused)
   }
 
   @Test func `a piece larger than the limit is malformed`() async throws {

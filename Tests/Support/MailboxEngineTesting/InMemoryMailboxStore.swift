@@ -98,6 +98,10 @@ public final class InMemoryMailboxStore: MailboxStore {
     try transact { $0.countTokens(count, for: mailbox.name, quota: quota) }
   }
 
+  public func spend(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool {
+    try transact { $0.spend(tokens, today: today) }
+  }
+
   public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome {
     try transact { $0.register(mailbox, today: today) }
   }

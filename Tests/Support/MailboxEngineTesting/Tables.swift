@@ -108,6 +108,12 @@ struct Tables: Sendable {
     return true
   }
 
+  mutating func spend(_ tokens: [SpentToken], today: Day) -> Bool {
+    guard tokens.allSatisfy({ spentTokens[$0.name].map { $0 <= today } ?? true }) else { return false }
+    for token in tokens { _ = spend(token, today: today) }
+    return true
+  }
+
   mutating func register(_ new: NewMailbox, today: Day) -> SpendOutcome {
     if let mailbox = mailboxes[new.place.name] {
       return mailbox.ownerKey == new.ownerKey && mailbox.sealKey == new.sealKey ? .done : .refused

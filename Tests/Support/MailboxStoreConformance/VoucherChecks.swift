@@ -2,7 +2,7 @@ import MailboxEngine
 import SottoProtocol
 
 enum VoucherChecks {
-  static let all = [redeeming, race, expiry, quota, tokenQuota]
+  static let all = [redeeming, race, expiry, quota, spendAll, tokenQuota]
 
   static let redeeming = ConformanceCheck("a voucher is used up by one batch, which is known again") { fixture in
     let samples = Samples()
@@ -68,6 +68,17 @@ enum VoucherChecks {
       try await store.issueVouchers([voucher], expires: Samples.expires, for: samples.mailbox(in: store).mailbox, quota: 1),
       .done, "another mailbox has its own quota")
     try require(try await store.redeem(voucher, for: samples.name(), today: Samples.today), "an issued voucher is good")
+  }
+
+  static let spendAll = ConformanceCheck("tokens are spent together or not at all, and until they end") { fixture in
+    let samples = Samples()
+    let store = fixture.store
+    let tokens = (0..<3).map { _ in SpentToken(name: samples.name(), expires: Samples.expires) }
+    try require(try await store.spend(Array(tokens[0...1]), today: Samples.today), "new tokens")
+    try require(try await !store.spend([tokens[2], tokens[0]], today: Samples.today), "one of them is spent")
+    try require(try await store.spend([tokens[2]], today: Samples.today), "the other one was not spent with it")
+    let reopened = try await fixture.reopen()
+    try require(try await !reopened.spend([tokens[1]], today: Samples.today), "after a restart")
   }
 
   static let tokenQuota = ConformanceCheck("a mailbox has tokens signed up to its quota, apart from its vouchers") { fixture in

@@ -25,6 +25,10 @@ public struct Upload: Hashable, Sendable, WireCodable {
   public var confirmedByteCount: UInt64 = 0
   /// SHA-256 of the content in them, which shows whether the file is still the same.
   public var confirmedHash: KeyHash
+  /// Tokens that this upload still has to get.
+  var wantedTokenCount = 0
+  /// What it pays with; shown again until the server has taken them.
+  var tokens: [Token] = []
 
   init(
     source: String, name: String, mediaType: String, byteCount: UInt64, conversation: ConversationID, random: any RandomSource, now: UInt64
@@ -52,6 +56,8 @@ public struct Upload: Hashable, Sendable, WireCodable {
     begunAt = try reader.readUInt64()
     confirmedByteCount = try reader.readUInt64()
     confirmedHash = try reader.read()
+    wantedTokenCount = Int(try reader.readUInt32())
+    tokens = try reader.readList(maxCount: SottoProtocol.Limits.objectTokenCount)
   }
 
   public func encode(into writer: inout ByteWriter) {
@@ -66,6 +72,8 @@ public struct Upload: Hashable, Sendable, WireCodable {
     writer.write(begunAt)
     writer.write(confirmedByteCount)
     writer.write(confirmedHash)
+    writer.write(UInt32(clamping: wantedTokenCount))
+    writer.writeList(tokens)
   }
 
   /// Its record's name: a file goes into a conversation once at a time.

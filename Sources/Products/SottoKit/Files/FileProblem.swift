@@ -23,6 +23,8 @@ public enum FileProblem: Error, Equatable, Sendable {
   case serverFull
   /// The server does not take files from this profile.
   case refused
+  /// This device has had as many tokens as the server gives in a month.
+  case quotaUsedUp
 
   var text: String {
     switch self {
@@ -37,6 +39,7 @@ public enum FileProblem: Error, Equatable, Sendable {
     case .damaged: "what the server gave is not the file that was sent"
     case .serverFull: "the server has no room for files at present"
     case .refused: "the server does not take the file from this profile"
+    case .quotaUsedUp: "what this device may upload in a month is used up"
     }
   }
 
@@ -53,6 +56,7 @@ public enum FileProblem: Error, Equatable, Sendable {
     case .damaged: "try again; if it stays, ask for it again, and ask whoever runs the server"
     case .serverFull: "try again later, or ask whoever runs the server"
     case .refused: "ask whoever runs the server"
+    case .quotaUsedUp: "try again later, or ask whoever runs the server"
     }
   }
 }

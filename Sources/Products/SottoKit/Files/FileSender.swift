@@ -23,8 +23,8 @@ struct FileSender: Sendable {
   let source: SourceFile
   let layout: AttachmentLayout
   let line: ObjectLine
-  /// Tokens for an object.
-  let pay: @Sendable (UInt64) async throws(SottoError) -> [[UInt8]]
+  /// Gives so many tokens; true drops those that it gave before.
+  let pay: @Sendable (Upload, Int, Bool) async throws(SottoError) -> [Token]
   let note: @Sendable (Upload) async throws(SottoError) -> Void
   let progress: @Sendable (FileProgress) -> Void
 
@@ -80,18 +80,23 @@ struct FileSender: Sendable {
   /// How far the server is; makes the object if it is not there.
   private func begin(_ upload: Upload) async throws(SottoError) -> ObjectState {
     if case .object(let state) = try await line.ask(.state(writeKey: upload.writeKey)) { return state }
-    let tokens = try await pay(layout.objectByteCount)
-    return try state(
-      try await line.ask(
-        .create(
-          writeKey: upload.writeKey, byteCount: layout.objectByteCount, days: UInt8(clamping: Limits.expiryDays), tokens: tokens)))
+    let price = ObjectRequest.price(of: layout.objectByteCount)
+    let answer = try await create(upload, tokens: try await pay(upload, price, false))
+    guard answer == .tokenRefused else { return try state(answer) }
+    // They were spent by an attempt of which the server has nothing left, or signed by a key that is gone.
+    return try state(try await create(upload, tokens: try await pay(upload, price, true)))
+  }
+
+  private func create(_ upload: Upload, tokens: [Token]) async throws(SottoError) -> Answer {
+    try await line.ask(
+      .create(writeKey: upload.writeKey, byteCount: layout.objectByteCount, days: UInt8(clamping: Limits.expiryDays), tokens: tokens))
   }
 
   private func state(_ answer: Answer) throws(SottoError) -> ObjectState {
     switch answer {
     case .object(let state): return state
     case .overQuota: throw .file(.serverFull)
-    case .refused: throw .file(.refused)
+    case .refused, .tokenRefused: throw .file(.refused)
     default: throw .server(.notUnderstood)
     }
   }

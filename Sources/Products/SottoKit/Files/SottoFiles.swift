@@ -30,7 +30,10 @@ extension Sotto {
     var upload = try standingUpload(of: place, source, mediaType, to: conversation)
     let line = try await objectLine(to: server, patience: patience)
     let sender = FileSender(
-      source: source, layout: layout, line: line, pay: { _ in [] },
+      source: source, layout: layout, line: line,
+      pay: { (upload, count, isRefused) async throws(SottoError) in
+        try await self.pay(for: upload, count, droppingOthers: isRefused, patience: patience)
+      },
       note: { (upload) async throws(SottoError) in try await self.note(upload) }, progress: progress)
     do throws(SottoError) {
       var outcome = try await sender.send(upload)
@@ -97,6 +100,23 @@ extension Sotto {
     return try change { engine, now throws(EngineError) in
       try engine.beginUpload(
         of: place, name: name, mediaType: mediaType, byteCount: source.byteCount, to: conversation, now: now)
+    }
+  }
+
+  /// Tokens for an upload, once the server has signed enough of them.
+  private func pay(
+    for upload: Upload, _ count: Int, droppingOthers isRefused: Bool, patience: Duration
+  ) async throws(SottoError) -> [Token] {
+    if isRefused { try change { engine, _ throws(EngineError) in try engine.dropTokens(of: upload) } }
+    connect()
+    while true {
+      let tokens = try change { engine, _ throws(EngineError) in try engine.payForUpload(upload, count: count) }
+      if let tokens { return tokens }
+      try await wait(patience) { (sotto, events) throws(SottoError) -> Void? in
+        for case .quotaUsedUp in events { throw .file(.quotaUsedUp) }
+        try sotto.requireReachable()
+        return try sotto.query { $0.canPay(for: upload, count: count) } ? () : nil
+      }
     }
   }
 

@@ -5,7 +5,7 @@ public import WireFormat
 /// (docs/protocol.md §13).
 public enum ObjectRequest: Hashable, Sendable {
   /// Makes an empty object that is to get so many bytes, and is kept for so many days once it has them.
-  case create(writeKey: Permission, byteCount: UInt64, days: UInt8, tokens: [[UInt8]])
+  case create(writeKey: Permission, byteCount: UInt64, days: UInt8, tokens: [Token])
   /// How far an upload has come.
   case state(writeKey: Permission)
   /// Writes at or before the end of what is there.
@@ -23,7 +23,7 @@ public enum ObjectRequest: Hashable, Sendable {
     case 32:
       self = .create(
         writeKey: try reader.read(), byteCount: try reader.readCounter(), days: try reader.readUInt8(),
-        tokens: try reader.readList(of: ObjectToken.self, maxCount: Limits.objectTokenCount).map(\.bytes))
+        tokens: try reader.readList(maxCount: Limits.objectTokenCount))
     case 33: self = .state(writeKey: try reader.read())
     case 34:
       self = .write(
@@ -42,7 +42,7 @@ public enum ObjectRequest: Hashable, Sendable {
       writer.write(writeKey)
       writer.write(byteCount)
       writer.write(days)
-      writer.writeList(tokens.map(ObjectToken.init))
+      writer.writeList(tokens)
     case .state(let writeKey):
       writer.write(UInt8(33))
       writer.write(writeKey)
@@ -91,16 +91,15 @@ public struct ObjectState: Hashable, Sendable, WireCodable {
   }
 }
 
+extension ObjectRequest {
+  /// Tokens that an object of so many bytes costs.
+  public static func price(of byteCount: UInt64) -> Int {
+    let full = byteCount / Limits.objectBytesPerToken
+    return Int(clamping: byteCount.isMultiple(of: Limits.objectBytesPerToken) ? full : full + 1)
+  }
+}
+
 extension Permission {
   /// The name of the object that this write key makes: readers get the name, which does not let them write.
   public var objectID: ObjectID { ObjectID(trusted: HashAlgorithm.sha256.hash(Array("sotto object 1".utf8) + bytes)) }
-}
-
-/// One token in its own vector.
-private struct ObjectToken: WireCodable {
-  var bytes: [UInt8]
-
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
-  init(from reader: inout ByteReader) throws(WireError) { bytes = try reader.readVector(limit: Limits.objectTokenByteCount) }
-  func encode(into writer: inout ByteWriter) { writer.writeVector(bytes) }
 }
