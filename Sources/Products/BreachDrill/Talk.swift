@@ -28,7 +28,7 @@ final class Talk {
       let marker = RandomText.marker()
       let name = index % 2 == 0 ? "Zo\u{EB} N\u{FA}\u{F1}ez \(marker)" : "Ada Canary \(marker)"
       note("name", text: name, marker: marker)
-      if let link = try? RegistrationLink(link) { show("registration token", link.token.bytes) }
+      if let link = try? RegistrationLink(link) { show("registration voucher", link.voucher.bytes) }
       let profile = folder.appending(path: "profile-\(index)").path
       let (sotto, recovery) = try await words("registers") {
         try await Sotto.create(in: profile, key: .keyFile(path: profile + ".key"), name: name, registration: link)
@@ -52,7 +52,7 @@ final class Talk {
         return (link, try await other.accept(link, timeout: .seconds(120)).conversation)
       }
       if let link = try? InvitationLink(link) {
-        show("invitation's token", link.token.bytes)
+        show("invitation's voucher", link.voucher.bytes)
         show("capability", link.secrets.capability.bytes)
         canaries.append(Canary("invitation's seed", bytes: link.secrets.seed.exposedBytes))
         canaries.append(Canary("bundle key", bytes: link.secrets.bundleKey.exposedBytes))
