@@ -54,7 +54,7 @@ extension EndToEndTests {
   func `a new certificate is taken at SIGHUP while people are connected, and a bad one is refused`() async throws {
     let scratch = try Scratch()
     let (first, second) = (try IssuedCertificate("first", in: scratch), try IssuedCertificate("second", in: scratch))
-    let ended = try IssuedCertificate("ended", in: scratch, days: 0)
+    let ended = try IssuedCertificate("ended", in: scratch, days: -1)
     func lines(_ issued: IssuedCertificate, key: URL? = nil) -> [String] {
       ["tls.certificate = \(issued.certificate.path)", "tls.key = \((key ?? issued.key).path)"]
     }
