@@ -1,7 +1,7 @@
 /// What each table of the database tells somebody who has stolen it, without the server's keys.
 package enum TableMeanings {
   private static let sentences = [
-    "mailboxes": "how many mailboxes there are, each one size; not whose, how full, or which belong together",
+    "mailboxes": "how many mailboxes there are, each of one of a few sizes; not whose, how full, or which belong together",
     "logs": "how many conversations with a log there are, each one size; not who is in them",
     "capabilities": "how many sets of invitations lie out, and the day each expires; not whose",
     "envelopes": "how many cells of queues there are and how large each is; not to whom a cell belongs, from whom it came, or when",
@@ -17,6 +17,7 @@ package enum TableMeanings {
 
   /// A sentence without a full stop; nil for a table that is none of this program's.
   package static func sentence(for table: String) -> String? {
-    table.hasPrefix(oldPrefix) ? "rows of the first schema that were not named since, which tell more: see docs/at-rest.md" : sentences[table]
+    guard !table.hasPrefix(oldPrefix) else { return "rows of schema 1 not named since, which tell more (docs/at-rest.md)" }
+    return sentences[table]
   }
 }

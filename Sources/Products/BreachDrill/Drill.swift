@@ -110,14 +110,18 @@ package struct Drill: Sendable {
     note(.coreFile, core, coreNote)
 
     note(.databaseFile, file(stolen.appending(path: "server.sqlite"), search))
-    note(.freedPages, freedPages(stolen.appending(path: "server.sqlite"), search))
     note(.writeAheadLog, file(stolen.appending(path: "server.sqlite-wal"), search))
     note(.otherFiles, files(in: stolen, search) { !["server.sqlite", "server.sqlite-wal"].contains($0) })
     note(.log, file(server.log, search))
     note(.backup, files(in: server.backup, search) { _ in true })
     note(.wire, file(server.tap, search))
-    let (tables, rows) = try readTables(in: stolen, search)
+    let opened = folder.appending(path: "opened")
+    let (tables, rows) = try readTables(of: stolen, in: opened, search)
     note(.tables, rows)
+    // As it was on disk, and with the write-ahead log moved into it, which closing the copy did.
+    var freed = Findings()
+    for copy in [stolen, opened] { searchFreedPages(of: copy.appending(path: "server.sqlite"), search, &freed) }
+    note(.freedPages, freed)
     report.tables = tables
     report.seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1_000
     return report
@@ -171,14 +175,12 @@ package struct Drill: Sendable {
     return findings
   }
 
-  private func freedPages(_ url: URL, _ search: CanarySearch) -> Findings {
-    var findings = Findings()
-    guard let bytes = try? Data(contentsOf: url), let pages = SQLitePages([UInt8](bytes)) else { return findings }
+  private func searchFreedPages(of url: URL, _ search: CanarySearch, _ findings: inout Findings) {
+    guard let bytes = try? Data(contentsOf: url), let pages = SQLitePages([UInt8](bytes)) else { return }
     for range in pages.freeRanges {
       let free = [UInt8](bytes[range])
       search.search(free, beginningBefore: free.count, at: "server.sqlite", UInt64(range.lowerBound), into: &findings)
     }
-    return findings
   }
 
   private func crash(_ server: DrillServer, _ search: CanarySearch) -> (Findings, String?) {
@@ -199,8 +201,7 @@ package struct Drill: Sendable {
     return (findings, nil)
   }
 
-  private func readTables(in stolen: URL, _ search: CanarySearch) throws -> ([DrillReport.Table], Findings) {
-    let opened = folder.appending(path: "opened")
+  private func readTables(of stolen: URL, in opened: URL, _ search: CanarySearch) throws -> ([DrillReport.Table], Findings) {
     try Self.copyFiles(of: stolen, to: opened)
     var findings = Findings()
     do {
