@@ -1,3 +1,4 @@
+import BreachDrill
 import Foundation
 import Testing
 
@@ -22,12 +23,10 @@ extension EndToEndTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder).allSatisfy { !$0.hasSuffix(".part") })
     #expect(try bob.history("Alice").filter { $0.kind == "file" }.count == 7)
     // The server has neither a name nor a piece of a content, at rest or while they passed.
-    var search = CanarySearch()
-    search.add("file name", text: "canary-name")
-    search.add("content", bytes: SampleFile.mark)
-    for file in try server.storedFiles() { #expect(search.hits(in: file.bytes) == [], "\(file.name)") }
-    #expect(search.hits(in: try server.tappedBytes()) == [])
-    #expect(search.hits(in: [UInt8](try Data(contentsOf: URL(filePath: "\(folder)/again-65536")))) == ["content (raw)"])
+    let canaries = [Canary("file name", text: "canary-name"), Canary("content", bytes: SampleFile.mark)]
+    for file in try server.storedFiles() { #expect(hits(canaries, in: file.bytes).isEmpty, "\(file.name)") }
+    #expect(hits(canaries, in: try server.tappedBytes()).isEmpty)
+    #expect(hits(canaries, in: [UInt8](try Data(contentsOf: URL(filePath: "\(folder)/again-65536")))) == ["content (raw)"])
   }
 
   @Test func `an upload goes on where it ended when the client or the server is killed, and is sent once`() throws {
