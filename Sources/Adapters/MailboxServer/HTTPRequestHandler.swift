@@ -8,6 +8,9 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
 
+  /// What a report costs: it is written to disk, and anybody may send one.
+  private static let reportWeight = 100
+
   private let application: any MailboxApplication
   private let pass: ConnectionPass
   private let observer: ServerObserver
@@ -17,9 +20,6 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private var waitingParts = CircularBuffer<HTTPServerRequestPart>()
   private var isProcessing = false
   private var deadline: Scheduled<Void>?
-  /// What a report costs: it is written to disk, and anybody may send one.
-  private static let reportWeight = 100
-
   /// Bytes of the request in progress that `pass` counts.
   private var heldByteCount = 0
   /// When to come back, for the refusal that is about to be written.
@@ -178,18 +178,19 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     guard exchange.isPerforming else { return }
     releaseBody()
     switch answer {
-    case .reply(let bytes):
-      // Until the peer has taken it: who does not read holds no more than the others leave.
-      guard pass.hold(bytes.count) else { return finishBusy() }
-      guard let keepsAlive = exchange.respond(closing: false) else { return pass.release(bytes.count) }
-      write(status: .ok, body: bytes, keepsAlive: keepsAlive)
-    case .text(let text):
-      guard let keepsAlive = exchange.respond(closing: false) else { return }
-      write(status: .ok, body: Array(text.utf8), contentType: "text/plain; charset=utf-8", keepsAlive: keepsAlive)
+    case .reply(let bytes): reply(bytes, contentType: "application/octet-stream")
+    case .text(let text): reply(Array(text.utf8), contentType: "text/plain; charset=utf-8")
     case .absent: close(with: .notFound)
     case .busy: finishBusy()
     case .malformed: close(with: .badRequest)
     }
+  }
+
+  private func reply(_ bytes: [UInt8], contentType: String) {
+    // Until the peer has taken it: who does not read holds no more than the others leave.
+    guard pass.hold(bytes.count) else { return finishBusy() }
+    guard let keepsAlive = exchange.respond(closing: false) else { return pass.release(bytes.count) }
+    write(status: .ok, body: bytes, contentType: contentType, keepsAlive: keepsAlive)
   }
 
   private func close(with status: HTTPResponseStatus) {
