@@ -9,7 +9,8 @@ package enum TableMeanings {
     "group_infos": "how many sealed states by which a lost device comes back, and their sizes; not of which conversation",
     "blobs": "how many sealed key packages lie ready, and their sizes; not who laid them out or who takes them",
     "receipts": "how many sends of the last weeks are remembered, all mailboxes together; not where or when",
-    "tokens": "how many links to register were made or spent lately",
+    "vouchers": "how many links to register are out, and which were used",
+    "spent_tokens": "how many mailboxes and logs were made in the last two quarters, together",
     "upkeep": "the version of the tables, how often the server was started, and days of its housekeeping",
   ]
   /// Content of schema 1, which moves to the tables above when it is next named.
