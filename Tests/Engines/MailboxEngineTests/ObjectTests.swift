@@ -70,7 +70,8 @@ import WireFormat
   @Test func `sizes and days outside the limits are refused`() async throws {
     let server = try fixture()
     for (byteCount, days): (UInt64, UInt8) in [(0, 30), (Limits.objectByteCount + 1, 30), (1, 0), (1, 31)] {
-      #expect(try await server.call(create(Permission.random(using: server.random), byteCount, days: days, at: server, tokens: [])) == .refused)
+      #expect(
+        try await server.call(create(Permission.random(using: server.random), byteCount, days: days, at: server, tokens: [])) == .refused)
     }
   }
 
