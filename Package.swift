@@ -116,8 +116,7 @@ let package = Package(
       name: "SottoServer",
       dependencies: dependencies([
         "WireFormat", "CryptoSuite", "Metering", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "CProcess",
-        "BreachDrill",
-        "ArgumentParser", "Configuration", "Logging", "UnixSignals",
+        "BreachDrill", "ArgumentParser", "Configuration", "Logging", "UnixSignals",
       ]),
       path: "Sources/Products/sotto-server", swiftSettings: settings),
     .executableTarget(

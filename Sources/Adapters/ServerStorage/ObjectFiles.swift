@@ -124,6 +124,7 @@ struct ObjectFiles: Sendable {
   }
 
   private func move(_ old: String, to new: String, today: Day) throws(FileFailure) {
+    // `unsafe`: both paths are C strings for the duration of the call.
     guard unsafe rename(old, new) == 0 else { throw .last() }
     try synchronize(Self.parent(new), today: today)
     if Self.parent(old) != Self.parent(new) { try synchronize(Self.parent(old), today: today) }

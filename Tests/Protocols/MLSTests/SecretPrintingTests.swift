@@ -286,6 +286,9 @@ private struct SecretHolders {
       secrets.append(signer.privateBytes)
       values["signature key of suite \(suite.rawValue)"] = signer
     }
+    let issuer = try BlindSignatureKey.generate()
+    secrets.append(issuer.derBytes)
+    show(issuer)
   }
 
   private mutating func showPath(_ suite: CipherSuite, _ group: Group) throws {

@@ -11,7 +11,7 @@ import Testing
   @Test func `stolen files of schema 1 tell who talks with whom, and those of today do not`() async throws {
     let isLarge = ProcessInfo.processInfo.environment["SOTTO_LINKING"] == "large"
     let size = isLarge ? TrafficModel.Size.large : .small
-    let seed: UInt64 = 20_261_122
+    let seed = ProcessInfo.processInfo.environment["SOTTO_SEED"].flatMap(UInt64.init) ?? 20_261_122
     let server = try TemporaryServer()
     let store = try server.openStore()
     let old = try OldLayout()
@@ -47,7 +47,7 @@ import Testing
     let newPerson = try report("schema 2, person", LinkingAttack.score(theft, names, veil: nil, isLinked: person))
     let keysShared = try report("schema 2 and server.keys, conversation", LinkingAttack.score(theft, names, veil: veil, isLinked: shared))
     let keysPerson = try report("schema 2 and server.keys, person", LinkingAttack.score(theft, names, veil: veil, isLinked: person))
-    #expect(oldTalked > 0.75 && oldShared > 0.63, "seed \(seed)")
+    #expect(oldTalked > 0.7 && oldShared > 0.6, "seed \(seed)")
     #expect(newTalked < 0.58 && newShared < 0.58, "seed \(seed)")
     #expect(keysTalked < 0.65, "seed \(seed)")
     #expect(keysShared < 0.65, "seed \(seed)")

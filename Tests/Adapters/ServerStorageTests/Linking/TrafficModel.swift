@@ -53,7 +53,8 @@ struct TrafficModel {
     self.size = size
     self.old = old
     fixture = try EngineFixture(store: store, seed: seed)
-    random = SeededNumbers(fixture.random)
+    // Its own numbers: what the server draws must not change the life of the town.
+    random = SeededNumbers(SeededRandom(seed: seed))
     for person in 0..<size.persons { try await join(person) }
     for _ in 0..<size.persons * 3 / 2 { try await meet(pair()) }
     for _ in 0..<size.persons / 6 {
