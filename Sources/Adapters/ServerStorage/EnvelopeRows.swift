@@ -164,9 +164,14 @@ struct EnvelopeRows {
   /// Deletes the cells that were acknowledged, of many mailboxes, in no order.
   static func deleteAcknowledged(_ db: Database, _ cache: QueueCache) throws {
     let rows = Rows(db)
-    for deletion in cache.beginDeletion().shuffled() {
-      try rows.run(
-        deletion.isMarked ? "UPDATE envelopes SET sealed = x'' WHERE id = ?" : "DELETE FROM envelopes WHERE id = ?", [deletion.number])
+    do {
+      for deletion in cache.beginDeletion().shuffled() {
+        try rows.run(
+          deletion.isMarked ? "UPDATE envelopes SET sealed = x'' WHERE id = ?" : "DELETE FROM envelopes WHERE id = ?", [deletion.number])
+      }
+    } catch {
+      cache.abandonDeletion()
+      throw error
     }
   }
 }

@@ -48,8 +48,8 @@ final class QueueCache: Sendable {
       entries[name] = Entry(queue: queue, lastUse: uses)
     }
 
+    /// What the running transaction deletes stays noted: a write that is taken back does not take back the others.
     mutating func forgetAll() {
-      running = []
       swept = nil
       entries = [:]
       itemCount = 0
@@ -92,6 +92,9 @@ final class QueueCache: Sendable {
     state.withLock { state in
       guard state.loads[name] == load.number else { return }
       state.loads[name] = nil
+      // The writer may have been here before this reader said that it begins, and what stands in a transaction of which a
+      // write was taken back is seen by nobody yet.
+      guard state.entries[name] == nil, !state.hasUndone else { return }
       state.put(queue, name)
     }
   }
@@ -137,8 +140,7 @@ final class QueueCache: Sendable {
   /// A transaction has ended.
   func end(isCommitted: Bool) {
     state.withLock { state in
-      if !isCommitted { state.forgetAll() }
-      state.deletions.subtract(state.running)
+      if isCommitted { state.deletions.subtract(state.running) } else { state.forgetAll() }
       state.running = []
       // A reader that began meanwhile has not seen what stands in this transaction.
       if state.hasUndone { state.loads = [:] }
@@ -175,6 +177,9 @@ final class QueueCache: Sendable {
       return state.running
     }
   }
+
+  /// The deletion itself was taken back.
+  func abandonDeletion() { state.withLock { $0.running = [] } }
 
   func isDeleted(_ number: Int64) -> Bool {
     state.withLock {

@@ -72,7 +72,8 @@ struct RecordRows {
     for row in found {
       let name: Data = row[0]
       let aad = aad(name)
-      guard let inner = RowKeys.open(Array(row[1] as Data), key: veil, aad: aad) else { throw DamagedRow() }
+      // A damaged record is found by who names it; it must not keep others from being written.
+      guard let inner = RowKeys.open(Array(row[1] as Data), key: veil, aad: aad) else { continue }
       try rows.run(
         "UPDATE \(table.rawValue) SET sealed = ? WHERE name = ?", [Data(RowKeys.seal(inner, key: veil, aad: aad)), name])
     }

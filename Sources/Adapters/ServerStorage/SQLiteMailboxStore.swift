@@ -180,7 +180,10 @@ public final class SQLiteMailboxStore: MailboxStore {
   public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
     try await settle(targets.map(\.mailbox))
     return try await read { context in
-      try targets.map { try MailboxRows(context, $0.mailbox).sealKey(showing: $0.deliveryKey) }
+      try targets.map { target in
+        // One damaged record is one recipient who cannot be reached, and no reason to refuse the others.
+        do { return try MailboxRows(context, target.mailbox).sealKey(showing: target.deliveryKey) } catch is DamagedRow { return nil }
+      }
     }
   }
 

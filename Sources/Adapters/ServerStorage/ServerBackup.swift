@@ -80,15 +80,17 @@ extension ServerDirectory {
     guard try PrivateFiles.names(in: path).isEmpty else { throw .exists }
     let lock = try lock()
     defer { withExtendedLifetime(lock) {} }
-    for name in Self.keyNames where PrivateFiles.exists(keyCopy.file(name)) {
-      try PrivateFiles.copy(keyCopy.file(name), to: file(name))
-    }
     for folder in Self.folders { try copy.copyFolder(folder, to: self) }
-    // Under another name until it may be used: a restore that is cut off leaves nothing that a server would start with.
+    // Under another name until it may be used, and the keys last: with keys and no database a server would begin with an empty
+    // one, and without keys none starts. So a restore that is cut off leaves nothing that a server would start with.
     let newFile = file("server.restored")
     try PrivateFiles.copy(copy.databaseFile, to: newFile)
     try raiseBoot(newFile)
     guard unsafe rename(newFile, databaseFile) == 0 else { throw .system(errno: errno) }
+    try PrivateFiles.synchronizeDirectory(path)
+    for name in Self.keyNames.reversed() where PrivateFiles.exists(keyCopy.file(name)) {
+      try PrivateFiles.copy(keyCopy.file(name), to: file(name))
+    }
     try PrivateFiles.synchronizeDirectory(path)
   }
 

@@ -90,7 +90,9 @@ extension ConversationEngine {
   /// - Parameter hash: SHA-256 of the whole file.
   /// - Throws: `.notActive`, `.unconfirmed`.
   public mutating func finishUpload(_ upload: Upload, hash: KeyHash, now: UInt64) throws(EngineError) -> MessageID {
-    try transact { (state) throws(EngineError) in
+    // Another call has sent it, or has begun anew.
+    guard state.uploads[upload.recordName]?.writeKey == upload.writeKey else { throw .notActive }
+    return try transact { (state) throws(EngineError) in
       let attachment = Attachment(
         object: upload.writeKey.objectID, key: upload.key, byteCount: upload.byteCount, hash: hash, name: upload.name,
         mediaType: upload.mediaType)

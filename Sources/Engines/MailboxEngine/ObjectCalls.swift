@@ -40,13 +40,13 @@ extension MailboxEngine {
   /// Takes what an object costs: all of it or nothing. Tokens that were spent for an object which a crash kept from being made are
   /// lost.
   private func spend(_ tokens: [Token], for object: NewObject) async throws(StoreFailure) -> Bool {
-    guard tokens.count == ObjectRequest.price(of: object.byteCount) else { return false }
-    var spent: Set<SpentToken> = []
+    // One token shown often is found before its signature is checked as often.
+    guard tokens.count == ObjectRequest.price(of: object.byteCount), Set(tokens.map(\.id)).count == tokens.count else { return false }
+    var spent: [SpentToken] = []
     for token in tokens {
       guard let token = spending(token) else { return false }
-      spent.insert(token)
+      spent.append(token)
     }
-    guard spent.count == tokens.count else { return false }
-    return try await store.spend(Array(spent), today: clock.today)
+    return try await store.spend(spent, today: clock.today)
   }
 }

@@ -4,6 +4,8 @@ import ServerStorage
 /// What the server does every minute without being asked.
 struct Upkeep: Sendable {
   private static let interval = Duration.seconds(60)
+  /// Rows are counted once an hour: SQLite reads every page for it.
+  private static let roundsPerCount = 60
 
   let engine: MailboxEngine
   let store: SQLiteMailboxStore
@@ -16,11 +18,13 @@ struct Upkeep: Sendable {
   ///
   /// - Throws: when the disk has failed for good.
   func run() async throws {
+    var round = 0
     while !Task.isCancelled {
       // What does not succeed now does in a minute: expired envelopes are hidden, deleted or not.
       try? await engine.expire()
       try? await store.truncateLog()
-      if let rows = try? await store.rowCounts() { metrics.counted(rows: rows) }
+      if round.isMultiple(of: Self.roundsPerCount), let rows = try? await store.rowCounts() { metrics.counted(rows: rows) }
+      round += 1
       engine.wakes.wakeAll()
       renew()
       log.debug("upkeep is done", ("waiting_writes", .count(store.waitingWriteCount)))
