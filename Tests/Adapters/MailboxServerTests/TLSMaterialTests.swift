@@ -22,6 +22,8 @@ struct TLSMaterialTests {
     try await withTemporaryFile { file in
       #expect(throws: TLSMaterialError.unreadable) { try TLSMaterial.load(certificateFile: file, keyFile: file) }
       try Data("no certificate".utf8).write(to: URL(filePath: file))
+      // Whatever the mask of new files is.
+      try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file)
       #expect(throws: TLSMaterialError.keyExposed) { try TLSMaterial.loadOrMake(file: file) }
       try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
       #expect(throws: TLSMaterialError.unreadable) { try TLSMaterial.loadOrMake(file: file) }
