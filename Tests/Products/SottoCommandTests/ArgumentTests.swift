@@ -55,12 +55,15 @@ import Testing
     }
   }
 
-  @Test func `nothing that the program holds goes into a core dump`() {
-    ProcessSettings.apply()
-    var limit = rlimit(rlim_cur: 1, rlim_max: 1)
-    // `unsafe`: the system fills the value during the call.
-    #expect(unsafe getrlimit(ProcessSettings.coreDumps, &limit) == 0)
-    #expect(limit.rlim_cur == 0 && limit.rlim_max == 0)
+  @Test func `nothing that the program holds goes into a core dump`() async {
+    // In a process of its own: the settings would hold for all other tests.
+    await #expect(processExitsWith: .success) {
+      ProcessSettings.apply()
+      var limit = rlimit(rlim_cur: 1, rlim_max: 1)
+      // `unsafe`: the system fills the value during the call.
+      let isKnown = unsafe getrlimit(ProcessSettings.coreDumps, &limit) == 0
+      exit(isKnown && limit.rlim_cur == 0 && limit.rlim_max == 0 ? EXIT_SUCCESS : EXIT_FAILURE)
+    }
   }
 
   @Test func `a time by anybody's clock can be shown`() {
