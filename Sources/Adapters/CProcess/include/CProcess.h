@@ -7,4 +7,7 @@
 /// Returns 0, or -1.
 int sotto_forbid_dumps(void);
 
+/// What kind of file stands at a path and who may do what with it (`st_mode`), or -1 when it cannot be seen.
+int sotto_file_mode(const char *path);
+
 #endif

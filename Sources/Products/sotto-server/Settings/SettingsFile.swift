@@ -1,3 +1,4 @@
+import CProcess
 import Foundation
 
 /// A file of settings: lines of `name = value`, and lines that begin with `#` for people.
@@ -9,13 +10,14 @@ struct SettingsFile: Sendable {
   private(set) var faults: [String] = []
 
   init(path: String) {
-    var status = stat()
-    // `unsafe`: the string is lent to the system, which writes the value during the call.
-    guard unsafe stat(path, &status) == 0, let bytes = FileManager.default.contents(atPath: path) else {
+    // `unsafe`: the string is lent to the system during the call. C asks it, since in a release build Swift takes the system's
+    // `stat` for a part of CoreFoundation, which nobody can import.
+    let mode = unsafe sotto_file_mode(path)
+    guard mode >= 0, let bytes = FileManager.default.contents(atPath: path) else {
       faults.append("\(path): cannot be read")
       return
     }
-    if status.st_mode & 0o022 != 0 { faults.append("\(path): others than its owner may change it (chmod go-w)") }
+    if mode & 0o022 != 0 { faults.append("\(path): others than its owner may change it (chmod go-w)") }
     guard bytes.count <= Self.byteCount, let text = String(validating: bytes, as: UTF8.self) else {
       faults.append("\(path): is no text of at most \(Quantity.text(bytes: Self.byteCount))")
       return
