@@ -5,25 +5,30 @@ import Glibc
 ///
 ///   --quick      one pass instead of four
 ///   --large      what takes minutes too: how commits grow in groups that change in different ways
-///   AREA         mls, xwing, frame, server, tls or hostile; all but hostile without one
+///   AREA         mls, xwing, frame, server, tls, hostile or refusals; all but the last two without one
 ///   SIZE         members of a group, or idle streams; without one, those of docs/performance.md
+///   ATTACK       one of those of docs/hostile-peers.md; all without one
 @main
 struct Benchmarks {
   static func main() async throws {
     let arguments = Array(CommandLine.arguments.dropFirst())
-    if arguments.count == 4, arguments[0] == BenchServer.flag, let count = Int(arguments[2]) {
-      return try await BenchServer.run(directory: arguments[1], mailboxCount: count, isLimited: arguments[3] == "limited")
+    if arguments.count == 4, arguments[0] == AttackProcess.flag, let port = Int(arguments[2]) {
+      return try await AttackProcess.run(arguments[1], port: port, worldFile: arguments[3])
     }
-    let areas = ["mls", "xwing", "frame", "server", "tls", "hostile"]
+    let areas = ["mls", "xwing", "frame", "server", "tls", "hostile", "refusals"]
+    let attacks = Attack.all.map(\.name)
     let sizes = arguments.compactMap(Int.init)
     let words = arguments.filter { Int($0) == nil }
-    guard words.allSatisfy({ (["--json", "--markdown", "--quick", "--large"] + areas).contains($0) }), sizes.allSatisfy({ $0 >= 2 })
+    guard words.allSatisfy({ (["--json", "--markdown", "--quick", "--large"] + areas + attacks).contains($0) }),
+      sizes.allSatisfy({ $0 >= 2 })
     else {
-      print("usage: benchmarks [--json | --markdown] [--quick] [--large] [\(areas.joined(separator: " | "))]... [SIZE]...")
+      print("usage: benchmarks [--json | --markdown] [--quick] [--large] [\(areas.joined(separator: " | "))]... [SIZE | ATTACK]...")
+      print("attacks: \(attacks.joined(separator: " "))")
       exit(2)
     }
     let chosen = areas.filter(arguments.contains)
-    func wants(_ area: String) -> Bool { chosen.isEmpty || chosen.contains(area) }
+    func wants(_ area: String) -> Bool { chosen.isEmpty ? !["hostile", "refusals"].contains(area) : chosen.contains(area) }
+    let isQuick = arguments.contains("--quick")
     let suites: [(area: String, suite: CipherSuite, sizes: [Int])] = [
       ("mls", .mls128X25519AES128SHA256Ed25519, [2, 100, 1_000, 5_000, 10_000]),
       ("xwing", .sottoXWing, [2, 50, 256]),
@@ -37,9 +42,11 @@ struct Benchmarks {
         groups.append((suite, area, benchmarks))
       }
     }
-    if chosen.contains("hostile") { try await HostilePeers.run(&report) }
     if arguments.contains("--large"), wants("mls") { try ChurnBenchmarks.run(&report) }
-    for _ in 0..<(arguments.contains("--quick") ? 1 : 4) {
+    let streamCounts = sizes.isEmpty ? [1_000, 10_000] : sizes
+    let server = wants("tls") ? try await ServerBenchmarks(streamCount: streamCounts.max() ?? 0) : nil
+    defer { server?.remove() }
+    for _ in 0..<(isQuick ? 1 : 4) {
       for (area, suite, _) in suites where wants(area) {
         for group in groups where group.area == area {
           // Anew for each, for the machine's speed changes with what else runs on it.
@@ -50,8 +57,13 @@ struct Benchmarks {
       }
       if wants("frame") { try FrameBenchmarks.run(&report) }
       if wants("server") { try await MailboxBenchmarks.run(&report) }
-      if wants("tls") { try await ServerBenchmarks.run(&report, connectionCounts: sizes.isEmpty ? [1_000, 10_000] : sizes) }
+      try await server?.run(&report)
     }
+    if let server {
+      for count in streamCounts { try await server.idle(count, &report) }
+    }
+    if wants("hostile") { try await HostilePeers.run(&report, only: attacks.filter(words.contains)) }
+    if wants("refusals") { try await RefusalTiming.run(&report, isQuick: isQuick) }
     if arguments.contains("--json") {
       report.printJSON()
     } else if arguments.contains("--markdown") {

@@ -1,3 +1,5 @@
+import Foundation
+
 /// One line of the report.
 struct Row {
   var area: String
@@ -14,12 +16,21 @@ struct Row {
   var ratio: Double? { floor.map { value / $0 } }
 }
 
-/// Collects rows over several passes, keeps the least of each, and prints them as a table or as JSON.
+/// Rows that have nothing to be divided by.
+struct Table {
+  var title: String
+  var columns: [String]
+  var rows: [[String]] = []
+}
+
+/// Collects rows over several passes, keeps the best of each, and prints them as a table or as JSON.
 ///
 /// Whatever shares the machine makes all that runs at that moment slower, for seconds at a time; the least of passes that lie
-/// apart is what the code costs.
+/// apart is what the code costs. What is counted a second is best when it is most.
 struct Report {
   private var rows: [Row] = []
+  private var tables: [Table] = []
+  private let loadAtStart = Report.load
 
   /// Adds a row, or what another pass measured of it.
   mutating func add(
@@ -27,10 +38,27 @@ struct Report {
   ) {
     if let index = rows.firstIndex(where: { $0.area == area && $0.name == name && $0.size == size && $0.unit == unit }) {
       // With the floor of the same moment, so that the ratio is of one speed of the machine.
-      if value < rows[index].value { (rows[index].value, rows[index].floor) = (value, floor) }
+      let isBetter = unit == "/s" ? value > rows[index].value : value < rows[index].value
+      if isBetter { (rows[index].value, rows[index].floor) = (value, floor) }
     } else {
       rows.append(Row(area: area, name: name, size: size, value: value, unit: unit, floor: floor, floorNote: floorNote))
     }
+  }
+
+  mutating func add(_ table: Table) { tables.append(table) }
+
+  /// How busy the machine is: processes that run or wait for a processor, the mean of a minute.
+  private static var load: String {
+    let text = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? ""
+    return text.split(separator: " ").first.map { String($0) } ?? "unknown"
+  }
+
+  private var loads: String { "Load of the machine, mean of a minute: \(loadAtStart) at the start, \(Self.load) at the end." }
+
+  private func printMarkdown(_ table: Table) {
+    print("\n### \(table.title)")
+    print("| \(table.columns.joined(separator: " | ")) |\n|" + String(repeating: "---|", count: table.columns.count))
+    for row in table.rows { print("| \(row.joined(separator: " | ")) |") }
   }
 
   func printTable() {
@@ -41,6 +69,8 @@ struct Report {
           row.area, row.name, "\(row.size)", Self.text(row.value), row.unit, row.floor.map(Self.text) ?? "",
           row.ratio.map(Self.text) ?? "", row.floorNote))
     }
+    for table in tables { printMarkdown(table) }
+    print(loads)
   }
 
   func printJSON() {
@@ -49,7 +79,15 @@ struct Report {
       return
         "  {\"area\": \"\(row.area)\", \"operation\": \"\(row.name)\", \"size\": \(row.size), \"value\": \(row.value), \"unit\": \"\(row.unit)\"\(floor)}"
     }
-    print("[\n\(lines.joined(separator: ",\n"))\n]")
+    var others: [String] = []
+    for table in tables {
+      for row in table.rows {
+        let fields = zip(["table"] + table.columns, [table.title] + row)
+        let members = fields.map { name, value in "\"\(name)\": \"\(value)\"" }
+        others.append("  {" + members.joined(separator: ", ") + "}")
+      }
+    }
+    print("[\n\((lines + others).joined(separator: ",\n"))\n]")
   }
 
   /// The tables of docs/performance.md.
@@ -63,10 +101,12 @@ struct Report {
         print("\n### \(area): floors\n| | microseconds |\n|---|---|")
         for row in floors { print("| \(row.name.dropFirst(Self.floorPrefix.count)) | \(Self.text(row.value)) |") }
       }
-      for units in [["ms", "us"], ["bytes", "MiB", "seals"], ["allocs"]] {
+      for units in [["/s", "ms", "us", "KiB"], ["bytes", "MiB", "seals"], ["allocs"]] {
         printMarkdown(own.filter { units.contains($0.unit) && !$0.name.hasPrefix(Self.floorPrefix) }, title: area)
       }
     }
+    for table in tables { printMarkdown(table) }
+    print("\n\(loads)")
   }
 
   private static let floorPrefix = "floor: "
@@ -100,7 +140,7 @@ struct Report {
   }
 
   /// Three significant digits.
-  private static func text(_ value: Double) -> String {
+  static func text(_ value: Double) -> String {
     switch value {
     case 100...: grouped(Int(value.rounded()))
     case 10..<100: "\((value * 10).rounded() / 10)"
@@ -108,8 +148,13 @@ struct Report {
     }
   }
 
+  static func thousandths(_ value: Double) -> String {
+    let digits = String(Int((value * 1_000).rounded()))
+    return "0." + String(repeating: "0", count: max(0, 3 - digits.count)) + digits
+  }
+
   /// With a comma between thousands.
-  private static func grouped(_ value: Int) -> String {
+  static func grouped(_ value: Int) -> String {
     let digits = Array(String(value))
     return String(digits.enumerated().flatMap { (digits.count - $0) % 3 == 0 && $0 > 0 ? [",", $1] : [$1] })
   }

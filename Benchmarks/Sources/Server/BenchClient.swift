@@ -32,8 +32,13 @@ final class BenchClient: Sendable {
     return try? NIOSSLContext(configuration: configuration)
   }()
 
-  /// - Parameter isEncrypted: false for a peer that says nothing of TLS.
-  static func connect(port: Int, isEncrypted: Bool = true, receiveBufferByteCount: Int? = nil) async throws -> BenchClient {
+  /// - Parameters:
+  ///   - address: the address to connect from; nil lets the system choose.
+  ///   - isEncrypted: false for a peer that says nothing of TLS.
+  ///   - receiveBufferByteCount: what the system takes for a client that does not read.
+  static func connect(
+    port: Int, from address: String? = nil, isEncrypted: Bool = true, receiveBufferByteCount: Int? = nil
+  ) async throws -> BenchClient {
     let inbox = Inbox()
     var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).channelInitializer { channel in
       channel.eventLoop.makeCompletedFuture {
@@ -44,8 +49,9 @@ final class BenchClient: Sendable {
       }
     }
     if let receiveBufferByteCount {
-      bootstrap = bootstrap.channelOption(ChannelOptions.socketOption(.so_rcvbuf), value: receiveBufferByteCount)
+      bootstrap = bootstrap.channelOption(ChannelOptions.socketOption(.so_rcvbuf), value: .init(receiveBufferByteCount))
     }
+    if let address { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: 0)) }
     return BenchClient(channel: try await bootstrap.connect(host: "127.0.0.1", port: port).get(), inbox: inbox)
   }
 
@@ -83,7 +89,16 @@ final class BenchClient: Sendable {
     }
   }
 
-  func waitUntilClosed() async { _ = await take { _ -> Bool? in nil } }
+  /// Takes nothing more in; returns when the connection has ended.
+  func waitUntilClosed() async {
+    _ = await take { bytes -> Bool? in
+      bytes.clear()
+      return nil
+    }
+  }
+
+  /// Waits for the first bytes that come; false when the connection ends.
+  func waitForBytes() async -> Bool { await take { $0.readableBytes > 0 ? true : nil } ?? false }
 
   // MARK: HTTP
 

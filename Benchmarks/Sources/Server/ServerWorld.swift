@@ -1,0 +1,174 @@
+import CryptoSuite
+import Foundation
+import MailboxEngine
+import MailboxEngineTesting
+import ServerStorage
+import SottoProtocol
+import WireFormat
+
+/// A server's data directory with mailboxes in it, and what their owners know: made once, and copied for each server that is
+/// measured.
+struct ServerWorld: Codable, Sendable {
+  struct Mailbox: Codable, Sendable {
+    var id: [UInt8]
+    var deliveryKey: [UInt8]
+    var ownerSeed: [UInt8]
+  }
+
+  var directory: String
+  var mailboxes: [Mailbox] = []
+  /// A log, empty and without a GroupInfo.
+  var log: [UInt8] = []
+  /// A capability whose only blob is taken.
+  var capability: [UInt8] = []
+  var issuerKey: [UInt8] = []
+  /// A voucher that is used up.
+  var voucher: [UInt8] = []
+  /// A token that is spent: its id, then its signature.
+  var token: [UInt8] = []
+  /// The write key of a file that is complete, of two mebibytes.
+  var file: [UInt8] = []
+  /// The write key of a file of which nothing has come.
+  var unfinishedFile: [UInt8] = []
+
+  static let fileByteCount = 4 * Limits.objectPieceByteCount
+
+  func recipient(_ index: Int) throws -> Recipient {
+    let mailbox = mailboxes[index % mailboxes.count]
+    guard let id = MailboxID(mailbox.id), let key = Permission(mailbox.deliveryKey) else { throw BenchmarkError.refused }
+    return Recipient(mailbox: id, deliveryKey: key)
+  }
+
+  func owner(_ index: Int) throws -> SigningKey {
+    try SigningKey(.ed25519, privateKey: Secret(mailboxes[index % mailboxes.count].ownerSeed))
+  }
+}
+
+/// Makes worlds.
+struct WorldMaker {
+  private let engine: MailboxEngine
+  private let serverKey: PublicKey32
+  private let issuerKey: IssuerKey
+  private let random = SystemRandom()
+
+  /// Makes a directory that a server can be started on.
+  static func make(directory path: String, mailboxCount: Int) async throws -> ServerWorld {
+    let directory = ServerDirectory(path)
+    let lock = try directory.lock()
+    defer { withExtendedLifetime(lock) {} }
+    let store = try directory.openStore(creating: true, checking: false)
+    let secrets = try directory.keys(creating: true).secrets()
+    let clock = WallClock()
+    let issuer = TokenIssuer(keys: try directory.issuerKeys(today: clock.today))
+    guard let issuerKey = issuer.publicKeys(today: clock.today).first else { throw BenchmarkError.refused }
+    let engine = MailboxEngine(
+      store: store, objects: try directory.openObjects(), secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
+    let maker = WorldMaker(engine: engine, serverKey: secrets.identity.publicKey, issuerKey: issuerKey)
+    var world = ServerWorld(directory: path)
+    world.issuerKey = issuerKey.bytes
+    world.mailboxes = try await maker.makeMailboxes(mailboxCount)
+    try await maker.addOthers(to: &world)
+    try store.close()
+    return world
+  }
+
+  private struct WallClock: ServerClock {
+    func secondsSince1970() -> UInt64 { UInt64(max(0, Date().timeIntervalSince1970)) }
+  }
+
+  private func call(_ request: Request) async throws -> Answer {
+    guard case .reply(let bytes) = await engine.call(request.encoded) else { throw BenchmarkError.refused }
+    return try Answer(decoding: bytes)
+  }
+
+  private func makeVoucher() async throws -> Permission {
+    guard let voucher = try await engine.makeVouchers(1).first else { throw BenchmarkError.refused }
+    return voucher
+  }
+
+  /// What one voucher brings.
+  private func makeTokens(_ voucher: Permission) async throws -> [Token] {
+    var blinded: [BlindedToken] = []
+    for _ in 0..<Limits.tokensPerVoucher { blinded.append(try BlindedToken(issuer: issuerKey, random: random)) }
+    let answer = try await call(.redeem(voucher: voucher, issuerKey: issuerKey.hash, blinded: blinded.map(\.blinded)))
+    guard case .redeemed(let signatures) = answer, signatures.count == blinded.count else { throw BenchmarkError.refused }
+    return try zip(blinded, signatures).map { try $0.token(answer: $1, issuer: issuerKey) }
+  }
+
+  private func makeMailboxes(_ count: Int) async throws -> [ServerWorld.Mailbox] {
+    try await withThrowingTaskGroup(of: [ServerWorld.Mailbox].self) { group in
+      var made: [ServerWorld.Mailbox] = []
+      for start in stride(from: 0, to: count, by: Limits.tokensPerVoucher) {
+        // As many at once as fill a transaction.
+        if start >= 64 * Limits.tokensPerVoucher, let mailboxes = try await group.next() { made += mailboxes }
+        group.addTask {
+          var mailboxes: [ServerWorld.Mailbox] = []
+          for token in try await makeTokens(makeVoucher()).prefix(count - start) { mailboxes.append(try await makeMailbox(token)) }
+          return mailboxes
+        }
+      }
+      for try await mailboxes in group { made += mailboxes }
+      return made
+    }
+  }
+
+  private func makeMailbox(_ token: Token) async throws -> ServerWorld.Mailbox {
+    let seed = random.bytes(32)
+    let owner = try SigningKey(.ed25519, privateKey: Secret(seed))
+    let recipient = Recipient(mailbox: .random(using: random), deliveryKey: .random(using: random))
+    guard let ownerKey = PublicKey32(owner.publicKey), let sealKey = PublicKey32(FirstContact.suite.generateKeyPair().publicKey)
+    else { throw BenchmarkError.refused }
+    let register = Request.register(token: token, mailbox: recipient.mailbox, ownerKey: ownerKey, sealKey: sealKey)
+    guard try await call(register) == .registered else { throw BenchmarkError.refused }
+    try await MailboxBenchmarks.attach(owner, recipient, engine, serverKey: serverKey)
+    return ServerWorld.Mailbox(id: recipient.mailbox.bytes, deliveryKey: recipient.deliveryKey.bytes, ownerSeed: seed)
+  }
+
+  /// What requests are refused for, each of which exists.
+  private func addOthers(to world: inout ServerWorld) async throws {
+    let voucher = try await makeVoucher()
+    let tokens = try await makeTokens(voucher)
+    guard tokens.count == 4 else { throw BenchmarkError.refused }
+    world.voucher = voucher.bytes
+    world.token = tokens[0].id.bytes + tokens[0].signature.bytes
+
+    let mailbox = TestMailbox(random: random)
+    guard try await call(mailbox.registration(token: tokens[0])) == .registered else { throw BenchmarkError.refused }
+    let capability = Permission.random(using: random)
+    let stream = TestStream(engine.openSession(), mailbox: mailbox)
+    try await stream.attach()
+    try await stream.send(.publish(id: 7, capabilityHash: capability.hash, days: 30, blobs: [random.bytes(3_000)]))
+    await stream.close()
+    guard case .claimed = try await call(.claim(capability: capability, id: .random(using: random))) else {
+      throw BenchmarkError.refused
+    }
+    world.capability = capability.bytes
+
+    let handle = HandleID.random(using: random)
+    let administrator = SignatureAlgorithm.ed25519.generateKey()
+    guard let key = PublicKey32(administrator.publicKey) else { throw BenchmarkError.refused }
+    let log = Request.createLog(
+      token: tokens[1], handle: handle, writeKeyHash: Permission.random(using: random).hash, administratorKeys: [key])
+    guard try await call(log) == .created else { throw BenchmarkError.refused }
+    world.log = handle.bytes
+
+    world.file = try await makeFile(tokens[2], isComplete: true)
+    world.unfinishedFile = try await makeFile(tokens[3], isComplete: false)
+  }
+
+  private func makeFile(_ token: Token, isComplete: Bool) async throws -> [UInt8] {
+    let writeKey = Permission.random(using: random)
+    let byteCount = ServerWorld.fileByteCount
+    var requests: [ObjectRequest] = [.create(writeKey: writeKey, byteCount: UInt64(byteCount), days: 30, tokens: [token])]
+    if isComplete {
+      for offset in stride(from: 0, to: byteCount, by: Limits.objectPieceByteCount) {
+        requests.append(.write(writeKey: writeKey, offset: UInt64(offset), bytes: random.bytes(Limits.objectPieceByteCount)))
+      }
+      requests.append(.finish(writeKey: writeKey))
+    }
+    for request in requests {
+      guard case .object = try await call(.object(request)) else { throw BenchmarkError.refused }
+    }
+    return writeKey.bytes
+  }
+}
