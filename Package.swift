@@ -131,6 +131,8 @@ let package = Package(
     support(
       "SimulatedWorld",
       core + ["MLS", "SottoProtocol", "MailboxEngine", "ConversationEngine", "MailboxEngineTesting", "DeviceStoreTesting", "TestSupport"]),
+    // Disks with faults, under SQLite.
+    .target(name: "CFaultyVFS", path: "Tests/Support/CFaultyVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
     .executableTarget(
       name: "LeakyServer",
       dependencies: dependencies(["SottoProtocol", "MailboxServer", "MailboxClient", "BreachDrill", "SottoServer", "GRDB"]),
@@ -150,7 +152,9 @@ let package = Package(
     tests("Engines/ConversationEngineTests", "ConversationEngineTests", core + ["SottoProtocol", "ConversationEngine", "TestSupport"]),
     tests(
       "Adapters/ServerStorageTests", "ServerStorageTests",
-      core + ["SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxEngineTesting", "MailboxStoreConformance", "GRDB"]),
+      core + [
+        "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxEngineTesting", "MailboxStoreConformance", "CFaultyVFS", "GRDB",
+      ]),
     tests(
       "Adapters/DeviceStorageTests", "DeviceStorageTests",
       ["CryptoSuite", "SottoProtocol", "ConversationEngine", "DeviceStorage", "DeviceStoreTesting", "GRDB"]),

@@ -20,13 +20,7 @@ extension ServerDirectory {
   }
 
   /// Bytes that are free where the directory lies.
-  public var freeByteCount: Int {
-    var status = statvfs()
-    // `unsafe`: the string is lent to the system, which writes the value during the call.
-    guard unsafe statvfs(path, &status) == 0 else { return 0 }
-    let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-    return overflow ? .max : Int(clamping: bytes)
-  }
+  public var freeByteCount: Int { DiskSpace(of: path).freeByteCount() ?? 0 }
 
   /// Whether a server has the directory.
   public var isInUse: Bool {

@@ -98,16 +98,25 @@ struct EnvelopeRows {
 
   // MARK: Reading
 
-  /// The envelope of an item, or nil when it is not there, or not yet.
-  func read(_ item: Queue.Item) throws -> StoredEnvelope? {
+  /// What reading an item comes to.
+  enum Reading {
+    case envelope(StoredEnvelope)
+    /// Its cells are not there yet, or no more.
+    case notYet
+    /// Its cells are there, and are not what was written.
+    case unreadable
+  }
+
+  func read(_ item: Queue.Item) throws -> Reading {
     var numbers = SlotNumbers(keys)
     var parts: [[UInt8]] = []
-    for number in item.numbers(&numbers) {
-      guard let sealed = try cells.row(at: number), let cell = cells.open(sealed, at: number, keys) else { return nil }
+    for (index, number) in item.numbers(&numbers).enumerated() {
+      guard let sealed = try cells.row(at: number), !sealed.isEmpty else { return index == 0 ? .notYet : .unreadable }
+      guard let cell = cells.open(sealed, at: number, keys) else { return .unreadable }
       parts.append(cell)
     }
-    guard let content = CellRows.join(parts), Self.sequence(content) == item.sequence else { return nil }
-    return StoredEnvelope(sequence: item.sequence, sealed: Array(content.dropFirst(8)))
+    guard let content = CellRows.join(parts), Self.sequence(content) == item.sequence else { return .unreadable }
+    return .envelope(StoredEnvelope(sequence: item.sequence, sealed: Array(content.dropFirst(8))))
   }
 
   // MARK: Writing

@@ -9,27 +9,32 @@ import Synchronization
 /// there, and no file is forgotten:
 /// `open/DAY/XX/NAME` for one that is being written, `kept/DAY/XX/NAME` for a finished one, with the day on which it is deleted, the name (an
 /// HMAC under the server's secret), and the name's first byte to keep directories small. A file begins with a header of 16 bytes.
+/// An object takes its announced size of the quota from the beginning, so that what was begun can be ended.
 public final class FileObjectStore: ObjectStore {
   /// Threads that may wait for the disk at once. What concerns one object is done in order.
   private static let queueCount = 8
 
   private let files: ObjectFiles
-  private let quota: UInt64
-  /// Bytes of all files, headers included.
-  private let used: Mutex<UInt64>
+  private let space: ObjectSpace
   private let queues: [DispatchQueue]
 
-  init(path: String, quota: UInt64) throws(ServerStorageError) {
+  init(path: String, quota: UInt64, minimumFreeByteCount: Int = 0, disk: DiskSpace? = nil) throws(ServerStorageError) {
     files = ObjectFiles(root: path)
-    self.quota = quota
-    used = Mutex(try files.prepare())
+    space = ObjectSpace(quota: quota, minimumFreeByteCount: minimumFreeByteCount, disk: disk ?? DiskSpace(of: path))
+    try files.prepare(counting: space)
     queues = (0..<Self.queueCount).map { DispatchQueue(label: "objects \($0)") }
   }
 
-  /// Bytes that files take at this moment.
-  public var usedByteCount: UInt64 { used.withLock { $0 } }
+  /// Bytes that files take, those included that were announced and have not come.
+  public var usedByteCount: UInt64 { space.byteCount }
 
-  public func hasRoom(for byteCount: UInt64) async throws(StoreFailure) -> Bool { fits(byteCount) }
+  /// Leaves so many bytes of the disk free from now on.
+  public func replaceMinimumFreeByteCount(with byteCount: Int) { space.replaceMinimum(with: byteCount) }
+
+  public func hasRoom(for byteCount: UInt64) async throws(StoreFailure) -> Bool {
+    let (sum, overflow) = byteCount.addingReportingOverflow(UInt64(ObjectFile.headerByteCount))
+    return !overflow && space.fits(sum)
+  }
 
   public func state(of name: StoredName, today: Day) async throws(StoreFailure) -> ObjectState? {
     try await run(name) { [files] () throws(FileFailure) in
@@ -38,13 +43,21 @@ public final class FileObjectStore: ObjectStore {
     }
   }
 
-  public func create(_ object: NewObject, today: Day) async throws(StoreFailure) -> ObjectOutcome {
-    try await change(object.name) { [self] () throws(FileFailure) in
+  public func create(_ object: NewObject, today: Day) async throws(StoreFailure) -> ObjectCreation {
+    try await run(object.name) { [self] () throws(FileFailure) in
       if let file = try files.find(object.name, today: today, in: [.open, .kept]) { return .stands(try file.state) }
-      guard fits(object.byteCount) else { return .overQuota }
-      try files.create(object, today: today)
-      grow(from: 0, to: UInt64(ObjectFile.headerByteCount))
-      return .stands(ObjectState(byteCount: 0, isFinished: false))
+      let (size, overflow) = object.byteCount.addingReportingOverflow(UInt64(ObjectFile.headerByteCount))
+      guard !overflow, space.reserve(size) else { return .overQuota }
+      do throws(FileFailure) {
+        try files.create(object, today: today)
+      } catch {
+        // What is left of it, if anything is, is not found under its name, or goes with its day.
+        space.release(charged: size, present: 0)
+        guard error == .full else { throw error }
+        return .overQuota
+      }
+      space.grew(from: 0, to: UInt64(ObjectFile.headerByteCount))
+      return .made
     }
   }
 
@@ -56,13 +69,14 @@ public final class FileObjectStore: ObjectStore {
       let before = try file.byteCount
       guard offset <= before else { return .stands(try file.state) }
       let (end, overflow) = offset.addingReportingOverflow(UInt64(bytes.count))
-      let announced = try file.header.byteCount
-      guard !overflow, end <= announced else { return .refused }
-      guard end <= before || fits(end - before) else { return .overQuota }
+      let header = try file.header
+      guard !overflow, end <= header.byteCount else { return .refused }
+      guard end <= before || space.mayGrow(by: end - before) else { return .overQuota }
       // A full disk may have taken a part of it.
-      defer { grow(from: before, to: (try? file.byteCount) ?? max(before, end)) }
+      defer { space.grew(from: before, to: (try? file.byteCount) ?? max(before, end)) }
       try file.write(bytes, at: offset, day: today)
-      try files.keepOpen(file, name, today: today)
+      // Who writes the same again and again holds nothing up.
+      if end > before { try files.keepOpen(file, name, until: header.lastDay(today: today), today: today) }
       return .stands(try file.state)
     }
   }
@@ -91,9 +105,7 @@ public final class FileObjectStore: ObjectStore {
   public func delete(_ name: StoredName, today: Day) async throws(StoreFailure) -> Bool {
     try await run(name) { [self] () throws(FileFailure) in
       guard let file = try files.find(name, today: today, in: [.open, .kept]) else { return false }
-      let size = try file.byteCount
-      try files.remove(file.place.path)
-      shrink(by: size + UInt64(ObjectFile.headerByteCount))
+      try remove(file.place.path)
       return true
     }
   }
@@ -102,11 +114,7 @@ public final class FileObjectStore: ObjectStore {
     for directory in files.expiredDirectories(today: today) {
       for file in directory.files {
         // In the queue of its object, so that no write is under way in it.
-        try await run(file.name) { [self] () throws(FileFailure) in
-          guard let size = ObjectFiles.size(of: file.path) else { return }
-          try files.remove(file.path)
-          shrink(by: size)
-        }
+        try await run(file.name) { [self] () throws(FileFailure) in try remove(file.path) }
       }
       files.removeDirectory(directory.path)
     }
@@ -114,20 +122,13 @@ public final class FileObjectStore: ObjectStore {
 
   // MARK: -
 
-  private func fits(_ byteCount: UInt64) -> Bool {
-    used.withLock { used in
-      let (sum, overflow) = used.addingReportingOverflow(byteCount)
-      return !overflow && sum <= quota
-    }
-  }
-
-  private func grow(from before: UInt64, to after: UInt64) {
-    guard after > before else { return }
-    used.withLock { $0 += after - before }
-  }
-
-  private func shrink(by count: UInt64) {
-    used.withLock { $0 -= min($0, count) }
+  /// Removes a file; it is durable on return, and no longer counted as soon as it is gone, durable or not.
+  private func remove(_ path: String) throws(FileFailure) {
+    guard let size = ObjectFiles.size(of: path) else { return }
+    let charge = files.charge(path, size: size)
+    guard try files.unlink(path) else { return }
+    space.release(charged: charge, present: size)
+    try files.synchronizeParent(of: path)
   }
 
   /// As `run`, where a full disk is an answer.

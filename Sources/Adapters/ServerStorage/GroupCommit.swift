@@ -19,13 +19,17 @@ final class GroupCommit: Sendable {
 
   private let pool: DatabasePool
   private let cache: QueueCache
+  private let room: StorageRoom
   private let observer: StoreObserver
   private let state = Mutex(State())
 
-  /// - Parameter cache: is told what became of each transaction, before the next one begins.
-  init(_ pool: DatabasePool, cache: QueueCache, observer: @escaping StoreObserver = { _ in }) {
+  /// - Parameters:
+  ///   - cache: is told what became of each transaction, before the next one begins.
+  ///   - room: is asked once for each transaction that adds something.
+  init(_ pool: DatabasePool, cache: QueueCache, room: StorageRoom, observer: @escaping StoreObserver = { _ in }) {
     self.pool = pool
     self.cache = cache
+    self.room = room
     self.observer = observer
   }
 
@@ -37,11 +41,14 @@ final class GroupCommit: Sendable {
   var waitingCount: Int { state.withLock { $0.waiting.count } }
 
   /// Does a write in a transaction, and returns when it is on disk.
+  ///
+  /// - Parameter addition: bytes that it may add; 0 for what deletes, and for what must not be held up by a full disk.
+  /// - Throws: `.noRoom` where there is no room for so many, `.unavailable`, `.outcomeUnknown`.
   func write<Result: Sendable>(
-    _ body: @escaping @Sendable (Database) throws -> Result
+    adding addition: Int, _ body: @escaping @Sendable (Database) throws -> Result
   ) async throws(StoreFailure) -> Result {
     let outcome = await withCheckedContinuation { continuation in
-      add(TypedWrite(body: body) { continuation.resume(returning: $0) })
+      add(TypedWrite(addition: addition, body: body) { continuation.resume(returning: $0) })
     }
     return try outcome.get()
   }
@@ -89,7 +96,7 @@ final class GroupCommit: Sendable {
       for write in batch { write.end(.unavailable) }
       return
     }
-    for write in batch {
+    for write in admitted(batch, db) {
       // A full disk, for one, makes SQLite roll back the whole transaction and not the savepoint alone.
       guard db.isInsideTransaction else {
         write.end(.unavailable)
@@ -119,6 +126,23 @@ final class GroupCommit: Sendable {
     }
   }
 
+  /// Those writes for which there is room, in their order; the others are answered.
+  private func admitted(_ batch: [any Write], _ db: Database) -> [any Write] {
+    guard batch.contains(where: { $0.addition > 0 }) else { return batch }
+    var left = room.byteCount(db)
+    var admitted: [any Write] = []
+    for write in batch {
+      guard write.addition <= left else {
+        write.end(.noRoom)
+        continue
+      }
+      left -= write.addition
+      admitted.append(write)
+    }
+    if admitted.count < batch.count { observer(.noRoom(writeCount: batch.count - admitted.count)) }
+    return admitted
+  }
+
   /// What a failed commit means.
   private func failure(ofCommit error: any Error) -> StoreFailure {
     switch (error as? DatabaseError)?.resultCode {
@@ -133,19 +157,24 @@ final class GroupCommit: Sendable {
 
 /// A write that waits for its commit.
 private protocol Write: AnyObject, Sendable {
+  /// Bytes that it may add.
+  var addition: Int { get }
   func apply(_ db: Database) throws
   /// Answers the caller: with the result, or with a failure.
   func end(_ failure: StoreFailure?)
 }
 
 private final class TypedWrite<Value: Sendable>: Write {
+  let addition: Int
   private let body: @Sendable (Database) throws -> Value
   private let answer: @Sendable (Result<Value, StoreFailure>) -> Void
   private let value = Mutex<Value?>(nil)
 
   init(
-    body: @escaping @Sendable (Database) throws -> Value, answer: @escaping @Sendable (Result<Value, StoreFailure>) -> Void
+    addition: Int, body: @escaping @Sendable (Database) throws -> Value,
+    answer: @escaping @Sendable (Result<Value, StoreFailure>) -> Void
   ) {
+    self.addition = addition
     self.body = body
     self.answer = answer
   }

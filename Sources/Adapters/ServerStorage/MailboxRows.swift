@@ -35,12 +35,12 @@ struct MailboxRows {
 
   /// Makes a mailbox.
   ///
-  /// - Parameter spend: spends the token; not asked for a mailbox that is there.
-  func register(ownerKey: PublicKey32, sealKey: PublicKey32, spend: () throws -> Bool) throws -> SpendOutcome {
+  /// - Parameter pay: spends the token; not asked for a mailbox that is there. Nil says that there is no room for one more.
+  func register(ownerKey: PublicKey32, sealKey: PublicKey32, pay: () throws -> SpendOutcome?) throws -> SpendOutcome? {
     if let record = try record() { return record.ownerKey == ownerKey && record.sealKey == sealKey ? .done : .refused }
-    guard try spend() else { return .tokenSpent }
-    try write(MailboxRecord(ownerKey: ownerKey, sealKey: sealKey))
-    return .done
+    let outcome = try pay()
+    if outcome == .done { try write(MailboxRecord(ownerKey: ownerKey, sealKey: sealKey)) }
+    return outcome
   }
 
   func sealKey(showing deliveryKey: StoredName) throws -> PublicKey32? {
@@ -56,9 +56,9 @@ struct MailboxRows {
   }
 
   /// Counts something against the mailbox's quota for the current period.
-  func use(_ count: (inout MailboxRecord, _ periodEnds: UInt32) -> Bool) throws -> OwnerOutcome {
+  func use(_ count: (inout MailboxRecord, _ periodEnds: UInt32) throws -> Bool) throws -> OwnerOutcome {
     guard var record = try record() else { return .refused }
-    guard count(&record, try UpkeepRows(context).quotaEnds()) else { return .overQuota }
+    guard try count(&record, UpkeepRows(context).quotaEnds()) else { return .overQuota }
     try write(record)
     return .done
   }
@@ -66,7 +66,7 @@ struct MailboxRows {
   /// Puts an envelope into the mailbox.
   ///
   /// - Parameter sequence: gives the next sequence.
-  func append(_ copy: SealedCopy, today: Day, sequence: () -> UInt64) throws -> RecipientAnswer {
+  func append(_ copy: SealedCopy, today: Day, sequence: () throws -> UInt64) throws -> RecipientAnswer {
     guard try record()?.accepts(copy.target.deliveryKey) == true else { return .refused }
     if let receipt = copy.receipt,
       try rows.first("SELECT 1 FROM receipts WHERE name = ? AND expires > ?", [receipt.data, today.integer]) != nil
@@ -74,7 +74,7 @@ struct MailboxRows {
       return .accepted
     }
     let envelopes = EnvelopeRows(context.db, context.cache, place, keys)
-    guard try envelopes.append(copy.sealed, sequence: sequence(), expires: copy.expires) else { return .full }
+    guard try envelopes.append(copy.sealed, sequence: try sequence(), expires: copy.expires) else { return .full }
     if let receipt = copy.receipt {
       try rows.run("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [receipt.data, copy.expires.integer])
     }

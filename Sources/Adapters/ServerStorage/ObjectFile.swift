@@ -25,28 +25,39 @@ enum FileFailure: Error, Equatable {
   }
 }
 
-/// What a file begins with: `uint8 version = 1; uint8 days; uint8 zeros[6]; uint64 byte_count`.
+/// What a file begins with: `uint8 version = 1; uint8 days; uint8 zeros[2]; uint32 made; uint64 byte_count`.
 struct ObjectHeader {
   /// Bytes that the object is to get.
   var byteCount: UInt64
   /// Days that it is kept once it has them.
   var days: UInt8
+  /// The day on which it was begun; day 0 in files of a version that did not say.
+  var made: Day
 
   var encoded: [UInt8] {
-    var bytes: [UInt8] = [1, days, 0, 0, 0, 0, 0, 0]
+    var bytes: [UInt8] = [1, days, 0, 0]
+    for shift in stride(from: UInt32(24), through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: made.number >> shift)) }
     for shift in stride(from: UInt64(56), through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: byteCount >> shift)) }
     return bytes
   }
 
-  init(byteCount: UInt64, days: UInt8) {
+  init(byteCount: UInt64, days: UInt8, made: Day) {
     self.byteCount = byteCount
     self.days = days
+    self.made = made
   }
 
   init(_ bytes: [UInt8]) throws(FileFailure) {
     guard bytes.count == ObjectFile.headerByteCount, bytes[0] == 1 else { throw .damaged }
     days = bytes[1]
+    made = Day(number: bytes[4..<8].reduce(0) { $0 << 8 | UInt32($1) })
     byteCount = bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// The day on which an upload that goes on today is deleted: some days from now, but not for ever.
+  func lastDay(today: Day) -> Day {
+    let day = today.adding(ServerLimits.unfinishedObjectDays)
+    return made.number == 0 ? day : min(day, made.adding(ServerLimits.unfinishedObjectLifeDays))
   }
 }
 

@@ -21,22 +21,32 @@ struct ObjectFiles: Sendable {
     var files: [(name: StoredName, path: String)]
   }
 
+  /// What is behind the name of a file that is being made.
+  private static let newSuffix = ".new"
+
   let root: String
 
-  /// Makes what is missing of the tree.
-  ///
-  /// - Returns: bytes of all files in it.
-  func prepare() throws(ServerStorageError) -> UInt64 {
+  /// Makes what is missing of the tree, and counts the files in it.
+  func prepare(counting space: ObjectSpace) throws(ServerStorageError) {
     try PrivateFiles.makeDirectory(root)
     for area in ObjectPlace.Area.allCases { try PrivateFiles.makeDirectory("\(root)/\(area.rawValue)") }
     try PrivateFiles.synchronizeDirectory(root)
-    var sum: UInt64 = 0
     for area in ObjectPlace.Area.allCases {
       for day in days(in: area) {
-        for path in paths(below: "\(root)/\(area.rawValue)/\(day.number)") { sum += Self.size(of: path) ?? 0 }
+        for path in paths(below: "\(root)/\(area.rawValue)/\(day.number)") {
+          guard let size = Self.size(of: path) else { continue }
+          space.add(charged: charge(path, size: size), present: size)
+        }
       }
     }
-    return sum
+  }
+
+  /// Bytes that a file is counted with: those that it was announced with, or those that are there if it does not say.
+  func charge(_ path: String, size: UInt64) -> UInt64 {
+    guard !path.hasSuffix(Self.newSuffix), let file = try? ObjectFile(ObjectPlace(area: .kept, path: path)), let header = try? file.header
+    else { return size }
+    let (announced, overflow) = header.byteCount.addingReportingOverflow(UInt64(ObjectFile.headerByteCount))
+    return overflow ? size : max(size, announced)
   }
 
   // MARK: Finding
@@ -69,27 +79,27 @@ struct ObjectFiles: Sendable {
     let day = today.adding(ServerLimits.unfinishedObjectDays)
     try makeDirectory(object.name, .open, day, today: today)
     let path = path(object.name, .open, day)
-    let newPath = path + ".new"
+    let newPath = path + Self.newSuffix
     // `unsafe`, here and below: a string is lent to the system as a C string for the duration of the call.
     let descriptor = unsafe Foundation.open(newPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode_t(0o600))
     guard descriptor >= 0 else { throw .last() }
     do throws(FileFailure) {
       defer { _ = close(descriptor) }
-      try ObjectFile.write(ObjectHeader(byteCount: object.byteCount, days: object.days).encoded, to: descriptor, from: 0)
+      let header = ObjectHeader(byteCount: object.byteCount, days: object.days, made: today)
+      try ObjectFile.write(header.encoded, to: descriptor, from: 0)
       ObjectFile.coarsenTimes(of: descriptor, to: today)
       guard fsync(descriptor) == 0 else { throw .last() }
     } catch {
-      _ = unsafe unlink(newPath)
+      _ = unsafe Foundation.unlink(newPath)
       throw error
     }
     try move(newPath, to: path, today: today)
   }
 
   /// Puts off the day on which an upload that is going on would be deleted.
-  func keepOpen(_ file: ObjectFile, _ name: StoredName, today: Day) throws(FileFailure) {
-    let day = today.adding(ServerLimits.unfinishedObjectDays)
+  func keepOpen(_ file: ObjectFile, _ name: StoredName, until day: Day, today: Day) throws(FileFailure) {
     let path = path(name, .open, day)
-    guard file.place.path != path else { return }
+    guard file.place.path != path, day > today else { return }
     try makeDirectory(name, .open, day, today: today)
     try move(file.place.path, to: path, today: today)
   }
@@ -100,11 +110,16 @@ struct ObjectFiles: Sendable {
     try move(file.place.path, to: path(name, .kept, day), today: today)
   }
 
-  /// Durable on return.
-  func remove(_ path: String) throws(FileFailure) {
-    guard unsafe unlink(path) == 0 || errno == ENOENT else { throw .last() }
-    try synchronize(Self.parent(path), today: nil)
+  /// Removes a name; `synchronizeParent` makes that durable.
+  ///
+  /// - Returns: false when it was gone already.
+  func unlink(_ path: String) throws(FileFailure) -> Bool {
+    if unsafe Foundation.unlink(path) == 0 { return true }
+    guard errno == ENOENT else { throw .last() }
+    return false
   }
+
+  func synchronizeParent(of path: String) throws(FileFailure) { try synchronize(Self.parent(path), today: nil) }
 
   /// Removes a directory of a day with the empty ones in it; what is not empty stays for the next time.
   func removeDirectory(_ path: String) {

@@ -39,7 +39,7 @@ struct OldRows {
   }
 
   /// Moves what stands under a place's name; once.
-  func move(_ kind: OldTables.Kind, _ place: StoredPlace, sequence: () -> UInt64) throws {
+  func move(_ kind: OldTables.Kind, _ place: StoredPlace, sequence: () throws -> UInt64) throws {
     guard context.old.contains(kind), try Self.contains(kind, place, context.db) else { return }
     switch kind {
     case .mailboxes: try moveMailbox(place, sequence: sequence)
@@ -48,7 +48,7 @@ struct OldRows {
     }
   }
 
-  private func moveMailbox(_ place: StoredPlace, sequence: () -> UInt64) throws {
+  private func moveMailbox(_ place: StoredPlace, sequence: () throws -> UInt64) throws {
     let name = place.name.data
     guard
       let row = try rows.first("SELECT owner_key, seal_key, used_tokens, used_blobs FROM old_mailboxes WHERE name = ?", [name]),
@@ -64,7 +64,7 @@ struct OldRows {
     let envelopes = EnvelopeRows(context.db, context.cache, place, RowKeys(place))
     try rows.each("SELECT expires, sealed FROM old_envelopes WHERE mailbox = ? ORDER BY sequence", [name]) { row in
       let expires = Day(number: UInt32(clamping: row[0] as Int64))
-      guard try envelopes.append(Array(row[1] as Data), sequence: sequence(), expires: expires) else { throw DamagedRow() }
+      guard try envelopes.append(Array(row[1] as Data), sequence: try sequence(), expires: expires) else { throw DamagedRow() }
       return true
     }
     for statement in [

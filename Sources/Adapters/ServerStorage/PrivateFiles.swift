@@ -27,6 +27,11 @@ enum PrivateFiles {
     guard fchmod(descriptor, mode_t(0o600)) == 0 else { throw .system(errno: errno) }
   }
 
+  /// Removes a file that may be missing.
+  static func remove(_ path: String) throws(ServerStorageError) {
+    guard unsafe unlink(path) == 0 || errno == ENOENT else { throw .system(errno: errno) }
+  }
+
   /// The first `limit` bytes of a file.
   ///
   /// - Throws: `.keysExposed` for one that others may read.

@@ -4,7 +4,7 @@ import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// Records that are found by name and change: sealed under their place's key, and once more under a key of the server.
+/// Records that are found by name and change: sealed under their place's key, and once more under a key of the server for the row.
 ///
 /// The outer seal can be made anew without the place. Whenever a record is written, some others are given fresh bytes with it,
 /// and once a day all of them: that a row has changed says little, and that it has changed since yesterday nothing.
@@ -28,12 +28,27 @@ struct RecordRows {
 
   private func aad(_ name: Data) -> [UInt8] { Array(table.rawValue.utf8) + Array(name) }
 
+  /// Seals a record once more, under a key that is this row's alone: random nonces of one key for all rows and all days would run
+  /// out (NIST SP 800-38D, 8.3).
+  private func cover(_ inner: [UInt8], _ aad: [UInt8]) -> Data {
+    Data(RowKeys.seal(inner, key: Secret(HashAlgorithm.sha256.hmac(key: veil, aad)), aad: aad))
+  }
+
+  private func uncover(_ sealed: Data, _ aad: [UInt8]) -> [UInt8]? { Self.uncover(Array(sealed), aad, veil: veil) }
+
+  /// What `server.keys` alone opens of a record.
+  static func uncover(_ sealed: [UInt8], _ aad: [UInt8], veil: Secret) -> [UInt8]? {
+    RowKeys.open(sealed, key: Secret(HashAlgorithm.sha256.hmac(key: veil, aad)), aad: aad)
+      // Rows of schema 2 that got no fresh bytes since are covered by the one key of then.
+      ?? RowKeys.open(sealed, key: veil, aad: aad)
+  }
+
   /// The record of a place, or nil when there is none.
   func read(_ place: StoredPlace, _ keys: RowKeys) throws -> [UInt8]? {
     let name = place.name.data
     guard let row = try rows.first("SELECT sealed FROM \(table.rawValue) WHERE name = ?", [name]) else { return nil }
     let aad = aad(name)
-    guard let inner = RowKeys.open(Array(row[0] as Data), key: veil, aad: aad), let record = keys.open(inner, aad: aad) else {
+    guard let inner = uncover(row[0], aad), let record = keys.open(inner, aad: aad) else {
       throw DamagedRow()
     }
     return record
@@ -42,7 +57,7 @@ struct RecordRows {
   func write(_ record: [UInt8], of place: StoredPlace, _ keys: RowKeys, expires: Day? = nil) throws {
     let name = place.name.data
     let aad = aad(name)
-    let sealed = Data(RowKeys.seal(keys.seal(record, aad: aad), key: veil, aad: aad))
+    let sealed = cover(keys.seal(record, aad: aad), aad)
     // An update leaves the row where it is; a replacement would delete it first.
     if let expires {
       try rows.run(
@@ -73,9 +88,9 @@ struct RecordRows {
       let name: Data = row[0]
       let aad = aad(name)
       // A damaged record is found by who names it; it must not keep others from being written.
-      guard let inner = RowKeys.open(Array(row[1] as Data), key: veil, aad: aad) else { continue }
+      guard let inner = uncover(row[1], aad) else { continue }
       try rows.run(
-        "UPDATE \(table.rawValue) SET sealed = ? WHERE name = ?", [Data(RowKeys.seal(inner, key: veil, aad: aad)), name])
+        "UPDATE \(table.rawValue) SET sealed = ? WHERE name = ?", [cover(inner, aad), name])
     }
     return found.last.map { Array($0[0] as Data) }
   }

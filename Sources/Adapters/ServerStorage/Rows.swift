@@ -34,6 +34,9 @@ struct Rows {
 /// A row that cannot be what this program wrote.
 struct DamagedRow: Error {}
 
+/// Envelopes are written by a server alone.
+struct NotServing: Error {}
+
 extension StoredName {
   var data: Data { Data(bytes) }
 

@@ -12,43 +12,61 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// are not one owner's.
   private static let deletionCount = 1_024
 
+  /// What a database is opened for.
+  enum Purpose {
+    /// Everything.
+    case serving
+    /// Adding vouchers beside a server that runs: no envelopes are written, and the opening is not counted.
+    case inviting
+  }
+
   let pool: DatabasePool
   private let writer: GroupCommit
+  private let room: StorageRoom
   private let observer: StoreObserver
   private let veil: Secret
   let cache = QueueCache()
   private let old = OldTables()
-  /// The last sequence: the number of this opening, and below it a count of all envelopes since.
-  private let lastSequence: Mutex<UInt64>
+  /// The last sequence: the number of this opening, and below it a count of all envelopes since. Nil where none may be written.
+  private let lastSequence: Mutex<UInt64?>
+  /// The number of this opening; nil for one that is not counted.
+  let opening: UInt64?
+  /// The database is older than one that was in use in this directory: a disk lost what it had confirmed, or an old copy was put in
+  /// its place. Sequences go on above all that were given out.
+  public let isOlderThanBefore: Bool
 
+  /// - Parameter mark: the highest number of an opening that is known from elsewhere.
   init(
-    path: String, veil: Secret, checking: Bool, observer: @escaping StoreObserver = { _ in }
+    path: String, veil: Secret, checking: Bool, purpose: Purpose = .serving, mark: UInt64 = 0, limits: StorageLimits = StorageLimits(),
+    disk: DiskSpace? = nil, observer: @escaping StoreObserver = { _ in }
   ) throws(ServerStorageError) {
+    room = StorageRoom(path: path, disk: disk ?? DiskSpace(of: path), limits: limits)
     self.observer = observer
     self.veil = veil
     let old = old
     do {
       try Schema.widenPages(path: path)
       pool = try DatabasePool(path: path, configuration: Schema.configuration)
-      let boot = try pool.writeWithoutTransaction { db in
-        let boot = try Schema.prepare(db, checking: checking)
+      let opening = try pool.writeWithoutTransaction { db in
+        try Schema.prepare(db, checking: checking)
         try old.find(db)
-        return boot
+        return purpose == .serving ? try Schema.beginOpening(db, above: mark) : nil
       }
-      lastSequence = Mutex(boot << 40)
+      self.opening = opening?.number
+      isOlderThanBefore = opening?.hasForgotten ?? false
+      lastSequence = Mutex(opening.map { $0.number << 40 })
     } catch let error as ServerStorageError {
       throw error
     } catch let error as DatabaseError {
-      switch error.resultCode {
-      case .SQLITE_NOTADB: throw .notADatabase
-      case .SQLITE_CORRUPT: throw .databaseDamaged
-      default: throw .database(code: error.extendedResultCode.rawValue)
-      }
+      throw ServerStorageError(error)
     } catch {
       throw .databaseDamaged
     }
-    writer = GroupCommit(pool, cache: cache, observer: observer)
+    writer = GroupCommit(pool, cache: cache, room: room, observer: observer)
   }
+
+  /// Uses other limits from now on.
+  public func replaceLimits(with limits: StorageLimits) { room.limits = limits }
 
   /// Whether the disk has failed in a way that only opening the database again can mend.
   public var hasFailed: Bool { writer.hasFailed }
@@ -61,9 +79,17 @@ public final class SQLiteMailboxStore: MailboxStore {
   public func truncateLog() async throws(StoreFailure) {
     try await deleteAcknowledged()
     let result: Result<Void, StoreFailure> = await withCheckedContinuation { continuation in
-      pool.asyncWriteWithoutTransaction { db in
-        let isDone = (try? db.checkpoint(.truncate)) != nil
-        continuation.resume(returning: isDone ? .success(()) : .failure(.unavailable))
+      pool.asyncWriteWithoutTransaction { [observer] db in
+        do {
+          try db.checkpoint(.truncate)
+          continuation.resume(returning: .success(()))
+        } catch {
+          // Readers in the way are no fault of the disk.
+          if let error = error as? DatabaseError, error.resultCode != .SQLITE_BUSY {
+            observer(.checkpointFailed(code: error.extendedResultCode.rawValue))
+          }
+          continuation.resume(returning: .failure(.unavailable))
+        }
       }
     }
     try result.get()
@@ -99,11 +125,12 @@ public final class SQLiteMailboxStore: MailboxStore {
     return try result.get()
   }
 
+  /// - Parameter addition: bytes that it may add (`StorageCost`); 0 for what is never held up for want of room.
   private func write<Value: Sendable>(
-    _ body: @escaping @Sendable (Context) throws -> Value
+    adding addition: Int = 0, _ body: @escaping @Sendable (Context) throws -> Value
   ) async throws(StoreFailure) -> Value {
     let (veil, cache, old) = (veil, cache, old)
-    return try await writer.write { try body(Context(db: $0, veil: veil, cache: cache, old: old)) }
+    return try await writer.write(adding: addition) { try body(Context(db: $0, veil: veil, cache: cache, old: old)) }
   }
 
   /// Moves what an older schema holds of a place, before the place is used.
@@ -117,32 +144,39 @@ public final class SQLiteMailboxStore: MailboxStore {
     for mailbox in mailboxes { try await settle(.mailboxes, mailbox) }
   }
 
-  private func nextSequence() -> UInt64 {
-    lastSequence.withLock { last in
-      last += 1
+  private func nextSequence() throws -> UInt64 {
+    let next = lastSequence.withLock { last in
+      last = last.map { $0 + 1 }
       return last
     }
+    guard let next else { throw NotServing() }
+    return next
   }
 
   // MARK: Registration
 
   public func addVouchers(_ vouchers: [StoredName], expires: Day) async throws(StoreFailure) {
-    try await write { try TokenRows($0.db).add(vouchers, expires: expires) }
+    try await write(adding: StorageCost.rows(vouchers.count)) { try TokenRows($0.db).add(vouchers, expires: expires) }
   }
 
   public func issueVouchers(
-    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
+    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int, today: Day
   ) async throws(StoreFailure) -> OwnerOutcome {
     try await settle(.mailboxes, mailbox)
-    return try await write { context in
-      let outcome = try MailboxRows(context, mailbox).use { $0.useVouchers(vouchers.count, quota: quota, periodEnds: $1) }
+    return try await write(adding: StorageCost.record + StorageCost.rows(vouchers.count)) { [limits = room.limits] context in
+      let outcome = try MailboxRows(context, mailbox).use { record, periodEnds in
+        try record.useVouchers(vouchers.count, quota: quota, periodEnds: periodEnds)
+          && RegistrationRows(context.db).admitInvitations(vouchers.count, limits, today: today)
+      }
       if outcome == .done { try TokenRows(context.db).add(vouchers, expires: expires) }
       return outcome
     }
   }
 
   public func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) async throws(StoreFailure) -> Bool {
-    try await write { try TokenRows($0.db).redeem(voucher, for: batch, today: today) }
+    try await write(adding: StorageCost.rows(1)) { context in
+      try TokenRows(context.db).redeem(voucher, for: batch, today: today) { try RegistrationRows(context.db).addEntry() }
+    }
   }
 
   public func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome {
@@ -153,16 +187,29 @@ public final class SQLiteMailboxStore: MailboxStore {
   }
 
   public func spend(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool {
-    try await write { try TokenRows($0.db).spend(tokens, today: today) }
+    try await write(adding: StorageCost.rows(tokens.count)) { try TokenRows($0.db).spend(tokens, today: today) }
+  }
+
+  public func areUnspent(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool {
+    try await read { context in
+      let rows = TokenRows(context.db)
+      return try !tokens.contains { try rows.isSpent($0, today: today) }
+    }
   }
 
   public func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome {
     try await settle(.mailboxes, mailbox.place)
-    return try await write { context in
+    let outcome = try await write(adding: StorageCost.record + StorageCost.rows(1)) { [limits = room.limits] context in
       try MailboxRows(context, mailbox.place).register(ownerKey: mailbox.ownerKey, sealKey: mailbox.sealKey) {
-        try TokenRows(context.db).spend(mailbox.token, today: today)
+        let tokens = TokenRows(context.db)
+        // A token that is refused takes nobody's place, and one that finds no room is not spent.
+        guard try !tokens.isSpent(mailbox.token, today: today) else { return .tokenSpent }
+        guard try RegistrationRows(context.db).admitMailbox(limits, today: today) else { return nil }
+        return try tokens.spend(mailbox.token, today: today) ? .done : .tokenSpent
       }
     }
+    guard let outcome else { throw .noRoom }
+    return outcome
   }
 
   public func ownerKey(of mailbox: StoredPlace) async throws(StoreFailure) -> PublicKey32? {
@@ -189,7 +236,9 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer] {
     try await settle(copies.map(\.target.mailbox))
-    return try await write { context in try copies.map { try self.deliver($0, context, today) } }
+    return try await write(adding: StorageCost.envelopes(copies)) { context in
+      try copies.map { try self.deliver($0, context, today) }
+    }
   }
 
   private func deliver(_ copy: SealedCopy, _ context: Context, _ today: Day) throws -> RecipientAnswer {
@@ -201,22 +250,47 @@ public final class SQLiteMailboxStore: MailboxStore {
   ) async throws(StoreFailure) -> [StoredEnvelope] {
     try await settle(.mailboxes, mailbox)
     if let items = cache.page(mailbox.name, after: sequence, page, today: today) {
-      return items.isEmpty ? [] : try await read { try Self.envelopes(items, of: mailbox, $0) }
+      guard !items.isEmpty else { return [] }
+      return try await read { [observer] context in
+        let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
+        return try Self.envelopes(rows, observer) { last in
+          // A queue that is forgotten meanwhile is read anew with the next question.
+          last.map { context.cache.page(mailbox.name, after: $0, page, today: today) ?? [] } ?? items
+        }
+      }
     }
     let load = cache.beginLoad(mailbox.name)
-    return try await read { context in
-      let queue = try EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox)).load()
+    return try await read { [observer] context in
+      let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
+      let queue = try rows.load()
       context.cache.endLoad(load, mailbox.name, queue)
-      return try Self.envelopes(queue.page(after: sequence, page, today: today), of: mailbox, context)
+      return try Self.envelopes(rows, observer) { queue.page(after: $0 ?? sequence, page, today: today) }
     }
   }
 
-  /// The envelopes of these items that this transaction sees: not those that the writer is about to commit.
+  /// The envelopes of a page that this transaction sees: not those that the writer is about to commit. One that cannot be read any
+  /// more is passed over, and so is a page of nothing else: an empty answer would say that nothing waits.
+  ///
+  /// - Parameter page: the items behind a sequence; behind where the client is for nil.
   private static func envelopes(
-    _ items: [Queue.Item], of mailbox: StoredPlace, _ context: Context
+    _ rows: EnvelopeRows, _ observer: StoreObserver, page: (UInt64?) -> [Queue.Item]
   ) throws -> [StoredEnvelope] {
-    let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
-    return try items.compactMap { try rows.read($0) }
+    var items = page(nil)
+    while let last = items.last {
+      var envelopes: [StoredEnvelope] = []
+      var unreadable = 0
+      for item in items {
+        switch try rows.read(item) {
+        case .envelope(let envelope): envelopes.append(envelope)
+        case .notYet: break
+        case .unreadable: unreadable += 1
+        }
+      }
+      if unreadable > 0 { observer(.unreadable(envelopeCount: unreadable)) }
+      if !envelopes.isEmpty { return envelopes }
+      items = page(last.sequence)
+    }
+    return []
   }
 
   public func acknowledge(_ mailbox: StoredPlace, through sequence: UInt64) async throws(StoreFailure) {
@@ -243,7 +317,8 @@ public final class SQLiteMailboxStore: MailboxStore {
   public func publish(_ publication: Publication, today: Day) async throws(StoreFailure) -> OwnerOutcome {
     try await settle(.mailboxes, publication.mailbox)
     try await settle(.blobs, publication.capability)
-    return try await write { try BlobRows($0, publication.capability).publish(publication, today: today) }
+    let cost = publication.blobs.reduce(2 * StorageCost.record) { $0 + StorageCost.content($1.bytes.count) }
+    return try await write(adding: cost) { try BlobRows($0, publication.capability).publish(publication, today: today) }
   }
 
   public func claim(
@@ -262,7 +337,7 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   public func createLog(_ log: NewLog, today: Day) async throws(StoreFailure) -> SpendOutcome {
     try await settle(.logs, log.place)
-    return try await write { context in
+    return try await write(adding: StorageCost.record + StorageCost.rows(1)) { context in
       try LogRows(context, log.place).create(log) { try TokenRows(context.db).spend(log.token, today: today) }
     }
   }
@@ -270,7 +345,10 @@ public final class SQLiteMailboxStore: MailboxStore {
   public func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome {
     try await settle(.logs, append.log)
     try await settle(append.copies.map(\.target.mailbox))
-    return try await write { context in
+    let cost =
+      StorageCost.record + StorageCost.content(append.entry.count) + StorageCost.content(append.groupInfo.count)
+      + StorageCost.envelopes(append.copies)
+    return try await write(adding: cost) { context in
       try LogRows(context, append.log).append(append, today: today) { try self.deliver($0, context, today) }
     }
   }

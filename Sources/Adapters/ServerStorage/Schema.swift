@@ -5,13 +5,13 @@ import GRDB
 /// Rows are found by names and numbers that only follow from identifiers, which are not stored, and open to keys that do.
 /// No column holds a time but the day on which a row expires.
 enum Schema {
-  static let version = 2
+  static let version = 3
   /// "Sott", in SQLite's field for the kind of file.
   static let applicationID = 0x536F_7474
   /// Two of the largest cells, or six mailboxes, fit a page.
   static let pageByteCount = 8_192
   /// Boot numbers stay below this, so that sequences stay below 2^62.
-  private static let bootBound = 1 << 22
+  static let bootBound = 1 << 22
 
   static let tables = [
     "CREATE TABLE mailboxes (name BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
@@ -42,6 +42,9 @@ enum Schema {
   static let additions = [
     "ALTER TABLE upkeep ADD COLUMN boot INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE upkeep ADD COLUMN refreshed INTEGER NOT NULL DEFAULT 0",
+  ]
+
+  static let marks = [
     "UPDATE upkeep SET schema_version = \(version)",
     "PRAGMA application_id = \(applicationID)",
     "PRAGMA user_version = \(version)",
@@ -84,17 +87,18 @@ enum Schema {
 
   /// Makes the tables of a new database, or recognises those of an old one; then sees to it that a commit is on disk.
   ///
-  /// - Returns: the number of this opening, higher than any before.
   /// - Throws: a `ServerStorageError`, or what the database throws.
-  static func prepare(_ db: Database, checking: Bool) throws -> UInt64 {
+  static func prepare(_ db: Database, checking: Bool) throws {
     let version = try integer(db, "PRAGMA user_version")
     let applicationID = try integer(db, "PRAGMA application_id")
     let tableCount = try integer(db, "SELECT count(*) FROM sqlite_schema")
     switch (version, applicationID, tableCount) {
-    case (0, 0, 0): try execute(lastingTables + tables + TokenRows.tables + additions, db)
+    case (0, 0, 0): try execute(lastingTables + tables + TokenRows.tables + additions + RegistrationRows.additions + marks, db)
     case (1, Self.applicationID, _):
       try execute(
-        oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + TokenRows.tables + TokenRows.migrationFrom1 + additions, db)
+        oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + TokenRows.tables + TokenRows.migrationFrom1 + additions
+          + RegistrationRows.additions + RegistrationRows.additionsFrom1 + marks, db)
+    case (2, Self.applicationID, _): try execute(RegistrationRows.additions + marks, db)
     case (Self.version, Self.applicationID, _): break
     case (_, Self.applicationID, _) where version > Self.version: throw ServerStorageError.databaseNewer(version: version)
     default: throw ServerStorageError.notADatabase
@@ -110,10 +114,19 @@ enum Schema {
     guard try integer(db, "SELECT schema_version FROM upkeep") == Self.version else {
       throw ServerStorageError.databaseDamaged
     }
-    try execute(["UPDATE upkeep SET boot = boot + 1"], db)
+  }
+
+  /// Counts an opening in which envelopes are to be written.
+  ///
+  /// - Parameter mark: the highest number of an opening that is known from elsewhere.
+  /// - Returns: the number of this opening, higher than any before, and whether the database had forgotten some of them.
+  static func beginOpening(_ db: Database, above mark: UInt64) throws -> (number: UInt64, hasForgotten: Bool) {
     let boot = try integer(db, "SELECT boot FROM upkeep")
-    guard (1..<bootBound).contains(boot) else { throw ServerStorageError.databaseDamaged }
-    return UInt64(boot)
+    let hasForgotten = boot < Int(clamping: mark)
+    let (next, overflow) = max(boot, Int(clamping: mark)).addingReportingOverflow(1)
+    guard boot >= 0, !overflow, next < bootBound else { throw ServerStorageError.databaseDamaged }
+    try execute(["UPDATE upkeep SET boot = \(next)"], db)
+    return (UInt64(next), hasForgotten)
   }
 
   private static func execute(_ statements: [String], _ db: Database) throws {

@@ -25,8 +25,9 @@ extension ServerDirectory {
   /// Directories of files that are written once and later deleted.
   private static let folders = ["objects", "reports"]
   private static let keyNames = ["server.keys", "server.issuer", "server.tls.pem", "server.address", "server.reports.key"]
-  /// More openings of the database than lie between a copy and the end of its original.
-  private static let bootStep = 4_096
+  /// More openings of the database than lie between a copy and the end of its original: one each minute for 45 days. Only a server
+  /// that starts counts as one. A database can be restored 60 times.
+  private static let bootStep = 1 << 16
 
   /// Copies the directory, whether or not a server runs on it. Everything accepted before the call is in the copy.
   ///
@@ -130,11 +131,7 @@ extension ServerDirectory {
     } catch let error as ServerStorageError {
       throw error
     } catch let error as DatabaseError {
-      switch error.resultCode {
-      case .SQLITE_NOTADB: throw .notADatabase
-      case .SQLITE_CORRUPT: throw .databaseDamaged
-      default: throw .database(code: error.extendedResultCode.rawValue)
-      }
+      throw ServerStorageError(error)
     } catch { throw .databaseDamaged }
   }
 

@@ -13,6 +13,8 @@ public struct ServerDirectory: Sendable {
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
   var keysFile: String { file("server.keys") }
+  /// The number of the last opening of the database by a server, kept apart from it.
+  var markFile: String { file("server.mark") }
   var addressFile: String { file("server.address") }
   /// The keys that tokens are signed with.
   var issuerFile: String { file("server.issuer") }
@@ -35,8 +37,13 @@ public struct ServerDirectory: Sendable {
   /// - Throws: `.missing` for a directory without data, `.keysMissing` for one that lost its keys.
   public func keys(creating: Bool) throws(ServerStorageError) -> ServerKeys {
     if !PrivateFiles.exists(keysFile) {
-      guard !PrivateFiles.exists(databaseFile) else { throw .keysMissing }
+      // An empty file is what a first start leaves that was cut off.
+      guard (PrivateFiles.byteCount(databaseFile) ?? 0) == 0 else { throw .keysMissing }
       guard creating else { throw .missing }
+      // Before the keys: keys without a file of the database say that the database is lost. SQLite gives the files that it makes
+      // beside the database the permissions of the database.
+      try PrivateFiles.touch(databaseFile)
+      try PrivateFiles.synchronizeDirectory(path)
       try ServerKeys.make().write(to: keysFile)
     }
     return try ServerKeys(readingFrom: keysFile)
@@ -45,27 +52,70 @@ public struct ServerDirectory: Sendable {
   /// Opens the database. Its keys are made, or must be there, as `keys(creating:)` says.
   ///
   /// - Parameters:
-  ///   - creating: makes it if it is missing.
+  ///   - creating: makes it in a directory that is empty.
   ///   - checking: reads all of it first, to find damage before clients do.
+  ///   - limits: how much it may take.
   ///   - observer: hears what an operator's figures count.
+  /// - Throws: `.databaseMissing` where there are keys and no database.
   public func openStore(
-    creating: Bool, checking: Bool, observer: @escaping StoreObserver = { _ in }
+    creating: Bool, checking: Bool, limits: StorageLimits = StorageLimits(), observer: @escaping StoreObserver = { _ in }
   ) throws(ServerStorageError) -> SQLiteMailboxStore {
-    let veil = try keys(creating: creating).veil
-    if !PrivateFiles.exists(databaseFile) {
-      guard creating else { throw .missing }
-      // SQLite gives the files that it makes beside the database the permissions of the database.
-      try PrivateFiles.touch(databaseFile)
-      try PrivateFiles.synchronizeDirectory(path)
+    let mark = try prepareDatabase(creating: creating)
+    let store = try SQLiteMailboxStore(
+      path: databaseFile, veil: keys(creating: false).veil, checking: checking, mark: mark, limits: limits, observer: observer)
+    if let opening = store.opening { try PrivateFiles.replace(markFile, with: Array(String(opening).utf8)) }
+    return store
+  }
+
+  /// Opens the database to add vouchers, beside a server that may be running.
+  public func openStoreForInviting() throws(ServerStorageError) -> SQLiteMailboxStore {
+    _ = try prepareDatabase(creating: false)
+    return try SQLiteMailboxStore(path: databaseFile, veil: keys(creating: false).veil, checking: false, purpose: .inviting)
+  }
+
+  /// Makes an empty database for keys that lost theirs: the server that links name, with nobody on it.
+  ///
+  /// - Throws: `.exists` where there is a database, `.missing` without keys, `.inUse`.
+  public func makeNewDatabase() throws(ServerStorageError) {
+    guard PrivateFiles.exists(keysFile) else { throw .missing }
+    let lock = try lock()
+    defer { withExtendedLifetime(lock) {} }
+    guard (PrivateFiles.byteCount(databaseFile) ?? 0) == 0 else { throw .exists }
+    // What a lost database left beside it would be taken for the new one's.
+    for suffix in ["-wal", "-shm"] { try PrivateFiles.remove(databaseFile + suffix) }
+    try PrivateFiles.touch(databaseFile)
+    let store = try SQLiteMailboxStore(path: databaseFile, veil: keys(creating: false).veil, checking: false, mark: mark() ?? 0)
+    do { try store.close() } catch { throw .database(code: 0) }
+    try PrivateFiles.synchronizeDirectory(path)
+  }
+
+  /// - Returns: the highest number of an opening that is known beside the database.
+  private func prepareDatabase(creating: Bool) throws(ServerStorageError) -> UInt64 {
+    _ = try keys(creating: creating)
+    let mark = try mark()
+    switch PrivateFiles.byteCount(databaseFile) {
+    case nil: throw .databaseMissing
+    // The file of a first start that was cut off, unless a server has run since.
+    case 0? where mark != nil || !creating: throw mark == nil ? .missing : .databaseMissing
+    default: return mark ?? 0
     }
-    return try SQLiteMailboxStore(path: databaseFile, veil: veil, checking: checking, observer: observer)
+  }
+
+  /// Nil where no server has run yet, or the file says nothing.
+  private func mark() throws(ServerStorageError) -> UInt64? {
+    guard PrivateFiles.exists(markFile) else { return nil }
+    return UInt64(String(decoding: try PrivateFiles.readPrivate(markFile, limit: 32), as: UTF8.self))
   }
 
   /// Opens the place of the files that people send each other, and makes it if it is missing.
   ///
-  /// - Parameter quota: bytes that they may take together.
-  public func openObjects(quota: UInt64 = ServerLimits.objectQuotaByteCount) throws(ServerStorageError) -> FileObjectStore {
-    try FileObjectStore(path: objectsDirectory, quota: quota)
+  /// - Parameters:
+  ///   - quota: bytes that they may take together.
+  ///   - minimumFreeByteCount: bytes of the disk that they leave free.
+  public func openObjects(
+    quota: UInt64 = ServerLimits.objectQuotaByteCount, minimumFreeByteCount: Int = 0
+  ) throws(ServerStorageError) -> FileObjectStore {
+    try FileObjectStore(path: objectsDirectory, quota: quota, minimumFreeByteCount: minimumFreeByteCount)
   }
 
   /// Remembers under which address clients reach the server, for links that are made later.

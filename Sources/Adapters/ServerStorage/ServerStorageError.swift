@@ -1,3 +1,5 @@
+import GRDB
+
 /// Why a server's data directory cannot be used. Carries system codes, never paths or content.
 public enum ServerStorageError: Error, Equatable, Sendable {
   /// There is no server's data in the directory.
@@ -6,6 +8,8 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case inUse
   /// The file of keys is gone while the database is there: without it nothing in the database can be found again.
   case keysMissing
+  /// The database is gone while the file of keys is there: with an empty one, everybody's mailboxes would be gone.
+  case databaseMissing
   /// The file of keys has been changed or cut.
   case keysDamaged
   /// The file of the keys that tokens are signed with has been changed or cut.
@@ -18,6 +22,8 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case databaseDamaged
   /// A newer version of this program has written the database.
   case databaseNewer(version: Int)
+  /// The disk, or the database's file, can only be read, or not even that.
+  case readOnly
   /// The database does not keep its promise to be on disk when it says so.
   case notDurable
   /// There is something already where something new was to be made.
@@ -28,4 +34,17 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case system(errno: Int32)
   /// The database cannot be opened; SQLite's result code.
   case database(code: Int32)
+}
+
+extension ServerStorageError {
+  /// What a database threw while it was opened.
+  init(_ error: DatabaseError) {
+    switch error.resultCode {
+    case .SQLITE_NOTADB: self = .notADatabase
+    case .SQLITE_CORRUPT: self = .databaseDamaged
+    // A write-ahead log that cannot be made is "cannot open" to SQLite.
+    case .SQLITE_READONLY, .SQLITE_CANTOPEN: self = .readOnly
+    default: self = .database(code: error.extendedResultCode.rawValue)
+    }
+  }
 }

@@ -4,6 +4,12 @@ public enum StoreEvent: Sendable, Equatable {
   case committed(writeCount: Int, duration: Duration)
   /// A transaction failed, and its writes were answered so.
   case commitFailed
+  /// Writes of one transaction that were refused for want of room.
+  case noRoom(writeCount: Int)
+  /// Cells of a queue that do not open, or are not whole: the disk has changed them. Their envelopes are passed over.
+  case unreadable(envelopeCount: Int)
+  /// The write-ahead log could not be moved into the database; SQLite's result code.
+  case checkpointFailed(code: Int32)
   /// Rows that expiry deleted or changed in one step.
   case expired(rowCount: Int)
 }

@@ -11,7 +11,8 @@ package enum TableMeanings {
     "receipts": "how many sends of the last weeks are remembered, all mailboxes together; not where or when",
     "vouchers": "how many links to register are out, and which were used",
     "spent_tokens": "how many mailboxes and logs were made in the last two quarters, together",
-    "upkeep": "the version of the tables, how often the server was started, and days of its housekeeping",
+    "upkeep":
+      "the version of the tables, how often the server was started, how many mailboxes there are and were made today, and days of its housekeeping",
   ]
   /// Content of schema 1, which moves to the tables above when it is next named.
   private static let oldPrefix = "old_"

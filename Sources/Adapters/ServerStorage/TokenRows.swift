@@ -32,29 +32,31 @@ struct TokenRows {
     }
   }
 
-  func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) throws -> Bool {
+  /// - Parameter isFirst: is called when the voucher had been used for nothing before.
+  func redeem(_ voucher: StoredName, for batch: StoredName, today: Day, isFirst: () throws -> Void) throws -> Bool {
     let row = try rows.first("SELECT batch FROM vouchers WHERE name = ? AND expires > ?", [voucher.data, today.integer])
     guard let row else { return false }
     let used: Data? = row[0]
     if let used { return used == batch.data }
     try rows.run("UPDATE vouchers SET batch = ? WHERE name = ?", [batch.data, voucher.data])
+    try isFirst()
     return true
+  }
+
+  func isSpent(_ token: SpentToken, today: Day) throws -> Bool {
+    try rows.first("SELECT 1 FROM spent_tokens WHERE name = ? AND expires > ?", [token.name.data, today.integer]) != nil
   }
 
   /// - Returns: false when it was spent before.
   func spend(_ token: SpentToken, today: Day) throws -> Bool {
-    let spent = try rows.first("SELECT 1 FROM spent_tokens WHERE name = ? AND expires > ?", [token.name.data, today.integer])
-    guard spent == nil else { return false }
+    guard try !isSpent(token, today: today) else { return false }
     try rows.run("INSERT OR REPLACE INTO spent_tokens VALUES (?, ?)", [token.name.data, token.expires.integer])
     return true
   }
 
   /// - Returns: false, with nothing spent, when one of them was spent before.
   func spend(_ tokens: [SpentToken], today: Day) throws -> Bool {
-    for token in tokens {
-      let spent = try rows.first("SELECT 1 FROM spent_tokens WHERE name = ? AND expires > ?", [token.name.data, today.integer])
-      guard spent == nil else { return false }
-    }
+    guard try !tokens.contains(where: { try isSpent($0, today: today) }) else { return false }
     // In the order of their names, and not in that of their making.
     for token in tokens.sorted(by: { $0.name < $1.name }) { _ = try spend(token, today: today) }
     return true

@@ -199,6 +199,7 @@ extension DeviceState {
     guard let task = tasks.first(where: { $0.id == id }) else { return }
     switch result {
     case .failed, .answer(.busy): postpone(task, now: now)
+    case .answer(.noRoom(let seconds)): postpone(task, atLeast: UInt64(seconds) * 1_000, now: now)
     case .answer(let answer):
       try complete(task, answer, now: now)
       // An answer can bring the commit that frames wait for.
@@ -216,13 +217,14 @@ extension DeviceState {
     }
   }
 
-  mutating func postpone(_ task: TaskRecord, now: UInt64) {
+  /// - Parameter patience: milliseconds that the server has asked for.
+  mutating func postpone(_ task: TaskRecord, atLeast patience: UInt64 = 0, now: UInt64) {
     var task = task
     task.attempts = min(task.attempts + 1, 16)
     let ceiling = min(Self.longestBackOff, 250 << UInt64(task.attempts))
     // Half of it by chance, so that devices that failed together do not come back together.
     let jitter = random.bytes(2).reduce(UInt64(0)) { ($0 << 8) | UInt64($1) }
-    task.notBefore = now + ceiling / 2 + (ceiling / 2) * jitter / 65_536
+    task.notBefore = now + min(patience, Self.quotaPatience) + ceiling / 2 + (ceiling / 2) * jitter / 65_536
     updateTask(task)
   }
 

@@ -67,15 +67,16 @@ public final class MailboxEngine: Sendable {
   /// Answers one request.
   ///
   /// Whatever a client may not know is one answer, `refused`, and costs the same work: an unknown mailbox and a wrong key
-  /// cannot be told apart. A failing store is `busy`; every request may be repeated.
+  /// cannot be told apart. A failing store is `busy`, and a full one `no_room`; every request may be repeated.
   public func call(_ bytes: [UInt8]) async -> CallOutcome {
     guard bytes.count <= Limits.callByteCount else { return .malformed }
     let request: Request
     do { request = try Request(decoding: bytes) } catch { return .malformed }
-    do {
+    do throws(StoreFailure) {
       return .reply(try await answer(request).encoded)
     } catch {
-      return .reply(Answer.busy.encoded)
+      let answer = error == .noRoom ? Answer.noRoom(retrySeconds: ServerLimits.noRoomRetrySeconds) : .busy
+      return .reply(answer.encoded)
     }
   }
 

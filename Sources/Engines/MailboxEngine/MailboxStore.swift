@@ -6,6 +6,8 @@ public import SottoProtocol
 public enum StoreFailure: Error, Equatable, Sendable {
   /// Certainly not applied.
   case unavailable
+  /// Certainly not applied: there is no room for more. What deletes, and what owners need to empty their mailboxes, still works.
+  case noRoom
   /// Applied or not: ask again with the same idempotency key, or read.
   case outcomeUnknown
 }
@@ -24,9 +26,10 @@ public protocol MailboxStore: Sendable {
   /// Adds vouchers that the operator hands out.
   func addVouchers(_ vouchers: [StoredName], expires: Day) async throws(StoreFailure)
 
-  /// Adds vouchers that a mailbox's owner hands out, up to a quota for the current period.
+  /// Adds vouchers that a mailbox's owner hands out, up to a quota for the current period, and up to what the store lets all owners
+  /// together hand out in a day.
   func issueVouchers(
-    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
+    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int, today: Day
   ) async throws(StoreFailure) -> OwnerOutcome
 
   /// Uses a voucher up for a batch of tokens. It stays, so that the same batch is known again, until it expires.
@@ -38,6 +41,9 @@ public protocol MailboxStore: Sendable {
   /// is stored.
   func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome
 
+  /// Whether none of these tokens is spent.
+  func areUnspent(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool
+
   /// Spends tokens, all or none.
   ///
   /// - Returns: false when one of them was spent before.
@@ -46,6 +52,8 @@ public protocol MailboxStore: Sendable {
   // MARK: Registration
 
   /// Makes a mailbox and spends its token; for a mailbox that has the same keys already, spends nothing.
+  ///
+  /// - Throws: `.noRoom` also where as many mailboxes were made as the store takes, in all or today.
   func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome
 
   /// The key of a mailbox's owner, or nil when there is no such mailbox.

@@ -15,6 +15,16 @@ public struct NewObject: Hashable, Sendable {
   }
 }
 
+/// What became of an object that was to be made.
+public enum ObjectCreation: Hashable, Sendable {
+  /// It is there, without bytes, by this call.
+  case made
+  /// It was there before; this is how far it is.
+  case stands(ObjectState)
+  /// The store is full.
+  case overQuota
+}
+
 /// What became of a change to an object.
 public enum ObjectOutcome: Hashable, Sendable {
   /// This is how far the object is now.
@@ -28,7 +38,8 @@ public enum ObjectOutcome: Hashable, Sendable {
 /// The storage for objects that the engine needs: sealed files, up to 64 GiB each. Every store passes the same conformance suite.
 ///
 /// What an operation has answered with survives a crash. Operations on different objects run concurrently. An object that is
-/// not finished is hidden a day after it was last written to; a finished one after its days. Both are deleted by `expire`.
+/// not finished is hidden a day after it last grew, and at the latest `ServerLimits.unfinishedObjectLifeDays` after it was made; a
+/// finished one after its days. Both are deleted by `expire`. From its making on an object takes the room of all bytes that were announced.
 public protocol ObjectStore: Sendable {
   /// Whether so many bytes more would be taken at this moment.
   func hasRoom(for byteCount: UInt64) async throws(StoreFailure) -> Bool
@@ -37,7 +48,7 @@ public protocol ObjectStore: Sendable {
   func state(of name: StoredName, today: Day) async throws(StoreFailure) -> ObjectState?
 
   /// Makes an object without bytes; one that stands stays as it is.
-  func create(_ object: NewObject, today: Day) async throws(StoreFailure) -> ObjectOutcome
+  func create(_ object: NewObject, today: Day) async throws(StoreFailure) -> ObjectCreation
 
   /// Writes bytes at an offset, over what is there and beyond. An offset behind the end changes nothing, and the answer says where the end is.
   ///

@@ -54,7 +54,7 @@ public actor OwnerSession {
     guard message.count <= Limits.streamMessageByteCount, let message = try? OwnerMessage(decoding: message) else {
       return end(malformed: true)
     }
-    do {
+    do throws(StoreFailure) {
       switch (state, message) {
       case (.greeted(let nonce), .attach(let mailbox, let signature)):
         return try await attach(mailbox, signature: signature, nonce: nonce)
@@ -65,6 +65,8 @@ public actor OwnerSession {
       default: return end(malformed: true)
       }
     } catch {
+      // Who asks for what takes room hears that there is none, and goes on receiving.
+      if error == .noRoom, let id = message.commandID { return [done(id, .overQuota)] }
       return end(malformed: false)
     }
   }
@@ -187,5 +189,15 @@ public actor OwnerSession {
     state = .ended
     requestWake = {}
     return [.close(malformed: malformed)]
+  }
+}
+
+extension OwnerMessage {
+  /// What its answer names.
+  fileprivate var commandID: UInt32? {
+    switch self {
+    case .attach, .acknowledge: nil
+    case .delivery(let id, _), .publish(let id, _, _, _), .withdraw(let id, _), .vouchers(let id, _), .issue(let id, _, _): id
+    }
   }
 }

@@ -17,6 +17,10 @@ public enum ServerLimits {
   public static let objectQuotaByteCount: UInt64 = 32 << 30
   /// Days after which an upload that nobody goes on with is deleted: the day on which it was last written to ends, and one whole day more.
   public static let unfinishedObjectDays: UInt32 = 2
+  /// Days after which an upload is deleted however often it is gone on with: the largest file at 100 KiB a second.
+  public static let unfinishedObjectLifeDays: UInt32 = 8
+  /// Seconds after which who found no room may ask again: what makes room is done about once a minute.
+  public static let noRoomRetrySeconds: UInt32 = 120
   /// Days of a quota period. It is the same for all mailboxes, so that no mailbox's row carries a day.
   public static let quotaPeriodDays: UInt32 = 30
   /// Days that a voucher can be used.

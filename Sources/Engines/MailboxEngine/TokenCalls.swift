@@ -26,7 +26,7 @@ extension MailboxEngine {
     let vouchers = (0..<count).map { _ in Permission.random(using: random) }
     let outcome = try await store.issueVouchers(
       vouchers.map(names.voucher), expires: clock.today.adding(ServerLimits.voucherDays), for: mailbox,
-      quota: ServerLimits.vouchersPerPeriod)
+      quota: ServerLimits.vouchersPerPeriod, today: clock.today)
     return outcome == .done ? .vouchers(id: id, vouchers) : .done(id: id, outcome: outcome)
   }
 

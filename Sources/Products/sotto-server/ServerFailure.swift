@@ -42,6 +42,17 @@ struct ServerFailure: Error {
         "server.keys is missing beside the database",
         hint: "restore it from a backup: without it no mailbox can be found, and a new one would make a new server",
         exitCode: Self.badData)
+    case .databaseMissing:
+      self.init(
+        "server.sqlite is missing beside server.keys",
+        hint:
+          "restore it from a backup; or, if it is lost: sotto-server new-database makes an empty one, and everybody has to register anew",
+        exitCode: Self.badData)
+    case .readOnly:
+      self.init(
+        "the database cannot be opened to be written",
+        hint: "look at how the disk is mounted, and at the owner of server.sqlite and of its directory",
+        exitCode: Self.diskError)
     case .keysDamaged:
       self.init("server.keys is damaged", hint: "restore it from a backup", exitCode: Self.badData)
     case .issuerDamaged:
@@ -144,6 +155,12 @@ struct ServerFailure: Error {
   }
 
   init(_ error: StoreFailure) {
+    guard error != .noRoom else {
+      self.init(
+        "there is no room for more", hint: "sotto-server status says how much is free; storage.free is how much has to stay so",
+        exitCode: Self.tryAgain)
+      return
+    }
     self.init(
       "the database did not take it", hint: "look at the disk's space, and try again", exitCode: Self.diskError)
   }

@@ -23,7 +23,7 @@ package struct SottoServerCommand: AsyncParsableCommand {
     version: version,
     subcommands: [
       ServeCommand.self, ConfigCommand.self, StatusCommand.self, InviteCommand.self, BackupCommand.self,
-      RestoreCommand.self, ReportsCommand.self, IdentityCommand.self,
+      RestoreCommand.self, NewDatabaseCommand.self, ReportsCommand.self, IdentityCommand.self,
       BreachDrillCommand.self, SearchCommand.self,
     ])
 

@@ -1,7 +1,10 @@
+import CryptoSuite
 import Foundation
 import MailboxEngine
+import MailboxEngineTesting
 import MailboxStoreConformance
 import SottoProtocol
+import Synchronization
 import Testing
 
 @testable import ServerStorage
@@ -58,7 +61,7 @@ import Testing
     // Between the writing of a new file and its name, and between a rename and the answer.
     try server.write([1, 2, 3], to: "objects/\(made).new")
     let reopened = try server.directory.openObjects(quota: 1 << 20)
-    #expect(reopened.usedByteCount == 16 + 3)
+    #expect(reopened.usedByteCount == 16 + 5 + 3)
     #expect(try await reopened.state(of: name, today: today) == ObjectState(byteCount: 0, isFinished: false))
     try await reopened.expire(today: today.adding(2))
     #expect(try files(server).isEmpty)
@@ -87,5 +90,74 @@ import Testing
     try FileManager.default.createSymbolicLink(atPath: server.file("objects/\(path)"), withDestinationPath: server.file("elsewhere"))
     await #expect(throws: StoreFailure.outcomeUnknown) { try await store.write([1], to: name, at: 0, today: today) }
     #expect(try server.read("elsewhere") == [7, 7, 7])
+  }
+}
+
+/// What files take of the disk.
+@Suite struct FileRoomTests {
+  private let today = Day(number: 20_000)
+  private func name(_ number: UInt8) -> StoredName { StoredName(trusted: Array(repeating: number, count: 32)) }
+
+  @Test func `a file leaves free what has to stay free, also of what others have announced`() async throws {
+    let server = try TemporaryServer()
+    let free = FreeCount()
+    let store = try FileObjectStore(
+      path: server.file("objects"), quota: 1 << 40, minimumFreeByteCount: 1_000, disk: DiskSpace { free.count })
+    free.count = 1_000 + 116
+    #expect(try await store.hasRoom(for: 101) == false)
+    #expect(try await store.create(NewObject(name: name(1), byteCount: 101, days: 1), today: today) == .overQuota)
+    #expect(try await store.create(NewObject(name: name(1), byteCount: 100, days: 1), today: today) == .made)
+    // What the first is to get is no room for a second one; its header is on the disk.
+    free.count = 1_000 + 100
+    #expect(try await store.create(NewObject(name: name(2), byteCount: 1, days: 1), today: today) == .overQuota)
+    #expect(
+      try await store.write([UInt8](repeating: 1, count: 60), to: name(1), at: 0, today: today)
+        == .stands(ObjectState(byteCount: 60, isFinished: false)))
+    // Somebody else has filled the disk.
+    free.count = 1_000 + 39
+    #expect(try await store.write([UInt8](repeating: 1, count: 40), to: name(1), at: 60, today: today) == .overQuota)
+    #expect(
+      try await store.write([2], to: name(1), at: 0, today: today) == .stands(ObjectState(byteCount: 60, isFinished: false)))
+    #expect(try await store.read(name(1), at: 0, count: 1, today: today) == nil)
+    #expect(try await store.delete(name(1), today: today))
+    #expect(store.usedByteCount == 0)
+    store.replaceMinimumFreeByteCount(with: 0)
+    #expect(try await store.create(NewObject(name: name(2), byteCount: 5_000, days: 1), today: today) == .made)
+    #expect(try server.directory.openObjects(quota: 1 << 40).usedByteCount == 5_016)
+  }
+
+  @Test func `what is counted is what is there and announced, whatever is made, written, finished, deleted or expires`() async throws {
+    let server = try TemporaryServer()
+    let store = try server.directory.openObjects(quota: 1 << 16)
+    let random = SeededRandom(seed: 91)
+    func number(_ bound: Int) -> Int { Int(random.bytes(4).reduce(0) { $0 << 8 | UInt64($1) } % UInt64(bound)) }
+    var day = today
+    for step in 0..<400 {
+      let object = name(UInt8(number(8)))
+      switch number(8) {
+      case 0...1: _ = try await store.create(NewObject(name: object, byteCount: UInt64(1 + number(20_000)), days: 2), today: day)
+      case 2...4:
+        let offset = UInt64(number(8_000))
+        _ = try await store.write([UInt8](repeating: 1, count: 1 + number(9_000)), to: object, at: offset, today: day)
+      case 5: _ = try await store.finish(object, today: day)
+      case 6: _ = try await store.delete(object, today: day)
+      default:
+        if number(4) == 0 { day = day.adding(1) }
+        try await store.expire(today: day)
+      }
+      guard step.isMultiple(of: 8) else { continue }
+      #expect(try store.usedByteCount == server.directory.openObjects(quota: 1 << 16).usedByteCount, "step \(step)")
+    }
+    try await store.expire(today: day.adding(60))
+    #expect(store.usedByteCount == 0)
+  }
+}
+
+private final class FreeCount: Sendable {
+  private let value = Mutex(Int.max)
+
+  var count: Int {
+    get { value.withLock { $0 } }
+    set { value.withLock { $0 = newValue } }
   }
 }

@@ -21,6 +21,15 @@ final class TemporaryServer: Sendable {
     try directory.openStore(creating: true, checking: checking)
   }
 
+  /// A store under limits, on a disk of which so much is free.
+  func openStore(
+    limits: StorageLimits, free: @escaping @Sendable () -> Int? = { .max }, observer: @escaping StoreObserver = { _ in }
+  ) throws -> SQLiteMailboxStore {
+    let veil = try directory.keys(creating: true).veil
+    return try SQLiteMailboxStore(
+      path: directory.databaseFile, veil: veil, checking: true, limits: limits, disk: DiskSpace(freeByteCount: free), observer: observer)
+  }
+
   func fixture() throws -> StoreFixture {
     let store = try openStore()
     return StoreFixture(store: store) { [self] in

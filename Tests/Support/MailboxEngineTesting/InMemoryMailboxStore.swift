@@ -85,7 +85,7 @@ public final class InMemoryMailboxStore: MailboxStore {
   }
 
   public func issueVouchers(
-    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int
+    _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int, today: Day
   ) async throws(StoreFailure) -> OwnerOutcome {
     try transact { $0.issueVouchers(vouchers, expires: expires, for: mailbox.name, quota: quota) }
   }
@@ -96,6 +96,10 @@ public final class InMemoryMailboxStore: MailboxStore {
 
   public func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome {
     try transact { $0.countTokens(count, for: mailbox.name, quota: quota) }
+  }
+
+  public func areUnspent(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool {
+    try read { $0.areUnspent(tokens, today: today) }
   }
 
   public func spend(_ tokens: [SpentToken], today: Day) async throws(StoreFailure) -> Bool {

@@ -9,6 +9,7 @@ public final class InMemoryObjectStore: ObjectStore {
     var days: UInt8
     var bytes: [UInt8] = []
     var isFinished = false
+    var made: Day
     /// The day on which it is hidden and deleted.
     var expires: Day
 
@@ -20,7 +21,10 @@ public final class InMemoryObjectStore: ObjectStore {
 
   public init(quota: UInt64 = 1 << 30) { self.quota = quota }
 
-  private func used(_ objects: [StoredName: Object]) -> UInt64 { objects.values.reduce(0) { $0 + UInt64($1.bytes.count) } }
+  private func used(_ objects: [StoredName: Object]) -> UInt64 { objects.values.reduce(0) { $0 + $1.announcedByteCount } }
+
+  /// How many objects there are.
+  public var count: Int { objects.withLock { $0.count } }
 
   public func hasRoom(for byteCount: UInt64) async throws(StoreFailure) -> Bool {
     objects.withLock { used($0) + byteCount <= quota }
@@ -30,14 +34,14 @@ public final class InMemoryObjectStore: ObjectStore {
     objects.withLock { objects in objects[name].flatMap { $0.expires > today ? $0.state : nil } }
   }
 
-  public func create(_ object: NewObject, today: Day) async throws(StoreFailure) -> ObjectOutcome {
+  public func create(_ object: NewObject, today: Day) async throws(StoreFailure) -> ObjectCreation {
     objects.withLock { objects in
       if let standing = objects[object.name], standing.expires > today { return .stands(standing.state) }
       guard used(objects) + object.byteCount <= quota else { return .overQuota }
       let made = Object(
-        announcedByteCount: object.byteCount, days: object.days, expires: today.adding(ServerLimits.unfinishedObjectDays))
+        announcedByteCount: object.byteCount, days: object.days, made: today, expires: today.adding(ServerLimits.unfinishedObjectDays))
       objects[object.name] = made
-      return .stands(made.state)
+      return .made
     }
   }
 
@@ -47,11 +51,14 @@ public final class InMemoryObjectStore: ObjectStore {
     objects.withLock { objects in
       guard var object = objects[name], object.expires > today, !object.isFinished else { return .refused }
       guard offset <= object.bytes.count else { return .stands(object.state) }
+      let before = object.bytes.count
       let end = Int(offset) + bytes.count
       guard UInt64(end) <= object.announcedByteCount else { return .refused }
-      guard used(objects) + UInt64(max(0, end - object.bytes.count)) <= quota else { return .overQuota }
       object.bytes.replaceSubrange(Int(offset)..<min(end, object.bytes.count), with: bytes)
-      object.expires = today.adding(ServerLimits.unfinishedObjectDays)
+      if end > before {
+        object.expires = min(
+          today.adding(ServerLimits.unfinishedObjectDays), object.made.adding(ServerLimits.unfinishedObjectLifeDays))
+      }
       objects[name] = object
       return .stands(object.state)
     }

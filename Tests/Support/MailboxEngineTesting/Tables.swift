@@ -108,8 +108,12 @@ struct Tables: Sendable {
     return true
   }
 
+  func areUnspent(_ tokens: [SpentToken], today: Day) -> Bool {
+    tokens.allSatisfy { spentTokens[$0.name].map { $0 <= today } ?? true }
+  }
+
   mutating func spend(_ tokens: [SpentToken], today: Day) -> Bool {
-    guard tokens.allSatisfy({ spentTokens[$0.name].map { $0 <= today } ?? true }) else { return false }
+    guard areUnspent(tokens, today: today) else { return false }
     for token in tokens { _ = spend(token, today: today) }
     return true
   }

@@ -30,7 +30,7 @@ public struct ObjectCheck: Sendable, CustomStringConvertible {
   /// - Throws: `BrokenPromise`, or what the store throws.
   public func run(_ fixture: ObjectFixture) async throws { try await body(fixture) }
 
-  public static let all = [pieces, resumption, secrecy, bounds, room, deletion, expiry, unfinished, neighbours]
+  public static let all = [pieces, resumption, secrecy, bounds, room, deletion, expiry, unfinished, touched, neighbours]
 
   private static let today = Day(number: 20_000)
   private static func name(_ number: UInt8) -> StoredName { StoredName(trusted: Array(repeating: number, count: 32)) }
@@ -47,7 +47,7 @@ public struct ObjectCheck: Sendable, CustomStringConvertible {
     let all = bytes(1_000)
     try requireEqual(
       try await fixture.store.create(NewObject(name: name(1), byteCount: 1_000, days: 30), today: today),
-      .stands(ObjectState(byteCount: 0, isFinished: false)), "made")
+      .made, "made")
     for start in stride(from: 0, to: 1_000, by: 300) {
       let end = min(start + 300, 1_000)
       try requireEqual(
@@ -117,17 +117,21 @@ public struct ObjectCheck: Sendable, CustomStringConvertible {
     try requireEqual(try await store.hasRoom(for: quota), false, "a half is taken")
     try requireEqual(
       try await store.create(NewObject(name: name(2), byteCount: quota, days: 1), today: today), .overQuota, "announced")
-    // Two that fit each, and not both.
-    for number: UInt8 in [3, 4] {
-      _ = try await store.create(NewObject(name: name(number), byteCount: quota / 3, days: 1), today: today)
-    }
+    // Two that fit each, and not both: the first has its room from the beginning, and the second is told at once.
     let third = bytes(Int(quota / 3))
-    _ = try await store.write(third, to: name(3), at: 0, today: today)
-    try requireEqual(try await store.write(third, to: name(4), at: 0, today: today), .overQuota, "written")
-    try requireEqual(try await store.delete(name(1), today: today), true, "deleted")
+    func create(_ number: UInt8) async throws -> ObjectCreation {
+      try await store.create(NewObject(name: name(number), byteCount: quota / 3, days: 1), today: today)
+    }
+    try requireEqual(try await create(3), .made, "fits")
+    try requireEqual(try await create(4), .overQuota, "the room is promised to another")
     try requireEqual(
-      try await store.write(third, to: name(4), at: 0, today: today),
-      .stands(ObjectState(byteCount: UInt64(third.count), isFinished: false)), "room again")
+      try await store.write(third, to: name(3), at: 0, today: today),
+      .stands(ObjectState(byteCount: UInt64(third.count), isFinished: false)), "what was begun can be ended")
+    let again = try await fixture.reopen()
+    try requireEqual(try await again.hasRoom(for: quota / 3), false, "also after a restart")
+    try requireEqual(try await again.delete(name(1), today: today), true, "deleted")
+    try requireEqual(
+      try await again.create(NewObject(name: name(4), byteCount: quota / 3, days: 1), today: today), .made, "room again")
   }
 
   static let deletion = ObjectCheck("what is deleted is gone, finished or not") { fixture in
@@ -177,6 +181,32 @@ public struct ObjectCheck: Sendable, CustomStringConvertible {
     try requireEqual(try await store.state(of: name(2), today: third), nil, "given up")
     try requireEqual(try await store.state(of: name(1), today: third), ObjectState(byteCount: 20, isFinished: false), "goes on")
     try requireEqual(try await store.state(of: name(1), today: today.adding(3)), nil, "given up too")
+  }
+
+  static let touched = ObjectCheck("an upload that does not grow is not kept by being written to, and none for ever") { fixture in
+    let store = fixture.store
+    for number: UInt8 in [1, 2] {
+      _ = try await store.create(NewObject(name: name(number), byteCount: 100, days: 30), today: today)
+      _ = try await store.write(bytes(10), to: name(number), at: 0, today: today)
+    }
+    let next = today.adding(1)
+    try requireEqual(
+      try await store.write(bytes(10), to: name(1), at: 0, today: next), .stands(ObjectState(byteCount: 10, isFinished: false)), "the same")
+    try requireEqual(try await store.state(of: name(1), today: today.adding(2)), nil, "it did not grow")
+    let last = today.adding(ServerLimits.unfinishedObjectLifeDays)
+    var day = next
+    var count: UInt64 = 10
+    while day < last {
+      count += 1
+      try requireEqual(
+        try await store.write([9], to: name(2), at: count - 1, today: day), .stands(ObjectState(byteCount: count, isFinished: false)),
+        "a byte a day")
+      day = day.adding(1)
+    }
+    try requireEqual(try await store.state(of: name(2), today: last), nil, "its time is over")
+    let reopened = try await fixture.reopen()
+    try await reopened.expire(today: last)
+    try requireEqual(try await reopened.hasRoom(for: quota - 100), true, "its room is free")
   }
 
   static let neighbours = ObjectCheck("objects that are written at the same time keep apart") { fixture in

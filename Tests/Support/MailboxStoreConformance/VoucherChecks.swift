@@ -52,7 +52,7 @@ enum VoucherChecks {
     try await store.expire(today: Samples.today)
     func issue(_ count: Int) async throws -> OwnerOutcome {
       let vouchers = (0..<count).map { _ in samples.name() }
-      return try await store.issueVouchers(vouchers, expires: Samples.expires, for: target.mailbox, quota: 5)
+      return try await store.issueVouchers(vouchers, expires: Samples.expires, for: target.mailbox, quota: 5, today: Samples.today)
     }
     try requireEqual(try await issue(3), .done, "within")
     try requireEqual(try await issue(3), .overQuota, "beyond")
@@ -61,11 +61,13 @@ enum VoucherChecks {
     try requireEqual(try await issue(1), .overQuota, "still the same period")
     try await store.expire(today: Samples.today.adding(ServerLimits.quotaPeriodDays))
     try requireEqual(try await issue(5), .done, "a new period")
-    let unknown = try await store.issueVouchers([samples.name()], expires: Samples.expires, for: samples.place(), quota: 5)
+    let unknown = try await store.issueVouchers(
+      [samples.name()], expires: Samples.expires, for: samples.place(), quota: 5, today: Samples.today)
     try requireEqual(unknown, .refused, "no such mailbox")
     let voucher = samples.name()
     try requireEqual(
-      try await store.issueVouchers([voucher], expires: Samples.expires, for: samples.mailbox(in: store).mailbox, quota: 1),
+      try await store.issueVouchers(
+        [voucher], expires: Samples.expires, for: samples.mailbox(in: store).mailbox, quota: 1, today: Samples.today),
       .done, "another mailbox has its own quota")
     try require(try await store.redeem(voucher, for: samples.name(), today: Samples.today), "an issued voucher is good")
   }
@@ -74,7 +76,10 @@ enum VoucherChecks {
     let samples = Samples()
     let store = fixture.store
     let tokens = (0..<3).map { _ in SpentToken(name: samples.name(), expires: Samples.expires) }
+    try require(try await store.areUnspent(tokens, today: Samples.today), "nothing is spent yet")
     try require(try await store.spend(Array(tokens[0...1]), today: Samples.today), "new tokens")
+    try require(try await !store.areUnspent(tokens, today: Samples.today), "two of them are")
+    try require(try await store.areUnspent([tokens[2]], today: Samples.today), "and one is not")
     try require(try await !store.spend([tokens[2], tokens[0]], today: Samples.today), "one of them is spent")
     try require(try await store.spend([tokens[2]], today: Samples.today), "the other one was not spent with it")
     let reopened = try await fixture.reopen()
@@ -90,7 +95,8 @@ enum VoucherChecks {
     try requireEqual(try await count(4), .done, "within")
     try requireEqual(try await count(2), .overQuota, "beyond")
     try requireEqual(try await count(1), .done, "just within")
-    let vouchers = try await store.issueVouchers([samples.name()], expires: Samples.expires, for: target.mailbox, quota: 1)
+    let vouchers = try await store.issueVouchers(
+      [samples.name()], expires: Samples.expires, for: target.mailbox, quota: 1, today: Samples.today)
     try requireEqual(vouchers, .done, "the other quota is untouched")
     try await store.expire(today: Samples.today.adding(ServerLimits.quotaPeriodDays))
     try requireEqual(try await count(5), .done, "a new period")

@@ -95,7 +95,7 @@ struct FileSender: Sendable {
   private func state(_ answer: Answer) throws(SottoError) -> ObjectState {
     switch answer {
     case .object(let state): return state
-    case .overQuota: throw .file(.serverFull)
+    case .overQuota, .noRoom: throw .file(.serverFull)
     case .refused, .tokenRefused: throw .file(.refused)
     default: throw .server(.notUnderstood)
     }

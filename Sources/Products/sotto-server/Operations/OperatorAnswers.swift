@@ -43,6 +43,8 @@ struct OperatorAnswers: Sendable {
       status.startedAt = startedAt
       status.certificateEnds = keys.material?.notAfter
       status.warnings += keys.material?.warnings(now: now) ?? []
+      status.warnings += metrics.warnings
+      if store.isOlderThanBefore { status.warnings.append("the database was older at the start than the life before; something is lost") }
       if store.hasFailed { status.warnings.append("the disk has failed; nothing is written any more") }
       let rows = (try? await store.rowCounts()) ?? [:]
       metrics.counted(rows: rows)

@@ -25,6 +25,11 @@ final class ServerMetrics: Sendable {
     var commits = Histogram(bounds: [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5])
     var failedCommits: UInt64 = 0
     var expiredRows: UInt64 = 0
+    var refusedForRoom: UInt64 = 0
+    var unreadable: UInt64 = 0
+    var failedCheckpoints: UInt64 = 0
+    /// When a write was last refused for want of room.
+    var lastWithoutRoom: ContinuousClock.Instant?
     var reloads: UInt64 = 0
     var refusedReloads: UInt64 = 0
     var rows: [String: Int] = [:]
@@ -32,12 +37,14 @@ final class ServerMetrics: Sendable {
 
   /// The numbers of the wire (docs/protocol.md §7): what stands first in a request and in an answer.
   private static let kinds: [UInt8: String] = [
-    1: "register", 2: "send", 3: "create_log", 4: "append", 5: "read_log", 6: "group_info", 7: "claim", 8: "rotate",
+    1: "register", 2: "send", 3: "create_log", 4: "append", 5: "read_log", 6: "group_info", 7: "claim", 8: "rotate", 9: "redeem",
     32: "create_object", 33: "object_state", 34: "write_object", 35: "finish_object", 36: "read_object", 37: "delete_object",
   ]
   private static let outcomes: [UInt8: String] = [
     1: "registered", 2: "refused", 3: "sent", 4: "created", 5: "appended", 6: "duplicate", 7: "conflict", 8: "entries",
-    9: "group_info", 10: "claimed", 11: "rotated", 12: "busy", 32: "object", 33: "object_bytes", 34: "object_deleted", 35: "over_quota",
+    9: "group_info", 10: "claimed", 11: "rotated", 12: "busy", 13: "redeemed",
+    14: "token_refused", 15: "issuer_unknown", 16: "log_full", 17: "no_room", 32: "object", 33: "object_bytes", 34: "object_deleted",
+    35: "over_quota",
   ]
 
   private let state = Mutex(State())
@@ -65,6 +72,11 @@ final class ServerMetrics: Sendable {
           state.commits.add(duration / .seconds(1))
         case .commitFailed: state.failedCommits += 1
         case .expired(let rowCount): state.expiredRows += UInt64(rowCount)
+        case .noRoom(let writeCount):
+          state.refusedForRoom += UInt64(writeCount)
+          state.lastWithoutRoom = .now
+        case .unreadable(let envelopeCount): state.unreadable += UInt64(envelopeCount)
+        case .checkpointFailed: state.failedCheckpoints += 1
         }
       }
     }
@@ -88,6 +100,21 @@ final class ServerMetrics: Sendable {
   }
 
   func counted(rows: [String: Int]) { state.withLock { $0.rows = rows } }
+
+  /// What an operator is warned of.
+  var warnings: [String] {
+    let state = state.withLock { $0 }
+    var warnings: [String] = []
+    if let last = state.lastWithoutRoom, last.duration(to: .now) < Self.roomMemory {
+      warnings.append("nothing is added for want of room (storage.database, storage.free); people go on receiving")
+    }
+    if state.unreadable > 0 { warnings.append("the disk has changed envelopes that waited; look at it, and at the backups") }
+    if state.failedCheckpoints > 0 { warnings.append("the disk has failed while the log was moved into the database") }
+    return warnings
+  }
+
+  /// How long an operator is told that there was no room.
+  private static let roomMemory = Duration.seconds(600)
 
   /// What a status wants to know: connections, streams, rows by table.
   var summary: (connections: Int, streams: Int, rows: [String: Int]) {
@@ -139,6 +166,10 @@ final class ServerMetrics: Sendable {
       "sotto_rows", .gauge, "Rows of each table, counted once a minute.",
       state.rows.sorted { $0.key < $1.key }.map { ("{table=\"\($0.key)\"}", "\($0.value)") })
     text.add("sotto_expired_rows_total", .counter, "Rows that expiry deleted or changed.", state.expiredRows)
+    text.add("sotto_no_room_total", .counter, "Writes that were refused for want of room.", state.refusedForRoom)
+    text.add("sotto_unreadable_total", .counter, "Envelopes passed over because the disk has changed them.", state.unreadable)
+    text.add(
+      "sotto_checkpoint_failures_total", .counter, "Times that the log could not be moved into the database.", state.failedCheckpoints)
     text.add("sotto_database_bytes", .gauge, "Size of the database file.", gauges.databaseBytes)
     text.add("sotto_wal_bytes", .gauge, "Size of the write-ahead log.", gauges.logBytes)
     text.add("sotto_disk_free_bytes", .gauge, "Free where the database lies.", gauges.freeBytes)

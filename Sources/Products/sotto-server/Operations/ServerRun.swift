@@ -24,10 +24,13 @@ struct ServerRun: Sendable {
     let log = ServerLog(level: settings.logLevel) { Output.note($0) }
     let metrics = ServerMetrics()
     let secrets = try directory.keys(creating: true).secrets()
-    let store = try directory.openStore(creating: true, checking: true, observer: metrics.storeObserver)
+    let store = try directory.openStore(
+      creating: true, checking: true, limits: settings.storage, observer: metrics.storeObserver)
+    if store.isOlderThanBefore { Output.note(Self.olderWarning) }
     // The last writer moves what the log holds into the database; a failure here costs nothing that was promised.
     defer { try? store.close() }
-    let objects = try directory.openObjects(quota: UInt64(settings.fileQuotaByteCount))
+    let objects = try directory.openObjects(
+      quota: UInt64(settings.fileQuotaByteCount), minimumFreeByteCount: settings.storage.minimumFreeByteCount)
     let issuer = TokenIssuer(keys: try directory.issuerKeys(today: clock.today))
     let engine = MailboxEngine(
       store: store, objects: objects, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
@@ -68,7 +71,11 @@ struct ServerRun: Sendable {
     try await open(operatorPort, log)
     let reloading = Reloading(
       sources: sources, server: server, directory: directory, keys: keys, metrics: metrics, log: log, clock: clock,
-      applied: { new in current.withLock { $0 = new } })
+      applied: { new in
+        current.withLock { $0 = new }
+        store.replaceLimits(with: new.storage)
+        objects.replaceMinimumFreeByteCount(with: new.storage.minimumFreeByteCount)
+      })
     let upkeep = Upkeep(
       engine: engine, store: store, metrics: metrics, log: log,
       renew: {
@@ -109,6 +116,11 @@ struct ServerRun: Sendable {
     await operatorPort.close()
     log.info("connections are drained")
   }
+
+  private static let olderWarning = """
+    WARNING: the database is older than this server's last life: the disk lost what it had confirmed, or an old copy was put in its
+    WARNING: place. What was accepted in between is lost; what was acknowledged in between comes again. Look at the disk (docs/operating.md).
+    """
 
   /// The socket serves `status`, which does without it where a path is too long; the port that the operator asked for must be had.
   private func open(_ port: OperatorPort, _ log: ServerLog) async throws {

@@ -1,4 +1,5 @@
 import MailboxServer
+import ServerStorage
 
 /// Everything that an operator can set, read and checked.
 struct ServerSettings: Sendable {
@@ -24,5 +25,7 @@ struct ServerSettings: Sendable {
   var languages = ["en"]
   /// Bytes that the files take that people send each other.
   var fileQuotaByteCount = 32 << 30
+  /// What the database may take, and how many people may come.
+  var storage = StorageLimits.standard
   var limits = NetworkLimits()
 }

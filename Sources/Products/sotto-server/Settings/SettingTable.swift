@@ -1,5 +1,6 @@
 import MailboxServer
 import Metering
+import ServerStorage
 
 extension Setting {
   /// Every setting, in the order of the sample. A new bound of the server is one line here.
@@ -27,6 +28,19 @@ extension Setting {
     .bytes(
       "files.quota", \.fileQuotaByteCount, 0...1 << 50, reloadable: false,
       "What the files that people send each other may take of the disk together; 0 takes none."),
+    .bytes(
+      "storage.database", \.storage.maximumByteCount, 16 << 20...1 << 50,
+      "What the database may take with its log; beyond it nothing is added until something was deleted."),
+    .bytes(
+      "storage.free", \.storage.minimumFreeByteCount, 0...1 << 50,
+      "What the database and the files leave free of the disk; deleting needs some of it."),
+    .count("registrations.mailboxes", \.storage.maximumMailboxCount, 1...10_000_000, "Mailboxes in all."),
+    .count(
+      "registrations.invitations-per-day", \.storage.maximumInvitationsPerDay, 0...1_000_000,
+      "Invitations to register that people hand out a day, all together; those of `invite` do not count."),
+    .count(
+      "registrations.spare-per-day", \.storage.maximumSparesPerDay, 0...1_000_000,
+      "Registrations a day beyond as many as invitations were used."),
     .count("limits.connections", \.limits.maximumConnectionCount, 1...1_000_000, "Connections held at once."),
     .count(
       "limits.connections-per-address", \.limits.maximumConnectionCountPerPeer, 1...1_000_000,

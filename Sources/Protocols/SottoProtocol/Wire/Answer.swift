@@ -66,6 +66,8 @@ public enum Answer: Hashable, Sendable, WireCodable {
   case issuerUnknown
   /// The log holds as much as a log may; there is room again when entries expire.
   case logFull
+  /// Not applied: the server takes nothing at present that needs room. To be asked again after so many seconds.
+  case noRoom(retrySeconds: UInt32)
   case object(ObjectState)
   case objectBytes([UInt8])
   case objectDeleted
@@ -93,6 +95,7 @@ public enum Answer: Hashable, Sendable, WireCodable {
     case 14: self = .tokenRefused
     case 15: self = .issuerUnknown
     case 16: self = .logFull
+    case 17: self = .noRoom(retrySeconds: try reader.readUInt32())
     case 32: self = .object(try reader.read())
     case 33: self = .objectBytes(try reader.readVector(limit: Limits.objectPieceByteCount))
     case 34: self = .objectDeleted
@@ -135,6 +138,9 @@ public enum Answer: Hashable, Sendable, WireCodable {
     case .tokenRefused: writer.write(UInt8(14))
     case .issuerUnknown: writer.write(UInt8(15))
     case .logFull: writer.write(UInt8(16))
+    case .noRoom(let retrySeconds):
+      writer.write(UInt8(17))
+      writer.write(retrySeconds)
     case .object(let state):
       writer.write(UInt8(32))
       writer.write(state)

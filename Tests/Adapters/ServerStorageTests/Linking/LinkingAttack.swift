@@ -182,7 +182,7 @@ enum LinkingAttack {
       guard let veil else { return nil }
       let name = Data(names[mailbox].bytes)
       let sealed = try queue.read { try Data.fetchOne($0, sql: "SELECT sealed FROM mailboxes WHERE name = ?", arguments: [name]) }
-      return sealed.flatMap { RowKeys.open(Array($0), key: veil, aad: Array("mailboxes".utf8) + names[mailbox].bytes) }
+      return sealed.flatMap { RecordRows.uncover(Array($0), Array("mailboxes".utf8) + names[mailbox].bytes, veil: veil) }
     }
     var before: Set<Int> = []
     for bytes in theft.before.current.values {
@@ -226,7 +226,7 @@ enum LinkingAttack {
   private static func inner(_ content: [UInt8], _ name: StoredName, _ veil: Secret?) -> [UInt8]? {
     let record = MailboxRecord(ownerKey: .random(using: SystemRandom()), sealKey: .random(using: SystemRandom())).bytes.count
     let sealed = Array(content.prefix(record + 2 * RowKeys.overheadByteCount))
-    return veil.flatMap { RowKeys.open(sealed, key: $0, aad: Array("mailboxes".utf8) + name.bytes) }
+    return veil.flatMap { RecordRows.uncover(sealed, Array("mailboxes".utf8) + name.bytes, veil: $0) }
   }
 
   private static func pairs(_ count: Int, _ body: (Int, Int) -> Void) {

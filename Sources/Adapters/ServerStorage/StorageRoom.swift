@@ -1,0 +1,86 @@
+import GRDB
+import MailboxEngine
+import Synchronization
+
+/// How much a server may take: of its disk, and in mailboxes.
+public struct StorageLimits: Sendable, Equatable {
+  /// Bytes of the database's pages in use and of its write-ahead log beyond which nothing is added.
+  public var maximumByteCount = Int.max
+  /// Bytes of the disk that stay free: for the log, for deleting, and for whatever else lives there.
+  public var minimumFreeByteCount = 0
+  /// Mailboxes in all.
+  public var maximumMailboxCount = Int.max
+  /// Vouchers that the owners of mailboxes may hand out in a day, all together.
+  public var maximumInvitationsPerDay = Int.max
+  /// Registrations in a day beyond as many as vouchers were redeemed.
+  public var maximumSparesPerDay = Int.max
+
+  public init() {}
+
+  /// What a server keeps to unless its operator says otherwise.
+  public static let standard = {
+    var limits = StorageLimits()
+    limits.maximumByteCount = 32 << 30
+    limits.minimumFreeByteCount = 256 << 20
+    limits.maximumMailboxCount = 100_000
+    limits.maximumInvitationsPerDay = 500
+    limits.maximumSparesPerDay = 16
+    return limits
+  }()
+}
+
+/// Looks how much room there is, once for each transaction that adds something. What deletes, and what owners need to empty their
+/// mailboxes, is never held up by it.
+final class StorageRoom: Sendable {
+  private let path: String
+  private let disk: DiskSpace
+  private let current: Mutex<StorageLimits>
+
+  init(path: String, disk: DiskSpace, limits: StorageLimits) {
+    self.path = path
+    self.disk = disk
+    current = Mutex(limits)
+  }
+
+  var limits: StorageLimits {
+    get { current.withLock { $0 } }
+    set { current.withLock { $0 = newValue } }
+  }
+
+  /// Bytes that may be added; 0 without room, and where it cannot be known.
+  ///
+  /// Two numbers from the database's first page, and two questions to the system: some microseconds. Free pages in the file are
+  /// room: SQLite uses them before the file grows.
+  func byteCount(_ db: Database) -> Int {
+    let limits = limits
+    let onDisk = limits.minimumFreeByteCount == 0 ? Int.max : disk.freeByteCount().map { $0 - limits.minimumFreeByteCount } ?? 0
+    guard limits.maximumByteCount < .max else { return max(0, onDisk) }
+    guard let pages = Self.number(db, "PRAGMA page_count"), let free = Self.number(db, "PRAGMA freelist_count"), pages >= free else {
+      return 0
+    }
+    let (used, overflow) = (pages - free).multipliedReportingOverflow(by: Schema.pageByteCount)
+    let (sum, isBeyond) = used.addingReportingOverflow(PrivateFiles.byteCount(path + "-wal") ?? 0)
+    guard !overflow, !isBeyond else { return 0 }
+    return max(0, min(onDisk, limits.maximumByteCount - sum))
+  }
+
+  private static func number(_ db: Database, _ pragma: String) -> Int? { (try? Rows(db).first(pragma)).map { $0[0] } }
+}
+
+/// What different kinds of content take at most: each cell changes a page of the file, and the log gets that page too.
+enum StorageCost {
+  private static let page = 2 * Schema.pageByteCount
+
+  /// Some rows that are found by name.
+  static func rows(_ count: Int) -> Int { count * page }
+
+  /// A record, with those others that get fresh bytes beside it.
+  static let record = rows(1 + RecordRows.companions)
+
+  static func content(_ byteCount: Int) -> Int { CellRows.cellCount(contentByteCount: byteCount) * page }
+
+  /// Envelopes, each with its receipt.
+  static func envelopes(_ copies: [SealedCopy]) -> Int {
+    copies.reduce(0) { $0 + content(Queue.Item.contentByteCount($1.sealed.count)) + rows(1) }
+  }
+}

@@ -1,0 +1,185 @@
+import CryptoSuite
+import Foundation
+import GRDB
+import MailboxEngine
+import MailboxEngineTesting
+import SottoProtocol
+import Synchronization
+import Testing
+
+@testable import ServerStorage
+
+/// Disks that fail while a server works: flushes that fail, writes that end in the middle, input and output errors, a disk that is
+/// full or can only be read from one moment on. Whatever it was, what was accepted is there when the database is opened again on a
+/// disk that works, nothing is there twice, and the database verifies.
+@Suite struct FaultTests {
+  struct Fault: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let operations: Int32
+    let lasts: Bool
+    let code: Int32
+    /// Of a write that fails, percent that reach the disk.
+    let percent: Int
+    /// How many moments are tried.
+    let count: Int
+
+    static let all = [
+      Fault(testDescription: "one flush fails", .sync, lasts: false, SQLITE_IOERR | 4 << 8, count: 30),
+      Fault(testDescription: "no flush succeeds any more", .sync, lasts: true, SQLITE_IOERR | 4 << 8, count: 12),
+      Fault(testDescription: "one write fails", .write, lasts: false, SQLITE_IOERR | 3 << 8, count: 20),
+      Fault(testDescription: "one write ends in the middle", .write, lasts: false, SQLITE_IOERR | 3 << 8, percent: 60, count: 30),
+      Fault(testDescription: "the disk is full once, in the middle of a write", .write, lasts: false, SQLITE_FULL, percent: 30, count: 30),
+      Fault(testDescription: "the disk is full", .write, lasts: true, SQLITE_FULL, percent: 50, count: 20),
+      Fault(
+        testDescription: "the disk can only be read any more", [.write, .sync, .truncate, .open], lasts: true, SQLITE_IOERR | 3 << 8,
+        count: 20),
+      Fault(testDescription: "the log cannot be cut", .truncate, lasts: true, SQLITE_IOERR | 6 << 8, count: 3),
+      Fault(testDescription: "one read fails", .read, lasts: false, SQLITE_IOERR | 1 << 8, count: 12),
+    ]
+
+    init(
+      testDescription: String, _ operations: FaultyDisk.Operation, lasts: Bool, _ code: Int32, percent: Int = 0, count: Int
+    ) {
+      self.testDescription = testDescription
+      self.operations = operations.rawValue
+      self.lasts = lasts
+      self.code = code
+      self.percent = percent
+      self.count = count
+    }
+  }
+
+  private static let SQLITE_IOERR: Int32 = 10
+  private static let SQLITE_FULL: Int32 = 13
+
+  @Test(arguments: Fault.all)
+  func `at whatever moment a disk fails, nothing accepted is lost and nothing is there twice`(_ fault: Fault) async throws {
+    let operations = FaultyDisk.Operation(rawValue: fault.operations)
+    let life = try await FaultyLife()
+    let total = try await life.live(failing: nil)?.count(operations) ?? 0
+    #expect(total > 0, "a life has such operations")
+    var struck = 0
+    for moment in 0..<fault.count {
+      // Over the whole of a life, the first moments each.
+      let nth = 1 + (moment < 4 ? moment : moment * total / fault.count)
+      let disk = try await life.live { disk in
+        disk.fail(operations, nth: nth, lasts: fault.lasts, code: fault.code, percent: fault.percent)
+      }
+      struck += (disk?.failureCount ?? 0) > 0 ? 1 : 0
+    }
+    // The writers of two lives do not run alike, so that some moments do not come.
+    #expect(struck * 4 > fault.count, "\(struck) of \(fault.count)")
+  }
+
+  @Test func `a disk that can only be read is said so at the start`() async throws {
+    let server = try TemporaryServer()
+    let disk = try FaultyDisk(server)
+    try server.openStore().close()
+    disk.fail(.open, nth: 1, lasts: true, code: 1)
+    #expect(throws: ServerStorageError.readOnly) { try server.openStore(checking: true) }
+    disk.mend()
+    try server.openStore(checking: true).close()
+  }
+
+  @Test func `a checkpoint that fails is told, and costs nothing`() async throws {
+    let server = try TemporaryServer()
+    let disk = try FaultyDisk(server)
+    let failures = Mutex(0)
+    let observer: StoreObserver = { event in if case .checkpointFailed = event { failures.withLock { $0 += 1 } } }
+    let store = try server.openStore(limits: StorageLimits(), observer: observer)
+    let target = try await Workload(random: SeededRandom(seed: 3)).target(in: store)
+    #expect(try await store.append([Workload.copy(to: target, [1])], today: Workload.today) == [.accepted])
+    disk.fail(.sync, nth: 1, lasts: true, code: 10 | 4 << 8)
+    await #expect(throws: StoreFailure.unavailable) { try await store.truncateLog() }
+    #expect(failures.withLock { $0 } == 1)
+    disk.mend()
+    try await store.truncateLog()
+    #expect(try await Workload.readAll(target, in: store) == [[1]])
+    try store.close()
+  }
+}
+
+/// A short life under load, of which every accepted write is remembered.
+struct FaultyLife: Sendable {
+  private final class Accepted: Sendable {
+    private let writes = Mutex<[[UInt8]]>([])
+
+    var all: [[UInt8]] { writes.withLock { $0 } }
+
+    func add(_ write: [UInt8]) { writes.withLock { $0.append(write) } }
+  }
+
+  private let template: TemporaryServer
+  private let targets: [DeliveryTarget]
+  private let log: NewLog
+  private static let writerCount = UInt8(4)
+  private static let count = UInt8(6)
+
+  init() async throws {
+    template = try TemporaryServer()
+    let workload = Workload(random: SeededRandom(seed: 71))
+    let store = try template.openStore()
+    targets = [try await workload.target(in: store), try await workload.target(in: store)]
+    log = try await workload.log(in: store)
+    try store.close()
+  }
+
+  /// Lives once, and looks at what is left.
+  ///
+  /// - Parameter plan: lets the disk fail.
+  /// - Returns: the disk; nil where the server did not start.
+  func live(failing plan: ((FaultyDisk) -> Void)?) async throws -> FaultyDisk? {
+    let server = try TemporaryServer()
+    for name in ["server.keys", "server.sqlite"] { try PrivateFiles.copy(template.file(name), to: server.file(name)) }
+    let disk = try FaultyDisk(server)
+    let store = try server.openStore()
+    plan?(disk)
+    let accepted = Accepted()
+    await withTaskGroup { group in
+      for writer in 0..<Self.writerCount {
+        group.addTask { await write(writer, store, accepted) }
+      }
+    }
+    try? store.close()
+    disk.mend()
+    try await check(server, accepted.all)
+    return disk
+  }
+
+  private func write(_ writer: UInt8, _ store: SQLiteMailboxStore, _ accepted: Accepted) async {
+    var slot: UInt64 = 0
+    for number in 0..<Self.count {
+      let bytes = [writer, number] + [UInt8](repeating: number, count: number.isMultiple(of: 3) ? 9_000 : 500)
+      let copies = targets.map { Workload.copy(to: $0, bytes) }
+      // What is refused is not asked for again: in a history, nothing fills its place.
+      if writer == 0 {
+        let append = StoredAppend(
+          log: log.place, slot: slot, writeKey: log.writeKey, entry: bytes, expires: Workload.expires, rotation: nil, groupInfo: bytes,
+          copies: copies)
+        if case .appended([.accepted, .accepted])? = try? await store.append(append, today: Workload.today) {
+          accepted.add(bytes)
+          slot += 1
+        }
+      } else if (try? await store.append(copies, today: Workload.today)) == [.accepted, .accepted] {
+        accepted.add(bytes)
+      }
+      if number == 2 { try? await store.truncateLog() }
+      // Reading goes on beside it.
+      _ = try? await Workload.readAll(targets[0], in: store)
+    }
+  }
+
+  private func check(_ server: TemporaryServer, _ accepted: [[UInt8]]) async throws {
+    let store = try server.openStore(checking: true)
+    let mailboxes = [try await Workload.readAll(targets[0], in: store), try await Workload.readAll(targets[1], in: store)]
+    #expect(Set(mailboxes[0]) == Set(mailboxes[1]), "every write goes to both")
+    #expect(Set(mailboxes[0]).count == mailboxes[0].count, "nothing is there twice")
+    #expect(Set(accepted).isSubset(of: mailboxes[0]), "nothing accepted is lost")
+    let page = PageLimit(count: 1_000, byteCount: 1 << 24)
+    let entries = try await store.readLog(log.place, from: 0, page: page, today: Workload.today)
+    #expect(entries?.entries.map(\.frame) == mailboxes[0].filter { $0[0] == 0 }, "entries stand with their copies")
+    #expect(try await store.append([Workload.copy(to: targets[0], [255])], today: Workload.today) == [.accepted])
+    #expect(try await Workload.readAll(targets[0], in: store).last == [255])
+    try store.close()
+  }
+}

@@ -1,0 +1,183 @@
+import CryptoSuite
+import Foundation
+import GRDB
+import MailboxEngine
+import MailboxEngineTesting
+import SottoProtocol
+import Synchronization
+import Testing
+
+@testable import ServerStorage
+
+/// What a store does when there is no room.
+@Suite struct RoomTests {
+  private let server: TemporaryServer
+  private let random = SeededRandom(seed: 41)
+  /// Free bytes of the disk.
+  private let free = FreeBytes()
+
+  init() throws { server = try TemporaryServer() }
+
+  private final class FreeBytes: Sendable {
+    private let state = Mutex((free: Int.max, looks: 0))
+
+    var count: Int {
+      get {
+        state.withLock { state in
+          state.looks += 1
+          return state.free
+        }
+      }
+      set { state.withLock { $0.free = newValue } }
+    }
+
+    var looks: Int { state.withLock { $0.looks } }
+  }
+
+  private func open(_ change: (inout StorageLimits) -> Void, observer: @escaping StoreObserver = { _ in }) throws -> SQLiteMailboxStore {
+    var limits = StorageLimits()
+    change(&limits)
+    return try server.openStore(limits: limits, free: { [free] in free.count }, observer: observer)
+  }
+
+  private func name() -> StoredName { .random(using: random) }
+  private func token() -> SpentToken { SpentToken(name: name(), expires: Workload.expires) }
+
+  @Test func `without room who adds is refused, and who reads, empties, withdraws and changes keys is not`() async throws {
+    let store = try open { $0.minimumFreeByteCount = 1 << 20 }
+    let workload = Workload(random: random)
+    let (target, today) = (try await workload.target(in: store), Workload.today)
+    let log = try await workload.log(in: store)
+    let publication = Publication(
+      capability: .random(using: random), publisher: name(), blobs: [.init(name: name(), bytes: [1])], expires: Workload.expires,
+      mailbox: target.mailbox, quota: 9, capabilityQuota: 9)
+    #expect(try await store.publish(publication, today: today) == .done)
+    for number in UInt8(0)..<3 { _ = try await store.append([Workload.copy(to: target, [number])], today: today) }
+
+    free.count = 1 << 20
+    let newMailbox = NewMailbox(
+      place: .random(using: random), token: token(), ownerKey: .random(using: random), sealKey: .random(using: random))
+    let newLog = NewLog(place: .random(using: random), writeKey: name(), administrators: [], creation: name(), token: token())
+    let entry = StoredAppend(
+      log: log.place, slot: 0, writeKey: log.writeKey, entry: [1], expires: Workload.expires, rotation: nil, groupInfo: [], copies: [])
+    var more = publication
+    more.blobs = [.init(name: name(), bytes: [2])]
+    let adding: [(String, () async throws -> Void)] = [
+      ("send", { _ = try await store.append([Workload.copy(to: target, [9])], today: today) }),
+      ("register", { _ = try await store.register(newMailbox, today: today) }),
+      ("create a log", { _ = try await store.createLog(newLog, today: today) }),
+      ("append", { _ = try await store.append(entry, today: today) }),
+      ("publish", { [more] in _ = try await store.publish(more, today: today) }),
+      ("add vouchers", { try await store.addVouchers([.random(using: random)], expires: Workload.expires) }),
+      (
+        "hand out vouchers",
+        { _ = try await store.issueVouchers([name()], expires: Workload.expires, for: target.mailbox, quota: 9, today: today) }
+      ),
+      ("redeem", { _ = try await store.redeem(name(), for: name(), today: today) }),
+      ("spend", { _ = try await store.spend([token()], today: today) }),
+    ]
+    for (what, add) in adding {
+      await #expect(throws: StoreFailure.noRoom, "\(what)") { try await add() }
+    }
+
+    let all = try await store.read(target.mailbox, after: 0, page: PageLimit(count: 9, byteCount: 1 << 20), today: today)
+    #expect(all.map(\.sealed) == [[0], [1], [2]])
+    try await store.acknowledge(target.mailbox, through: all[1].sequence)
+    try await store.truncateLog()
+    #expect(try await Workload.readAll(target, in: store) == [[2]])
+    try await store.setDeliveryKeys([target.deliveryKey, name()], of: target.mailbox)
+    #expect(try await store.countTokens(1, for: target.mailbox, quota: 9) == .done)
+    #expect(try await store.claim(publication.capability, by: name(), today: today) == [1])
+    #expect(try await store.withdraw(publication.capability, publisher: publication.publisher))
+    let rotation = StoredRotation(writeKey: name(), administrators: [], signer: name())
+    #expect(try await store.rotate(log.place, slot: 0, rotation: rotation, identifier: name()) == .refused)
+    try await store.expire(today: today.adding(40))
+    #expect(!store.hasFailed)
+
+    free.count = .max
+    for (what, add) in adding {
+      await #expect(throws: Never.self, "\(what)") { try await add() }
+    }
+  }
+
+  @Test func `the database ends at its bound with its log, and what is deleted makes room for more`() async throws {
+    let bound = 2 << 20
+    let refused = Mutex(0)
+    let store = try open({ $0.maximumByteCount = bound }) { event in
+      if case .noRoom(let count) = event { refused.withLock { $0 += count } }
+    }
+    let target = try await Workload(random: random).target(in: store)
+    let sealed = [UInt8](repeating: 7, count: 30_000)
+    func size() throws -> Int { try server.read("server.sqlite").count + server.read("server.sqlite-wal").count }
+    for round in 0..<3 {
+      var count = 0
+      do throws(StoreFailure) {
+        while count < 1_000 {
+          guard try await store.append([Workload.copy(to: target, sealed)], today: Workload.today) == [.accepted] else { break }
+          count += 1
+        }
+      } catch {
+        #expect(error == .noRoom)
+        // The log keeps a page once for each transaction: cut, there is room for some more.
+        try await store.truncateLog()
+      }
+      #expect((5..<100).contains(count), "round \(round): \(count)")
+      #expect(try size() <= bound)
+      let all = try await store.read(target.mailbox, after: 0, page: PageLimit(count: 9_999, byteCount: 1 << 30), today: Workload.today)
+      #expect(all.count == count)
+      try await store.acknowledge(target.mailbox, through: all[all.count - 1].sequence)
+      try await store.truncateLog()
+    }
+    #expect(refused.withLock { $0 } == 3)
+    store.replaceLimits(with: StorageLimits())
+    for _ in 0..<60 { #expect(try await store.append([Workload.copy(to: target, sealed)], today: Workload.today) == [.accepted]) }
+    #expect(try size() > bound, "the limit was lifted")
+  }
+
+  @Test func `one transaction looks once, and takes as many of its writes as there is room for`() async throws {
+    let store = try open { $0.minimumFreeByteCount = 1 }
+    let target = try await Workload(random: random).target(in: store)
+    let cost = StorageCost.envelopes([Workload.copy(to: target, [0])])
+    for (room, expected) in [(Int.max, 100), (1 + 40 * cost, 40), (1, 0), (0, 0)] {
+      free.count = room
+      let before = free.looks
+      let gate = DispatchSemaphore(value: 0)
+      store.pool.asyncWriteWithoutTransaction { _ in gate.wait() }
+      let accepted = await withTaskGroup { group in
+        for number in UInt8(0)..<100 {
+          group.addTask { (try? await store.append([Workload.copy(to: target, [number])], today: Workload.today)) == [.accepted] }
+        }
+        while store.waitingWriteCount < 100 { await Task.yield() }
+        gate.signal()
+        return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+      }
+      #expect(accepted == expected)
+      #expect(free.looks == before + 1)
+    }
+  }
+
+  @Test func `clients hear how long to wait, and a stream goes on`() async throws {
+    let store = try open { $0.minimumFreeByteCount = 1 << 20 }
+    let fixture = try EngineFixture(store: store)
+    let key = Permission.random(using: random)
+    let mailbox = try await fixture.makeMailbox(deliveryKeys: [key])
+    func send(_ text: String) async throws -> Answer {
+      try await fixture.call(.send(id: .random(using: random), frame: fixture.frame(text), recipients: [mailbox.recipient(key)]))
+    }
+    #expect(try await send("before") == .sent([.accepted]))
+    free.count = 0
+    #expect(try await send("without room") == .noRoom(retrySeconds: ServerLimits.noRoomRetrySeconds))
+    let stream = try await fixture.attach(mailbox)
+    #expect(await stream.envelopes.count == 1)
+    try await stream.send(.publish(id: 1, capabilityHash: key.hash, days: 1, blobs: [[1]]))
+    #expect(await stream.messages.last == .done(id: 1, outcome: .overQuota))
+    try await stream.send(.vouchers(id: 2, count: 1))
+    #expect(await stream.messages.last == .done(id: 2, outcome: .overQuota))
+    try await stream.send(.acknowledge(cursor: await stream.envelopes[0].cursor))
+    #expect(await !stream.isClosed)
+    free.count = .max
+    #expect(try await send("after") == .sent([.accepted]))
+    try await stream.runWakes()
+    #expect(await stream.envelopes.count == 2)
+  }
+}
