@@ -56,7 +56,7 @@ import WireFormat
     for answer: Answer in [
       .registered, .refused, .sent([.accepted, .refused, .full]), .created, .appended([.accepted]), .duplicate, .conflict(nextSlot: 4),
       .entries(firstSlot: 0, nextSlot: 2, [LogEntry(slot: 1, frame: frame)]), .groupInfo(frame), .claimed([1, 2]), .rotated, .busy,
-      .redeemed([.random(using: random), .random(using: random)]), .tokenRefused, .issuerUnknown, .logFull,
+      .redeemed([.random(using: random), .random(using: random)]), .tokenRefused, .issuerUnknown, .logFull, .noRoom(retrySeconds: 120),
     ] { try check(answer) }
   }
 

@@ -1,0 +1,58 @@
+import CryptoSuite
+import Foundation
+import SottoProtocol
+import Testing
+import WireFormat
+
+extension EndToEndTests {
+  @Test(.enabled(if: Tools.has(Tools.curl), "curl is not installed"))
+  func `a server without room says when to come back, people go on receiving, and a reload makes room`() async throws {
+    let scratch = try Scratch()
+    let server = try OperatedServer(in: scratch)
+    let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
+    try alice.meet(bob)
+    try alice.run("send", "Bob", "while there was room")
+
+    // No voucher that anybody knows: with room it is refused, without none is even looked for.
+    let random = SystemRandom()
+    let redeem = Request.redeem(
+      voucher: .random(using: random), issuerKey: .random(using: random), blinded: [BlindNumber(trusted: [UInt8](repeating: 1, count: 256))]
+    )
+    func answer() async throws -> Answer { try Answer(decoding: try await server.exchange(.post("/v1/call", redeem.encoded)).body) }
+    #expect(try await answer() == .issuerUnknown)
+
+    try server.write(["storage.free = 1048576GiB"])
+    try server.hangUp(expecting: "read again")
+    let held = try alice.attempt(["send", "Bob", "without room", "--timeout", "2"])
+    #expect(held.status != 0)
+    #expect(try bob.run("read", "Alice").output.contains("while there was room"))
+    let status = try server.command("status")
+    #expect(status.output.contains("nothing is added for want of room"), "\(status.output)")
+
+    try server.write([])
+    try server.hangUp(expecting: "read again")
+    #expect(try bob.run("send", "Alice", "with room again").status == 0)
+  }
+
+  @Test func `keys without their database are refused, until the operator asks for an empty one`() throws {
+    let scratch = try Scratch()
+    let server = try OperatedServer(in: scratch)
+    let alice = try Person("Alice", at: server, in: scratch)
+    _ = alice
+    #expect(try server.command("new-database").status == 75, "a server has it")
+    #expect(server.stop()?.status == 0)
+    #expect(try server.command("new-database").status == 73, "it is there")
+    for name in ["server.sqlite", "server.sqlite-wal", "server.sqlite-shm"] {
+      try? FileManager.default.removeItem(at: server.data.appending(path: name))
+    }
+    let refused = try Programs.run("sotto-server", ["serve", "--config", server.settings.path], in: scratch.url)
+    #expect(refused.status == 65)
+    #expect(refused.errors.contains("server.sqlite is missing beside server.keys"))
+    #expect(refused.errors.contains("sotto-server new-database"))
+    #expect(!FileManager.default.fileExists(atPath: server.data.appending(path: "server.sqlite").path))
+    #expect(try server.command("new-database").status == 0)
+    try server.start()
+    _ = try Person("Bob", at: server, in: scratch)
+    #expect(!server.words.contains("older than"))
+  }
+}
