@@ -11,6 +11,8 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// Acknowledged cells that wait to be deleted. They go with the others of about a minute, so that one transaction's deletions
   /// are not one owner's.
   private static let deletionCount = 1_024
+  /// Recipients that are looked up at a time: whoever names a thousand waits between them for those who name one.
+  private static let lookupCount = 32
 
   /// What a database is opened for.
   enum Purpose {
@@ -226,12 +228,17 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
     try await settle(targets.map(\.mailbox))
-    return try await read { context in
-      try targets.map { target in
-        // One damaged record is one recipient who cannot be reached, and no reason to refuse the others.
-        do { return try MailboxRows(context, target.mailbox).sealKey(showing: target.deliveryKey) } catch is DamagedRow { return nil }
+    var keys: [PublicKey32?] = []
+    for start in stride(from: 0, to: targets.count, by: Self.lookupCount) {
+      let some = targets[start..<min(targets.count, start + Self.lookupCount)]
+      keys += try await read { context in
+        try some.map { target in
+          // One damaged record is one recipient who cannot be reached, and no reason to refuse the others.
+          do { return try MailboxRows(context, target.mailbox).sealKey(showing: target.deliveryKey) } catch is DamagedRow { return nil }
+        }
       }
     }
+    return keys
   }
 
   public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer] {

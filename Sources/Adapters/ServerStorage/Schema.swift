@@ -10,6 +10,10 @@ enum Schema {
   static let applicationID = 0x536F_7474
   /// Two of the largest cells, or six mailboxes, fit a page.
   static let pageByteCount = 8_192
+  /// Bytes of pages that the writer keeps in memory.
+  private static let writerCacheByteCount = 16 << 20
+  /// Pages in the write-ahead log, 32 MiB, at which they are moved into the database.
+  private static let checkpointPageCount = 4_096
   /// Boot numbers stay below this, so that sequences stay below 2^62.
   static let bootBound = 1 << 22
 
@@ -105,6 +109,11 @@ enum Schema {
     }
     // GRDB's pool turns this down to NORMAL while it opens, which would lose accepted envelopes with the power.
     try db.execute(sql: "PRAGMA synchronous = FULL")
+    // A transaction of many writes changes as many pages and more; with less room it would write some of them twice. The readers
+    // need little: each commit empties their caches.
+    try db.execute(sql: "PRAGMA cache_size = -\(writerCacheByteCount >> 10)")
+    // Pages that change again and again are then moved into the database less often. The log is cut every minute anyway.
+    try db.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpointPageCount)")
     guard try integer(db, "PRAGMA synchronous") == 2, try integer(db, "PRAGMA secure_delete") == 1,
       try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal"
     else { throw ServerStorageError.notDurable }
