@@ -29,6 +29,8 @@ final class StreamHandler: ChannelInboundHandler {
   private var attachDeadline: Scheduled<Void>?
   private var isProved = false
   private var frames = Spending()
+  /// The last ping of the read in progress. One answer serves for those before it (RFC 6455 §5.5.3): a read holds thousands.
+  private var unansweredPing: ByteBuffer?
   private var delayedRead: Scheduled<Void>?
   private var endDeadline: Scheduled<Void>?
   private var madeProgress = true
@@ -78,7 +80,7 @@ final class StreamHandler: ChannelInboundHandler {
       case .message(let message):
         plaintextTap?(.received, message)
         schedule.messageReceived(message)
-      case .ping(let payload): write(WebSocketFrame(fin: true, opcode: .pong, data: payload))
+      case .ping(let payload): unansweredPing = payload
       case .close: end(.normalClosure)
       }
     } catch {
@@ -91,6 +93,8 @@ final class StreamHandler: ChannelInboundHandler {
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
+    if let payload = unansweredPing, !isEnding { write(WebSocketFrame(fin: true, opcode: .pong, data: payload)) }
+    unansweredPing = nil
     advance()
     context.fireChannelReadComplete()
   }

@@ -114,6 +114,21 @@ struct StreamHandlerTests {
     #expect(channel.isActive)
   }
 
+  @Test func `one answer serves for all pings of a read`() async throws {
+    let channel = try await makeStream(EchoApplication())
+    let pings = (0..<3).map { masked(.ping, [UInt8($0)]) }
+    try await channel.testingEventLoop.executeInContext {
+      for ping in pings { channel.pipeline.fireChannelRead(ping) }
+      channel.pipeline.fireChannelReadComplete()
+    }
+    let pong = try await channel.waitForOutboundWrite(as: WebSocketFrame.self)
+    #expect(pong.opcode == .pong)
+    #expect(pong.data == ByteBuffer(bytes: [2]))
+    try await channel.writeInbound(masked(.binary, [7]))
+    #expect(try await channel.waitForOutboundWrite(as: WebSocketFrame.self).opcode == .binary)
+    try await channel.close()
+  }
+
   @Test func `closing hears of no end twice`() async throws {
     let application = EchoApplication()
     let channel = try await makeStream(application)
