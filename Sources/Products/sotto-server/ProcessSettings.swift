@@ -7,6 +7,7 @@ enum ProcessSettings {
   static func apply(openToDrill: Bool = false) {
     // Files are for their owner only, whatever the caller's settings.
     umask(0o077)
+    sotto_free_large_blocks()
     // A core dump would write keys and envelopes in flight to disk.
     var dumps = rlimit(rlim_cur: 0, rlim_max: 0)
     // `unsafe`, here and below: the system reads and writes the value during the call.

@@ -1,3 +1,4 @@
+import CProcess
 import MailboxEngine
 import ServerStorage
 
@@ -27,6 +28,8 @@ struct Upkeep: Sendable {
       round += 1
       engine.wakes.wakeAll()
       renew()
+      // What thousands of connections had in use a minute ago.
+      sotto_give_back_memory()
       log.debug("upkeep is done", ("waiting_writes", .count(store.waitingWriteCount)))
       if store.hasFailed { throw ServerFailure.diskFailed }
       do { try await Task.sleep(for: Self.interval) } catch { return }
