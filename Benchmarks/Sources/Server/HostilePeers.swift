@@ -35,16 +35,16 @@ struct HostilePeers {
     honest.start()
     defer { honest.stop() }
     // Connections are made and statements prepared by then.
-    try await Task.sleep(for: .seconds(1))
+    try await Task.sleep(for: .milliseconds(500))
     let quiet = wallNanoseconds()
-    try await Task.sleep(for: .seconds(4))
+    try await Task.sleep(for: .milliseconds(2_500))
     let before = server.mebibytes()
     let start = wallNanoseconds()
     let cpu = server.cpu()
     let attackers = try AttackProcess.start(attack, on: server, worldFile: world.directory + ".json")
     var most = before
     // Ten thousand handshakes take their time.
-    let duration = attack.count >= 4_000 ? 12e9 : 6e9
+    let duration = attack.count >= 4_000 ? 12e9 : 5e9
     while wallNanoseconds() - start < duration {
       try await Task.sleep(for: .milliseconds(20))
       most = max(most, server.mebibytes())
@@ -54,7 +54,7 @@ struct HostilePeers {
     attackers.endInput()
     let opened = (try? attackers.readLine()) ?? "-"
     attackers.stop()
-    try await Task.sleep(for: .seconds(3))
+    try await Task.sleep(for: .seconds(2))
     let without = honest.notice(from: quiet, to: start)
     let with = honest.notice(from: start, to: end)
     return [
