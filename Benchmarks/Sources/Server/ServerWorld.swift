@@ -86,29 +86,30 @@ struct WorldMaker {
     return voucher
   }
 
-  /// What one voucher brings.
-  private func makeTokens(_ voucher: Permission) async throws -> [Token] {
+  /// - Parameter count: tokens that the voucher is to bring.
+  private func makeTokens(_ count: Int, _ voucher: Permission) async throws -> [Token] {
     var blinded: [BlindedToken] = []
-    for _ in 0..<Limits.tokensPerVoucher { blinded.append(try BlindedToken(issuer: issuerKey, random: random)) }
+    for _ in 0..<count { blinded.append(try BlindedToken(issuer: issuerKey, random: random)) }
     let answer = try await call(.redeem(voucher: voucher, issuerKey: issuerKey.hash, blinded: blinded.map(\.blinded)))
     guard case .redeemed(let signatures) = answer, signatures.count == blinded.count else { throw BenchmarkError.refused }
     return try zip(blinded, signatures).map { try $0.token(answer: $1, issuer: issuerKey) }
   }
 
+  /// Each by a voucher of its own, as a server counts them.
   private func makeMailboxes(_ count: Int) async throws -> [ServerWorld.Mailbox] {
     try await withThrowingTaskGroup(of: [ServerWorld.Mailbox].self) { group in
-      var made: [ServerWorld.Mailbox] = []
-      for start in stride(from: 0, to: count, by: Limits.tokensPerVoucher) {
-        // As many at once as fill a transaction.
-        if start >= 64 * Limits.tokensPerVoucher, let mailboxes = try await group.next() { made += mailboxes }
+      // As many at once as fill a transaction.
+      let workerCount = 128
+      for worker in 0..<workerCount {
         group.addTask {
-          var mailboxes: [ServerWorld.Mailbox] = []
-          for token in try await makeTokens(makeVoucher()).prefix(count - start) { mailboxes.append(try await makeMailbox(token)) }
-          return mailboxes
+          var made: [ServerWorld.Mailbox] = []
+          for _ in stride(from: worker, to: count, by: workerCount) {
+            for token in try await makeTokens(1, makeVoucher()) { made.append(try await makeMailbox(token)) }
+          }
+          return made
         }
       }
-      for try await mailboxes in group { made += mailboxes }
-      return made
+      return try await group.reduce(into: []) { $0 += $1 }
     }
   }
 
@@ -127,7 +128,7 @@ struct WorldMaker {
   /// What requests are refused for, each of which exists.
   private func addOthers(to world: inout ServerWorld) async throws {
     let voucher = try await makeVoucher()
-    let tokens = try await makeTokens(voucher)
+    let tokens = try await makeTokens(Limits.tokensPerVoucher, voucher)
     guard tokens.count == 4 else { throw BenchmarkError.refused }
     world.voucher = voucher.bytes
     world.token = tokens[0].id.bytes + tokens[0].signature.bytes
