@@ -37,7 +37,7 @@ struct LogRows {
 
   /// - Parameter deliver: puts a copy into its mailbox.
   func append(
-    _ append: StoredAppend, today: Day, deliver: (SealedCopy) throws -> RecipientAnswer
+    _ append: StoredAppend, today: Day, deliver: (SealedCopy) throws -> CopyOutcome
   ) throws -> AppendOutcome {
     guard var record = try record() else { return .refused }
     if let expires = record.expiry(of: append.slot), expires > today,

@@ -66,12 +66,12 @@ struct MailboxRows {
   /// Puts an envelope into the mailbox.
   ///
   /// - Parameter sequence: gives the next sequence.
-  func append(_ copy: SealedCopy, today: Day, sequence: () throws -> UInt64) throws -> RecipientAnswer {
+  func append(_ copy: SealedCopy, today: Day, sequence: () throws -> UInt64) throws -> CopyOutcome {
     guard try record()?.accepts(copy.target.deliveryKey) == true else { return .refused }
     if let receipt = copy.receipt,
       try rows.first("SELECT 1 FROM receipts WHERE name = ? AND expires > ?", [receipt.data, today.integer]) != nil
     {
-      return .accepted
+      return .repeated
     }
     let envelopes = EnvelopeRows(context.db, context.cache, place, keys)
     guard try envelopes.append(copy.sealed, sequence: try sequence(), expires: copy.expires) else { return .full }

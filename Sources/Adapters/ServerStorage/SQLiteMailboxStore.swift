@@ -241,14 +241,14 @@ public final class SQLiteMailboxStore: MailboxStore {
     return keys
   }
 
-  public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer] {
+  public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [CopyOutcome] {
     try await settle(copies.map(\.target.mailbox))
     return try await write(adding: StorageCost.envelopes(copies)) { context in
       try copies.map { try self.deliver($0, context, today) }
     }
   }
 
-  private func deliver(_ copy: SealedCopy, _ context: Context, _ today: Day) throws -> RecipientAnswer {
+  private func deliver(_ copy: SealedCopy, _ context: Context, _ today: Day) throws -> CopyOutcome {
     try MailboxRows(context, copy.target.mailbox).append(copy, today: today, sequence: nextSequence)
   }
 

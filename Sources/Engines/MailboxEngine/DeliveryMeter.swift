@@ -15,6 +15,14 @@ public struct DeliveryLimits: Sendable, Equatable {
   public init() {}
 }
 
+/// What one copy has taken of its delivery key's allowances.
+struct DeliveryCharge: Sendable {
+  fileprivate let key: UInt64
+  fileprivate let units: Int
+  /// It counts against what may lie there while the owner is away.
+  fileprivate let isShare: Bool
+}
+
 /// Counts what comes by each delivery key, in memory only and under the names of storage.
 final class DeliveryMeter: Sendable {
   private struct State {
@@ -32,22 +40,36 @@ final class DeliveryMeter: Sendable {
 
   func replaceLimits(with limits: DeliveryLimits) { state.withLock { $0.limits = limits } }
 
-  /// Takes what an envelope costs from its delivery key's allowances.
+  /// Takes what an envelope costs from its delivery key's allowances, until it is known whether it comes to lie there.
   ///
   /// - Parameters:
   ///   - isOwnerPresent: whether the mailbox has an open stream.
   ///   - seconds: since 1970.
-  func admits(_ target: DeliveryTarget, byteCount: Int, isOwnerPresent: Bool, at seconds: UInt64) -> Bool {
+  /// - Returns: nil when they do not suffice.
+  func admit(_ target: DeliveryTarget, byteCount: Int, isOwnerPresent: Bool, at seconds: UInt64) -> DeliveryCharge? {
     let units = 1 + byteCount / Self.unitByteCount
     // The name is an HMAC already: its first bytes are as good a number as any.
     let key = target.deliveryKey.bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    let now = min(seconds, 1 << 42) * 1_000_000
+    let now = Self.microseconds(seconds)
     return state.withLock { state in
       guard isOwnerPresent || state.share.look(for: units, in: state.limits.share, of: key, at: now).isAllowed,
         state.pace.take(units, from: state.limits.pace, of: key, at: now).isAllowed
-      else { return false }
+      else { return nil }
       if !isOwnerPresent { state.share.charge(units, to: state.limits.share, of: key, at: now) }
-      return true
+      return DeliveryCharge(key: key, units: units, isShare: !isOwnerPresent)
     }
   }
+
+  /// Gives back what was taken for copies that do not lie in a mailbox by it: repeated ones, and what found no room.
+  func giveBack(_ charges: some Sequence<DeliveryCharge>, at seconds: UInt64) {
+    let now = Self.microseconds(seconds)
+    state.withLock { state in
+      for charge in charges {
+        state.pace.giveBack(charge.units, to: state.limits.pace, of: charge.key, at: now)
+        if charge.isShare { state.share.giveBack(charge.units, to: state.limits.share, of: charge.key, at: now) }
+      }
+    }
+  }
+
+  private static func microseconds(_ seconds: UInt64) -> UInt64 { min(seconds, 1 << 42) * 1_000_000 }
 }

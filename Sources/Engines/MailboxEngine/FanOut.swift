@@ -7,6 +7,8 @@ import SottoProtocol
 /// writes them does not repeat the order in which a client names the members of a conversation.
 struct FanOut {
   private(set) var copies: [SealedCopy] = []
+  /// What each copy has taken of its delivery key's allowances.
+  private(set) var charges: [DeliveryCharge] = []
   private var places: [Place]
 
   /// What becomes of one recipient.
@@ -20,10 +22,10 @@ struct FanOut {
   private init(recipientCount: Int) { places = Array(repeating: .refused, count: recipientCount) }
 
   /// The answers for the recipients, in their order, from the answers for the copies.
-  func answers(_ ofCopies: [RecipientAnswer]) -> [RecipientAnswer] {
+  func answers(_ ofCopies: [CopyOutcome]) -> [RecipientAnswer] {
     places.map { place in
       switch place {
-      case .copy(let index): index < ofCopies.count ? ofCopies[index] : .refused
+      case .copy(let index): index < ofCopies.count ? ofCopies[index].answer : .refused
       case .refused: .refused
       case .full: .full
       }
@@ -38,10 +40,10 @@ extension FanOut {
   ///   - targets: the recipients' names, in their order.
   ///   - keys: for each, the key to seal with; nil where the mailbox or the delivery key is unknown.
   ///   - receipt: the name under which a mailbox remembers this frame, if it is to.
-  ///   - admits: whether the delivery key may bring in one more; asked for the copies only.
+  ///   - admit: takes what one more costs its delivery key; asked for the copies only.
   static func seal(
     _ envelope: Envelope, for recipients: [Recipient], targets: [DeliveryTarget], keys: [PublicKey32?], expires: Day,
-    random: any RandomSource, receipt: (Recipient) -> StoredName?, admits: (DeliveryTarget) -> Bool
+    random: any RandomSource, receipt: (Recipient) -> StoredName?, admit: (DeliveryTarget) -> DeliveryCharge?
   ) async -> FanOut {
     var fanOut = FanOut(recipientCount: recipients.count)
     var generator = SourceGenerator(random)
@@ -54,7 +56,7 @@ extension FanOut {
         fanOut.places[position] = .copy(index)
         continue
       }
-      guard admits(target) else {
+      guard let charge = admit(target) else {
         fanOut.places[position] = .full
         continue
       }
@@ -63,6 +65,7 @@ extension FanOut {
       fanOut.places[position] = .copy(fanOut.copies.count)
       fanOut.copies.append(
         SealedCopy(target: target, receipt: receipt(recipient), sealed: sealed, expires: expires))
+      fanOut.charges.append(charge)
       // A thousand seals are 50 ms: others get their turn in between.
       if fanOut.copies.count % 16 == 0 { await Task.yield() }
     }
@@ -85,17 +88,30 @@ extension MailboxEngine {
     let fanOut = try await self.fanOut(Envelope(source: .send, frame: frame), to: recipients) { recipient in
       self.names.receipt(id, at: recipient.mailbox)
     }
-    var answers: [RecipientAnswer] = []
+    var outcomes: [CopyOutcome] = []
+    // What was not written is not counted, whatever ends this.
+    defer { giveBack(fanOut.charges, outcomes) }
     var rest = fanOut.copies[...]
     while let first = rest.first {
       let batchCount = min(ServerLimits.sendBatchCount, max(1, ServerLimits.sendBatchByteCount / first.sealed.count))
       let batch = Array(rest.prefix(batchCount))
       rest = rest.dropFirst(batchCount)
-      let batchAnswers = try await store.append(batch, today: clock.today)
-      wakes.wake(zip(batch, batchAnswers).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
-      answers += batchAnswers
+      let batchOutcomes: [CopyOutcome]
+      do { batchOutcomes = try await store.append(batch, today: clock.today) } catch {
+        // A write that may have happened counts.
+        if error == .outcomeUnknown { outcomes += batch.map { _ in .accepted } }
+        throw error
+      }
+      wakes.wake(zip(batch, batchOutcomes).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
+      outcomes += batchOutcomes
     }
-    return fanOut.answers(answers)
+    return fanOut.answers(outcomes)
+  }
+
+  /// Gives back what copies have taken of their delivery keys' allowances and were not written; those without an outcome were not.
+  func giveBack(_ charges: some Collection<DeliveryCharge>, _ outcomes: [CopyOutcome]) {
+    let unused = charges.enumerated().filter { $0.offset >= outcomes.count || outcomes[$0.offset] != .accepted }.map(\.element)
+    if !unused.isEmpty { deliveries.giveBack(unused, at: clock.secondsSince1970()) }
   }
 
   /// Seals copies for those recipients whose mailbox has the delivery key that is shown.
@@ -113,7 +129,7 @@ extension MailboxEngine {
     return await FanOut.seal(
       envelope, for: recipients, targets: targets, keys: keys, expires: expiry, random: random, receipt: receipt
     ) { [deliveries, wakes] target in
-      deliveries.admits(target, byteCount: byteCount, isOwnerPresent: wakes.hasSession(target.mailbox.name), at: now)
+      deliveries.admit(target, byteCount: byteCount, isOwnerPresent: wakes.hasSession(target.mailbox.name), at: now)
     }
   }
 }

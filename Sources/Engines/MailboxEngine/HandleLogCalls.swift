@@ -8,16 +8,22 @@ extension MailboxEngine {
     }
     let envelope = Envelope(source: .log(slot: append.slot), frame: append.entry)
     let fanOut = try await self.fanOut(envelope, to: append.recipients) { _ in nil }
-    let outcome = try await store.append(
-      StoredAppend(
-        log: names.log(append.handle), slot: append.slot,
-        writeKey: names.writeKey(append.writeKey.hash, of: append.handle), entry: append.entry, expires: expiry,
-        rotation: rotation.value, groupInfo: append.groupInfo, copies: fanOut.copies),
-      today: clock.today)
+    var outcomes: [CopyOutcome] = []
+    defer { giveBack(fanOut.charges, outcomes) }
+    let stored = StoredAppend(
+      log: names.log(append.handle), slot: append.slot, writeKey: names.writeKey(append.writeKey.hash, of: append.handle),
+      entry: append.entry, expires: expiry, rotation: rotation.value, groupInfo: append.groupInfo, copies: fanOut.copies)
+    let outcome: AppendOutcome
+    do { outcome = try await store.append(stored, today: clock.today) } catch {
+      // A write that may have happened counts.
+      if error == .outcomeUnknown { outcomes = fanOut.copies.map { _ in .accepted } }
+      throw error
+    }
     switch outcome {
-    case .appended(let answers):
-      wakes.wake(zip(fanOut.copies, answers).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
-      return .appended(fanOut.answers(answers))
+    case .appended(let ofCopies):
+      outcomes = ofCopies
+      wakes.wake(zip(fanOut.copies, outcomes).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
+      return .appended(fanOut.answers(outcomes))
     case .duplicate: return .duplicate
     case .refused: return .refused
     case .conflict(let nextSlot): return .conflict(nextSlot: nextSlot)

@@ -67,8 +67,8 @@ public protocol MailboxStore: Sendable {
   /// For each target, in order, the key to seal its copy with; nil where the mailbox or the delivery key is unknown.
   func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?]
 
-  /// Writes sealed copies, and answers for each in order. The delivery keys are checked again.
-  func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer]
+  /// Writes sealed copies, and says what became of each, in order. The delivery keys are checked again.
+  func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [CopyOutcome]
 
   /// Envelopes behind a sequence, in order: as many as the page allows, but one if there is any.
   func read(

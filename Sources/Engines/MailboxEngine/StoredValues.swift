@@ -64,6 +64,27 @@ public struct SealedCopy: Sendable {
   }
 }
 
+/// What became of one copy.
+public enum CopyOutcome: Hashable, Sendable {
+  /// It is written.
+  case accepted
+  /// The mailbox had seen it before.
+  case repeated
+  /// No such mailbox, or no such delivery key.
+  case refused
+  /// The mailbox is full.
+  case full
+
+  /// What the sender hears.
+  public var answer: RecipientAnswer {
+    switch self {
+    case .accepted, .repeated: .accepted
+    case .refused: .refused
+    case .full: .full
+    }
+  }
+}
+
 /// An envelope that waits.
 public struct StoredEnvelope: Hashable, Sendable {
   public var sequence: UInt64
@@ -184,8 +205,8 @@ public struct StoredAppend: Sendable {
 
 /// What became of an append. The first that applies, in the order of the cases after `appended`, is the outcome.
 public enum AppendOutcome: Hashable, Sendable {
-  /// It stands; the answers are those of the copies, in order.
-  case appended([RecipientAnswer])
+  /// It stands, and this became of the copies, in order.
+  case appended([CopyOutcome])
   /// The same bytes stand in that slot already, whatever the write key is by now.
   case duplicate
   /// No such log, another write key, or a rotation by somebody who is no administrator.

@@ -36,6 +36,12 @@ public struct Spending: Sendable {
     wholeAgain = now + min(used(of: allowance, at: now) + allowance.cost(of: units), 2 * allowance.span)
   }
 
+  /// Gives back units that were taken for nothing.
+  public mutating func giveBack(_ units: Int = 1, to allowance: Allowance, at now: UInt64) {
+    guard !allowance.isUnlimited else { return }
+    wholeAgain -= min(used(of: allowance, at: now), allowance.cost(of: units))
+  }
+
   /// Microseconds of the allowance that are used.
   private func used(of allowance: Allowance, at now: UInt64) -> UInt64 {
     guard wholeAgain > now else { return 0 }

@@ -44,6 +44,13 @@ public struct SpendingTable: Sendable {
     entries[place] = Entry(party: party, spending: spending)
   }
 
+  /// Gives back units that a party took for nothing; one that has lost its place meanwhile owes nothing.
+  public mutating func giveBack(_ units: Int = 1, to allowance: Allowance, of party: UInt64, at now: UInt64) {
+    let place = place(of: party)
+    guard entries[place].party == party else { return }
+    entries[place].spending.giveBack(units, to: allowance, at: now)
+  }
+
   private func spending(of party: UInt64, at place: Int) -> Spending {
     entries[place].party == party ? entries[place].spending : Spending()
   }

@@ -1,3 +1,4 @@
+import CryptoSuite
 import MailboxEngineTesting
 import Metering
 import SottoProtocol
@@ -38,6 +39,37 @@ struct DeliveryMeterTests {
     await stream.close()
     fixture.clock.advance(days: 1)
     #expect(try await send(1, fixture, to: flooded) == [.accepted])
+  }
+
+  @Test func `what is repeated, finds no room or has no slot costs a delivery key nothing`() async throws {
+    let store = InMemoryMailboxStore()
+    let fixture = try EngineFixture(store: store)
+    var limits = DeliveryLimits()
+    limits.pace = Allowance(burst: 3, perMinute: 1)
+    limits.share = Allowance(burst: 3, perMinute: 1)
+    fixture.engine.replaceDeliveryLimits(with: limits)
+    let key = Permission.random(using: fixture.random)
+    let mailbox = try await fixture.makeMailbox(deliveryKeys: [key])
+    let recipient = Recipient(mailbox: mailbox.id, deliveryKey: key)
+    let (handle, writeKey) = (HandleID.random(using: fixture.random), Permission.random(using: fixture.random))
+    let administrator = PublicKey32(trusted: SignatureAlgorithm.ed25519.generateKey(using: fixture.random).publicKey)
+    let creation = Request.createLog(
+      token: try fixture.token(), handle: handle, writeKeyHash: writeKey.hash, administratorKeys: [administrator])
+    #expect(try await fixture.call(creation) == .created)
+    let frame = [UInt8](repeating: 1, count: 512)
+    let repeated = Request.send(id: .random(using: fixture.random), frame: frame, recipients: [recipient])
+    for _ in 0..<10 { #expect(try await fixture.call(repeated) == .sent([.accepted])) }
+    func append(_ slot: UInt64, _ byte: UInt8) -> Request {
+      .append(
+        LogAppend(
+          handle: handle, slot: slot, writeKey: writeKey, entry: [UInt8](repeating: byte, count: 512), rotation: nil, groupInfo: [],
+          recipients: [recipient]))
+    }
+    for _ in 0..<10 { #expect(try await fixture.call(append(7, 1)) == .conflict(nextSlot: 0)) }
+    #expect(try await fixture.call(append(0, 1)) == .appended([.accepted]))
+    for _ in 0..<10 { #expect(try await fixture.call(append(0, 1)) == .duplicate) }
+    // Three were to be had, and two are used.
+    #expect(try await send(3, fixture, to: recipient) == [.accepted, .full, .full])
   }
 
   @Test func `large frames count by their part of a mailbox`() async throws {

@@ -65,10 +65,11 @@ import Testing
     let envelope = Envelope(source: .send, frame: random.bytes(512))
     let fanOut = await FanOut.seal(
       envelope, for: recipients, targets: targets, keys: recipients.map { _ in PublicKey32(trusted: pair.publicKey) },
-      expires: Day(number: 1), random: random, receipt: { _ in nil }, admits: { _ in true })
+      expires: Day(number: 1), random: random, receipt: { _ in nil },
+      admit: { DeliveryMeter(DeliveryLimits()).admit($0, byteCount: 1, isOwnerPresent: true, at: 0) })
     #expect(Set(fanOut.copies.map(\.target)) == Set(targets))
     #expect(fanOut.copies.map(\.target) != targets)
-    let answers = fanOut.copies.map { $0.target == targets[3] ? RecipientAnswer.full : .accepted }
+    let answers = fanOut.copies.map { $0.target == targets[3] ? CopyOutcome.full : .accepted }
     #expect(fanOut.answers(answers) == targets.map { $0 == targets[3] ? .full : .accepted })
   }
 }

@@ -36,6 +36,25 @@ struct SpendingTableTests {
     #expect(table.look(in: allowance, of: 1, at: start + minute + minute / 2) == .allowed)
   }
 
+  @Test func `what is given back can be taken again, and never more than was taken`() {
+    var table = SpendingTable(placeCount: 64)
+    let allowance = Allowance(burst: 3, perMinute: 6)
+    for _ in 0..<20 {
+      #expect(table.take(2, from: allowance, of: 7, at: start).isAllowed)
+      table.giveBack(2, to: allowance, of: 7, at: start)
+    }
+    for _ in 0..<10 { table.giveBack(5, to: allowance, of: 7, at: start) }
+    for party: UInt64 in [7, 8] {
+      // Also to who has taken nothing.
+      table.giveBack(3, to: allowance, of: party, at: start)
+      for _ in 0..<3 { #expect(table.take(from: allowance, of: party, at: start).isAllowed) }
+      #expect(!table.take(from: allowance, of: party, at: start).isAllowed)
+    }
+    table.giveBack(.max, to: .unlimited, of: 7, at: start)
+    table.giveBack(1, to: allowance, of: 7, at: start + 100 * minute)
+    #expect(table.look(for: 3, in: allowance, of: 7, at: start + 100 * minute).isAllowed)
+  }
+
   @Test func `without a bound everything is allowed`() {
     var table = SpendingTable(placeCount: 8)
     for _ in 0..<1_000 { #expect(table.take(.max, from: .unlimited, of: 1, at: start) == .allowed) }

@@ -124,7 +124,7 @@ public final class InMemoryMailboxStore: MailboxStore {
     }
   }
 
-  public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [RecipientAnswer] {
+  public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [CopyOutcome] {
     try transact { tables in copies.map { tables.append($0, today: today) } }
   }
 

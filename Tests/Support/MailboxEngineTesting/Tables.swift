@@ -140,9 +140,9 @@ struct Tables: Sendable {
     deliveryKeys[target.mailbox.name]?.contains(target.deliveryKey) ?? false
   }
 
-  mutating func append(_ copy: SealedCopy, today: Day) -> RecipientAnswer {
+  mutating func append(_ copy: SealedCopy, today: Day) -> CopyOutcome {
     guard accepts(copy.target), var mailbox = mailboxes[copy.target.mailbox.name] else { return .refused }
-    if let receipt = copy.receipt, let expires = receipts[receipt], expires > today { return .accepted }
+    if let receipt = copy.receipt, let expires = receipts[receipt], expires > today { return .repeated }
     guard mailbox.waitingCount < Limits.mailboxEnvelopeCount,
       mailbox.waitingByteCount + copy.sealed.count <= Limits.mailboxByteCount
     else { return .full }
