@@ -23,16 +23,52 @@ final class PartFile: Sendable {
     let digest = HashAlgorithm.sha256.hash(Array("sotto part 1".utf8) + attachment.object.bytes)
     let mark = Base64URL.encode(Array(digest.prefix(6)))
     let part = "\(directory)/.\(Self.shortened(name)).\(mark).part"
+    for _ in 0..<Self.attemptCount {
+      let opened = try Self.openLocked(part)
+      do throws(FileProblem) {
+        if try Self.isAlone(opened, at: part) {
+          self.destination = destination
+          path = part
+          descriptor = opened
+          return
+        }
+      } catch {
+        _ = close(opened)
+        throw error
+      }
+      _ = close(opened)
+    }
+    throw .inUse
+  }
+
+  /// Others who finish or discard the same file at the same moment are few.
+  private static let attemptCount = 8
+
+  /// - Throws: `.unwritable`, `.inUse`.
+  private static func openLocked(_ path: String) throws(FileProblem) -> Int32 {
     // `unsafe`, here and below: a string is lent to the system as a C string for the duration of the call.
-    let descriptor = unsafe open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode_t(0o600))
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode_t(0o600))
     guard descriptor >= 0 else { throw .unwritable(errno: errno) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       _ = close(descriptor)
       throw .inUse
     }
-    self.destination = destination
-    path = part
-    self.descriptor = descriptor
+    return descriptor
+  }
+
+  /// Whether what was opened has this name and no other.
+  ///
+  /// A crash between the two steps of `finish` leaves the finished file with both names: to write to it would be to write to what its owner
+  /// has by now. So the name is taken away from it. And whoever had the lock before may have finished since it was opened: then it has the
+  /// name no more.
+  private static func isAlone(_ descriptor: Int32, at path: String) throws(FileProblem) -> Bool {
+    var (opened, named) = (stat(), stat())
+    // The system writes the values during the calls.
+    guard unsafe fstat(descriptor, &opened) == 0 else { throw .unwritable(errno: errno) }
+    guard unsafe lstat(path, &named) == 0, named.st_ino == opened.st_ino, named.st_dev == opened.st_dev else { return false }
+    guard opened.st_mode & S_IFMT == S_IFREG, opened.st_nlink > 1 else { return true }
+    guard unsafe unlink(path) == 0 else { throw .unwritable(errno: errno) }
+    return false
   }
 
   deinit { _ = close(descriptor) }
@@ -69,14 +105,17 @@ final class PartFile: Sendable {
 
   /// Gives the file its name, when it is on disk.
   ///
-  /// - Parameter replacing: whether a file that has the name gives way.
+  /// - Parameters:
+  ///   - replacing: whether a file that has the name gives way.
+  ///   - atTwoNames: called at the moment when the file has both names; for tests.
   /// - Throws: `.exists`, `.unwritable`.
-  func finish(replacing: Bool) throws(FileProblem) {
+  func finish(replacing: Bool, atTwoNames: () -> Void = {}) throws(FileProblem) {
     guard fsync(descriptor) == 0 else { throw .unwritable(errno: errno) }
     if replacing {
       guard unsafe rename(path, destination) == 0 else { throw .unwritable(errno: errno) }
     } else if unsafe link(path, destination) == 0 {
       // A link is made only where nothing is, however many try at once.
+      atTwoNames()
       _ = unsafe unlink(path)
     } else {
       switch errno {
