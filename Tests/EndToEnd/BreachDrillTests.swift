@@ -22,6 +22,8 @@ extension EndToEndTests {
     for kind in ["mailbox id", "delivery key", "log handle", "capability"] {
       #expect(wire.inFlight.contains { $0.kind == kind }, "\(kind)")
     }
+    // Two files of some 200 and 400 KB.
+    #expect(found.places.contains { $0.place == .objects && $0.byteCount > 500_000 })
     #expect(found.tables.contains { $0.name == "mailboxes" && $0.rowCount == 3 })
   }
 
@@ -33,7 +35,8 @@ extension EndToEndTests {
     let forms = Form.allCases.map(\.rawValue) + ["raw in gzip", "raw in zlib"]
     // Where each leak must be found: what it is made in, and what holds a copy of that.
     let leaks: [(place: Place, alsoIn: Set<Place>)] = [
-      (.tables, [.databaseFile, .backup]), (.freedPages, [.databaseFile]), (.writeAheadLog, []), (.otherFiles, []), (.log, []),
+      (.tables, [.databaseFile, .backup]), (.freedPages, [.databaseFile]), (.writeAheadLog, []), (.objects, []), (.otherFiles, []),
+      (.log, []),
       (.backup, []), (.wire, []), (.memory, hasCore ? [.coreFile] : []),
     ]
     for (place, others) in leaks {

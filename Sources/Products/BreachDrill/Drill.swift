@@ -41,6 +41,7 @@ package struct Drill: Sendable {
       try await talk.gather(Array(links.prefix(peopleCount)))
       try await talk.meetInPairs()
       try await talk.meetInGroup()
+      try await talk.sendFiles()
       try await talk.leaveMessagesWaiting()
       let more = try await lastStep(links[peopleCount])
       progress("making a backup while the server runs")
@@ -111,7 +112,9 @@ package struct Drill: Sendable {
 
     note(.databaseFile, file(stolen.appending(path: "server.sqlite"), search))
     note(.writeAheadLog, file(stolen.appending(path: "server.sqlite-wal"), search))
-    note(.otherFiles, files(in: stolen, search) { !["server.sqlite", "server.sqlite-wal"].contains($0) })
+    func isObject(_ name: String) -> Bool { name.hasPrefix("objects/") }
+    note(.objects, files(in: stolen, search, where: isObject))
+    note(.otherFiles, files(in: stolen, search) { !isObject($0) && !["server.sqlite", "server.sqlite-wal"].contains($0) })
     note(.log, file(server.log, search))
     note(.backup, files(in: server.backup, search) { _ in true })
     note(.wire, file(server.tap, search))

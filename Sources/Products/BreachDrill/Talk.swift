@@ -89,6 +89,41 @@ final class Talk {
     for index in people.indices.dropFirst() { try await untilRead(last, by: index, in: group) }
   }
 
+  /// The first person sends a file to one other and to the group, as `sotto send --file` does; the other saves theirs.
+  func sendFiles() async throws {
+    guard people.count > 1, let conversation = people[0].conversations.first else { return }
+    let (first, other) = (people[0].sotto, people[conversation.with].sotto)
+    let groups = try await words("list their groups") { try await first.conversations().filter { $0.kind == .group } }
+    for (number, target) in ([conversation.id] + groups.map(\.id)).enumerated() {
+      let marker = RandomText.marker()
+      // Long enough for several pieces, and of one text all over, so that no part of it could be left without.
+      let line = "Minutes of the meeting, \(marker), not for others\n"
+      let name = "Minutes \(RandomText.marker()).txt"
+      note("file's content", text: line.trimmingCharacters(in: .newlines), marker: marker)
+      canaries.append(Canary("file's name", text: name))
+      let file = folder.appending(path: name)
+      try Data(String(repeating: line, count: 200_000 / line.utf8.count * (number + 1)).utf8).write(to: file)
+      let outcome = try await words("send a file") { try await first.deliver(file: file.path, to: target, patience: .seconds(120)) }
+      guard outcome == SendOutcome(missedCount: 0, waitingCount: 0) else { throw DrillError("a file did not reach everybody") }
+    }
+    try await until("a file has arrived") { try await self.attachment(in: conversation.id, of: other) != nil }
+    guard let attachment = try await attachment(in: conversation.id, of: other) else { return }
+    show("file's object", attachment.object.bytes)
+    canaries.append(Canary("file's key", bytes: attachment.key.bytes))
+    canaries.append(Canary("file's hash", bytes: attachment.hash.bytes))
+    let saved = folder.appending(path: "saved").path
+    let path = try await words("save a file") { try await other.save(attachment, from: conversation.id, to: saved) }
+    let sent = folder.appending(path: attachment.name)
+    guard FileManager.default.contentsEqual(atPath: path, andPath: sent.path) else { throw DrillError("a file came out changed") }
+  }
+
+  private func attachment(in conversation: ConversationID, of sotto: Sotto) async throws -> SottoProtocol.Attachment? {
+    for entry in try await sotto.latest(in: conversation, limit: 20) {
+      if case .attachment(let attachment) = entry.kind { return attachment }
+    }
+    return nil
+  }
+
   /// The last person goes away, and is written to all the same: those messages wait at the server.
   func leaveMessagesWaiting() async throws {
     guard people.count > 1, let away = people.indices.last else { return }
@@ -154,8 +189,10 @@ final class Talk {
 
   private func deliver(_ text: String, from sender: Int, to reader: Int?, in conversation: ConversationID) async throws {
     let sotto = people[sender].sotto
-    let missed = try await words("talk") { try await sotto.deliver(text, to: conversation, timeout: .seconds(120)) }
-    guard missed == 0 else { throw DrillError("the server did not take a message for everybody") }
+    let outcome = try await words("talk") { try await sotto.deliver(text, to: conversation, timeout: .seconds(120)) }
+    guard outcome == SendOutcome(missedCount: 0, waitingCount: 0) else {
+      throw DrillError("the server did not take a message for everybody")
+    }
     if let reader { try await untilRead(text, by: reader, in: conversation) }
   }
 

@@ -4,7 +4,7 @@ import Foundation
 /// What is to be leaked, where and in which form.
 struct LeakOrder: Codable, Sendable {
   /// Where a leak is made. A row stands in the database's file and in a backup, too, and what is in memory is in a core file.
-  static let places: [Place] = [.tables, .freedPages, .writeAheadLog, .otherFiles, .log, .memory, .backup, .wire]
+  static let places: [Place] = [.tables, .freedPages, .writeAheadLog, .objects, .otherFiles, .log, .memory, .backup, .wire]
 
   /// The forms in which a program might write something down, those compressed included.
   static let forms = Form.allCases.map(\.rawValue) + ["raw in gzip", "raw in zlib"]

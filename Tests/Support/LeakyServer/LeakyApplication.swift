@@ -46,6 +46,8 @@ private final class Leaks: Sendable {
     func all(_ place: Place) -> [[UInt8]] { orders.filter { $0.place == place }.map(\.written) }
     let database = try open("\(directory)/server.sqlite")
     try leakIntoDatabase(database, rows: all(.tables), freed: all(.freedPages), log: all(.writeAheadLog))
+    try FileManager.default.createDirectory(atPath: "\(directory)/objects", withIntermediateDirectories: true)
+    try Data(all(.objects).joined(separator: [0x0A])).write(to: URL(filePath: "\(directory)/objects/clear.bin"))
     try Data(all(.otherFiles).joined(separator: [0x0A])).write(to: URL(filePath: "\(directory)/cache.bin"))
     for line in all(.log) { FileHandle.standardError.write(Data(line + [0x0A])) }
     kept.withLock {

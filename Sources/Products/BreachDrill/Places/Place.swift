@@ -4,7 +4,8 @@ package enum Place: String, CaseIterable, Codable, Sendable {
   case databaseFile = "database file"
   case freedPages = "freed pages"
   case writeAheadLog = "write-ahead log"
-  case otherFiles = "blobs and other files"
+  case objects = "files people sent"
+  case otherFiles = "other files"
   case log
   case memory
   case coreFile = "core file"
@@ -18,6 +19,7 @@ package enum Place: String, CaseIterable, Codable, Sendable {
     case .databaseFile: "every byte of the database's file"
     case .freedPages: "of that file, what belongs to no row any more: free pages, freed blocks, gaps"
     case .writeAheadLog: "changes that SQLite has not moved into the database's file yet, and old ones before their place is used again"
+    case .objects: "the sealed files that people sent each other, and their names on disk"
     case .otherFiles: "every other file in the data directory"
     case .log: "everything that the server printed, at its most verbose"
     case .memory: "all memory that the server's process wrote to, read while it stood still"
