@@ -89,6 +89,28 @@ import Testing
     return Set(cells.filter { $0.hasPrefix("`") }.map { $0.replacing("`", with: "") })
   }
 
+  /// The rows `| `table` | sentence |` of docs/operating.md.
+  private static func sentences() throws -> [String: String] {
+    let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../docs/operating.md")
+    let lines = try String(contentsOf: page.standardized, encoding: .utf8).split(separator: "\n")
+    let section = lines.drop { $0 != "## What its disk tells a thief" }.dropFirst().prefix { !$0.hasPrefix("## ") }
+    var sentences: [String: String] = [:]
+    for line in section where line.hasPrefix("| `") {
+      let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+      if cells.count == 2 { sentences[cells[0].replacing("`", with: "")] = cells[1] }
+    }
+    return sentences
+  }
+
+  @Test func `docs/operating.md says of every table what the breach drill says, and names no others`() throws {
+    let directory = try TemporaryServer()
+    let tables = Set(try Self.columns(directory.openStore()).compactMap { $0.split(separator: ".").first.map(String.init) })
+    let sentences = try Self.sentences()
+    #expect(Set(sentences.keys) == tables)
+    for table in tables { #expect(sentences[table] == TableMeanings.sentence(for: table), "\(table)") }
+    #expect(TableMeanings.sentence(for: "leaks") == nil)
+  }
+
   private static func columns(_ store: SQLiteMailboxStore) throws -> Set<String> {
     try store.pool.read { db in
       let tables = try String.fetchAll(db, sql: "SELECT name FROM sqlite_schema WHERE type = 'table'")
