@@ -8,6 +8,7 @@ import Testing
   @Test func `what a full mailbox did not take is asked for and comes from its author`() async throws {
     let (world, id) = try await GroupTests.group(seed: 60)
     world.fullMailboxes = [2]
+    world.ledger.allowsExpiry = true
     for number in 1...3 { try world.send("canary \(number)", from: 0, to: id) }
     try await world.run()
     #expect(try world.texts(2, in: id).isEmpty)
@@ -21,6 +22,7 @@ import Testing
 
   @Test func `a gap at the end shows in what others have seen`() async throws {
     let (world, id) = try await GroupTests.group(seed: 61)
+    world.ledger.allowsExpiry = true
     try world.send("canary 1", from: 0, to: id)
     try await world.run()
     world.fullMailboxes = [2]
@@ -52,6 +54,7 @@ import Testing
   @Test func `a request and an answer that find full mailboxes are made again`() async throws {
     let (world, id) = try await GroupTests.group(seed: 63)
     world.fullMailboxes = [2]
+    world.ledger.allowsExpiry = true
     try world.send("canary 1", from: 0, to: id)
     try await world.run()
     world.fullMailboxes = []

@@ -134,6 +134,66 @@ import Testing
     #expect(registers)
   }
 
+  @Test func `tokens are asked for by the calendar and always as many, whether or not any were spent, and few are kept`() throws {
+    let key = try BlindSignatureKey.generate()
+    for groupHours in [0, 8] as [UInt64] {
+      var now: UInt64 = 1_800_000_000_000
+      var (engine, _) = try ConversationEngine.create(
+        name: "Ada", registration: RegistrationLink(server: address, voucher: .random(using: random)), store: InMemoryDeviceStore(),
+        random: random, now: now)
+      var asked: [UInt64] = []
+      var groupCount = 0
+      func pump() throws {
+        var work = try engine.nextWork(now: now)
+        while !work.isEmpty {
+          for item in work {
+            let result: WorkResult
+            switch item.action {
+            case .identify:
+              try engine.noteStatement(statement(1, [key]), of: address)
+              result = .identified
+            case .call(.redeem(_, _, let blinded)):
+              result = .answer(.redeemed(try blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) }))
+            case .call(.register): result = .answer(.registered)
+            case .call(.createLog):
+              groupCount += 1
+              result = .answer(.created)
+            case .owner(.issue(_, _, let blinded)):
+              #expect(blinded.count == 16)
+              asked.append(now)
+              result = .issued(try blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) })
+            default: result = .done(.done)
+            }
+            try engine.complete(item.id, result, now: now)
+          }
+          work = try engine.nextWork(now: now)
+        }
+      }
+      try pump()
+      #expect(asked == [now])
+      for hour in 1...240 as ClosedRange<UInt64> {
+        now += 3_600_000
+        if groupHours > 0, hour.isMultiple(of: groupHours) { _ = try engine.createGroup(title: "group \(hour)", inviting: [], now: now) }
+        try pump()
+      }
+      #expect(groupCount == (groupHours > 0 ? 30 : 0))
+      let pauses = zip(asked, asked.dropFirst()).map { ($1 - $0) / 3_600_000 }
+      #expect(pauses.allSatisfy { (12...37).contains($0) }, "\(pauses)")
+      #expect((6...21).contains(asked.count))
+      guard groupHours == 0 else { continue }
+      let id = try engine.createGroup(title: "files", inviting: [], now: now)
+      try pump()
+      let upload = try engine.beginUpload(of: "/a", name: "a", mediaType: "", byteCount: 1, to: id, now: now)
+      #expect(engine.canPay(for: upload, count: 63) && !engine.canPay(for: upload, count: 64))
+      // What is short of tokens does not wait for the calendar.
+      #expect(try engine.payForUpload(upload, count: 100) == nil)
+      let before = asked.count
+      try pump()
+      #expect(asked.count == before + 3)
+      #expect(try engine.payForUpload(upload, count: 100)?.count == 100)
+    }
+  }
+
   @Test func `an issuer key that is none, and a statement older than one seen, change nothing`() throws {
     let key = try BlindSignatureKey.generate()
     var (engine, _) = try ConversationEngine.create(

@@ -65,7 +65,11 @@ public struct ConversationEngine {
 
   /// The same, apart from what only these servers can answer.
   public func hasWork(beside servers: Set<PublicKey32>) -> Bool {
-    state.tasks.contains { !state.isPatient($0) && !(state.serverKey(of: $0).map(servers.contains) ?? false) }
+    state.tasks.contains { task in
+      // What is tried again after a while does not count until then.
+      let isAwaited = if case .redelivery = task.kind { inFlight.contains(task.id) } else { false }
+      return (isAwaited || !state.isPatient(task)) && !(state.serverKey(of: task).map(servers.contains) ?? false)
+    }
   }
 
   /// The server at which this person began: where their invitations lead.
@@ -81,10 +85,11 @@ public struct ConversationEngine {
   /// time alone.
   public private(set) var nextDeadline: UInt64?
 
-  /// The work that can be done now and was not handed out. Call it after every other mutating call.
+  /// The work that can be done now and was not handed out. Call it after every other mutating call, and each hour while there is a
+  /// connection: some things are done by the calendar, and have no deadline.
   public mutating func nextWork(now: UInt64) throws(EngineError) -> [Work] {
-    let inFlight = inFlight
-    let (work, deadline) = try transact { (state) throws(EngineError) in try state.prepareWork(now: now, inFlight: inFlight) }
+    let (inFlight, store) = (inFlight, store)
+    let (work, deadline) = try transact { (state) throws(EngineError) in try state.prepareWork(now: now, inFlight: inFlight, store: store) }
     nextDeadline = deadline
     for item in work { self.inFlight.insert(item.id) }
     return work
@@ -106,6 +111,16 @@ public struct ConversationEngine {
   public mutating func receive(sealed: [UInt8], from server: ServerAddress, now: UInt64) throws(EngineError) {
     let store = store
     try transact { (state) throws(EngineError) in try state.receive(sealed: sealed, from: server, store: store, now: now) }
+  }
+
+  /// The stream of this device's mailbox has said, for the first time since it was attached, that nothing waits any more.
+  public mutating func caughtUp(with server: ServerAddress, now: UInt64) throws(EngineError) {
+    try transact { (state) throws(EngineError) in state.noteCaughtUp(with: server.serverKey, now: now) }
+  }
+
+  /// A stream that had caught up is gone.
+  public mutating func fellBehind(_ server: ServerAddress, now: UInt64) throws(EngineError) {
+    try transact { (state) throws(EngineError) in state.noteFellBehind(server.serverKey, now: now) }
   }
 
   /// What attaches the stream of this device's mailbox at a server.

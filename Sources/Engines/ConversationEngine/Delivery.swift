@@ -9,12 +9,15 @@ extension DeviceState {
   private static let longestBackOff: UInt64 = 60_000
   /// Refusals of a commit, after each of which the log was read, before they are believed.
   private static let believedRefusalCount: UInt32 = 9
-  /// A ciphertext this many epochs old is made anew, while the receivers still have keys for it (docs/protocol.md §11).
+  /// A ciphertext of so many epochs ago is still sent (docs/protocol.md §11).
   private static let sealedEpochs: UInt64 = 3
 
   /// The work at the head of each lane that is due and not in flight, and when the next head is due.
-  mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>) throws(EngineError) -> (work: [Work], deadline: UInt64?) {
-    stockUp()
+  mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>, store: any DeviceStore) throws(EngineError) -> (
+    work: [Work], deadline: UInt64?
+  ) {
+    try keepUp(store: store, now: now)
+    stockUp(now: now)
     var work: [Work] = []
     var deadline: UInt64?
     // One thing of a lane at a time, so that an answer never meets a state that another answer has changed.
@@ -27,7 +30,7 @@ extension DeviceState {
         settled.insert(head.lane)
         continue
       }
-      if let (server, action) = try action(for: head, now: now) {
+      if let (server, action) = try action(for: head, store: store, now: now) {
         work.append(Work(id: head.id, server: server, action: action))
         settled.insert(head.lane)
       } else if let standing = tasks.first(where: { $0.id == head.id }), standing.notBefore > now {
@@ -48,7 +51,9 @@ extension DeviceState {
     return tasks.filter { $0.lane == lane }.min { ($0.precedence, $0.id) < ($1.precedence, $1.id) }
   }
 
-  private mutating func action(for task: TaskRecord, now: UInt64) throws(EngineError) -> (ServerAddress, Work.Action)? {
+  private mutating func action(for task: TaskRecord, store: any DeviceStore, now: UInt64) throws(EngineError) -> (
+    ServerAddress, Work.Action
+  )? {
     let ownerID = UInt32(truncatingIfNeeded: task.id)
     switch task.kind {
     case .redeem(let server, let voucher, let batch):
@@ -122,22 +127,23 @@ extension DeviceState {
         return nil
       }
       return (address(of: conversation), .call(.send(id: sealed.sendID, frame: sealed.frame, recipients: sealed.recipients)))
+    case .redelivery(let redelivery):
+      guard let conversation = conversations[redelivery.conversation],
+        let sealed = try seal(redelivery, of: task, store: store, now: now)
+      else { return nil }
+      return (address(of: conversation), .call(.send(id: sealed.sendID, frame: sealed.frame, recipients: sealed.recipients)))
     }
   }
 
   /// The message's ciphertext: the one that was made before, unless the group has moved too far on.
   ///
-  /// - Returns: nil when nobody is to get it.
+  /// - Returns: nil when nobody is to get it, or nobody yet.
   private mutating func seal(_ message: OutgoingMessage, of task: TaskRecord, now: UInt64) throws(EngineError) -> OutgoingMessage.Sealed? {
-    guard var conversation = conversations[message.conversation], let group = conversation.group, let wrapKey = conversation.wrapKeys.first
-    else {
+    guard var conversation = conversations[message.conversation], conversation.group != nil, !conversation.wrapKeys.isEmpty else {
       return nil
     }
     var recipients = conversation.recipients
-    // What was encrypted to somebody who is removed meanwhile is not sent to them after all.
-    if let sealed = message.sealed, group.epoch <= sealed.epoch + Self.sealedEpochs, Set(sealed.recipients).isSubset(of: recipients) {
-      return sealed
-    }
+    if let sealed = message.sealed, isCurrent(sealed, in: conversation) { return sealed }
     var content = message.content
     if let target = message.target {
       if case .resendRequest = content.body {
@@ -146,26 +152,21 @@ extension DeviceState {
       }
       recipients = conversation.roster.filter { $0.device == target }.map(\.delivery.recipient)
     }
-    guard !recipients.isEmpty else {
+    if content.body.isCounted {
       // Who comes later is not to wait for what went to nobody.
       conversation.sealedSequence = max(conversation.sealedSequence, content.sequence)
+      conversation.sentDays.note(content.sequence, day: Self.day(of: now))
+      let readers = conversation.roster.filter { recipients.contains($0.delivery.recipient) }
+      keepSentContent(SentContent(content: message.content, recipients: readers.map(\.device)), in: conversation.id)
+      // Nothing overtakes what a full mailbox has yet to take.
+      let held = readers.filter { holdBack(content.sequence, from: $0.device, in: conversation.id, now: now) }.map(\.delivery.recipient)
+      recipients.removeAll { held.contains($0) }
+    }
+    guard !recipients.isEmpty else {
       setConversation(conversation, messageKeysOnly: true)
       return nil
     }
-    content.heads = conversation.heads(of: PublicKey32(profile.deviceKey.publicKey))
-    content.epochAuthenticator = group.epochAuthenticator
-    let sealed: OutgoingMessage.Sealed
-    do {
-      let protected = try group.protect(content.encoded, signer: profile.deviceKey)
-      let frame = try wrapKey.seal(protected.message, random: random)
-      conversation.group = protected.group
-      sealed = OutgoingMessage.Sealed(sendID: SendID.random(using: random), epoch: group.epoch, frame: frame.bytes, recipients: recipients)
-    } catch { throw .cryptography }
-    if content.body.isCounted {
-      let readers = conversation.roster.filter { sealed.recipients.contains($0.delivery.recipient) }.map(\.device)
-      conversation.sealedSequence = max(conversation.sealedSequence, content.sequence)
-      keepSentContent(SentContent(content: message.content, recipients: readers), in: conversation.id)
-    }
+    let sealed = try encrypt(content, to: message.target, recipients, in: &conversation)
     setConversation(conversation, messageKeysOnly: true)
     var message = message
     message.sealed = sealed
@@ -173,6 +174,32 @@ extension DeviceState {
     task.kind = .message(message)
     updateTask(task)
     return sealed
+  }
+
+  /// Encrypts a content to the conversation, with what this device has seen of it.
+  ///
+  /// - Parameter target: the one device that is to get it; nil for all.
+  mutating func encrypt(
+    _ content: Content, to target: PublicKey32?, _ recipients: [Recipient], in conversation: inout Conversation
+  ) throws(EngineError) -> OutgoingMessage.Sealed {
+    guard let group = conversation.group, let wrapKey = conversation.wrapKeys.first else { throw .notActive }
+    var content = content
+    content.heads = conversation.heads(of: PublicKey32(profile.deviceKey.publicKey), to: target)
+    content.epochAuthenticator = group.epochAuthenticator
+    for head in content.heads where target == nil || head.device == target { conversation.receipts[head.device]?.tell(head.sequence) }
+    do {
+      let protected = try group.protect(content.encoded, signer: profile.deviceKey)
+      let frame = try wrapKey.seal(protected.message, random: random)
+      conversation.group = protected.group
+      return OutgoingMessage.Sealed(
+        sendID: SendID.random(using: random), epoch: group.epoch, frame: frame.bytes, recipients: recipients)
+    } catch { throw .cryptography }
+  }
+
+  /// Whether a ciphertext that was made before is to be sent as it is. One that is some epochs old is made anew, while the receivers still
+  /// have keys for it; what was encrypted to somebody who is removed meanwhile is not sent to them after all.
+  func isCurrent(_ sealed: OutgoingMessage.Sealed, in conversation: Conversation) -> Bool {
+    conversation.epoch <= sealed.epoch + Self.sealedEpochs && Set(sealed.recipients).isSubset(of: conversation.recipients)
   }
 
   /// Where this device reaches a conversation's server: links may have named it differently, the key says that it is the same.
@@ -190,6 +217,7 @@ extension DeviceState {
     case .createLog(let id, _), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _):
       conversations[id]?.context.server.serverKey
     case .message(let message): conversations[message.conversation]?.context.server.serverKey
+    case .redelivery(let redelivery): conversations[redelivery.conversation]?.context.server.serverKey
     }
   }
 
@@ -223,8 +251,7 @@ extension DeviceState {
     task.attempts = min(task.attempts + 1, 16)
     let ceiling = min(Self.longestBackOff, 250 << UInt64(task.attempts))
     // Half of it by chance, so that devices that failed together do not come back together.
-    let jitter = random.bytes(2).reduce(UInt64(0)) { ($0 << 8) | UInt64($1) }
-    task.notBefore = now + min(patience, Self.quotaPatience) + ceiling / 2 + (ceiling / 2) * jitter / 65_536
+    task.notBefore = now + min(patience, Self.quotaPatience) + random.number(in: ceiling / 2...ceiling)
     updateTask(task)
   }
 
@@ -301,11 +328,13 @@ extension DeviceState {
       }
     case (.message(let message), .sent(let answers)):
       removeTask(task.id)
-      settle(message, missed: answers.filter { $0 != .accepted }.count)
+      redeliver(message, answers, now: now)
+      settle(message, missed: answers.count { $0 == .refused })
       // The request or its answer may be lost: it is asked again after a while.
       if let target = message.target, case .resendRequest = message.content.body {
         scheduleResendRequest(to: target, in: message.conversation, now: now)
       }
+    case (.redelivery(let redelivery), .sent(let answers)): complete(redelivery, of: task, answers.first ?? .refused, now: now)
     default:
       // An answer that does not belong to the question: as if there had been none.
       postpone(task, now: now)
@@ -376,7 +405,8 @@ extension DeviceState {
           position: position, id: message.content.id, author: profile.log.identity, sentAt: message.content.sentAt, kind: kind,
           delivery: .sent),
         in: message.conversation)
-      events.append(.sent(message.conversation, message.content.id, missed: missed))
+      let waiting = redeliveryCount(of: message.content.sequence, in: message.conversation)
+      events.append(.sent(message.conversation, message.content.id, missed: missed, waiting: waiting))
     }
   }
 
@@ -397,7 +427,7 @@ extension HistoryEntry.Kind {
     case .attachment(let attachment): self = .attachment(attachment)
     case .unknown(_, _, let fallback, _): self = .unknown(fallback: fallback)
     case .leave: self = .memberLeft(author)
-    case .profile, .groupInvitation, .consent, .refusal, .resendRequest, .resend: return nil
+    case .profile, .groupInvitation, .consent, .refusal, .resendRequest, .resend, .seen: return nil
     }
   }
 }
@@ -408,11 +438,14 @@ extension Conversation {
     if case .memberLeft(let identity) = kind { leavers.contains(identity) } else { false }
   }
 
-  /// What this device has seen of the others, the busiest first, after its own base.
-  func heads(of own: PublicKey32?) -> [Head] {
-    let known = trackers.filter { $0.value.head > 0 }.sorted { ($0.value.head, $1.key.bytes.hex) > ($1.value.head, $0.key.bytes.hex) }
+  /// What this device has seen of the others, after its own base: first of who is written to, then of the busiest.
+  func heads(of own: PublicKey32?, to target: PublicKey32?) -> [Head] {
+    let known = trackers.filter { $0.value.head > 0 && $0.key != target }
+      .sorted { ($0.value.head, $1.key.bytes.hex) > ($1.value.head, $0.key.bytes.hex) }
     let base = own.map { [Head(device: $0, sequence: baseSequence)] } ?? []
-    return base + known.prefix(SottoProtocol.Limits.headCount - 1).map { Head(device: $0.key, sequence: $0.value.head) }
+    let first = target.flatMap { device in trackers[device].map { Head(device: device, sequence: $0.head) } }
+    let rest = known.map { Head(device: $0.key, sequence: $0.value.head) }
+    return Array((base + (first.map { [$0] } ?? []) + rest).prefix(SottoProtocol.Limits.headCount))
   }
 }
 

@@ -31,8 +31,12 @@ public enum Event: Sendable, Hashable {
   case membersChanged(ConversationID, added: [IdentityID], removed: [IdentityID])
   /// We are no longer in it.
   case removed(ConversationID)
-  /// A message of ours is on the server for all who could be reached; `missed` is how many mailboxes did not take it.
-  case sent(ConversationID, MessageID, missed: Int)
+  /// A message of ours is on the server for all who could be reached; `missed` is how many mailboxes are gone or refuse it, `waiting` how
+  /// many are full: there it is tried again by itself.
+  case sent(ConversationID, MessageID, missed: Int, waiting: Int)
+  /// Nothing was fetched from this server since then (milliseconds since 1970), for longer than it keeps what waits: something may be gone.
+  /// The histories of its conversations say so too.
+  case mayHaveExpired(ServerAddress, since: UInt64)
   /// Messages that were sent to us never came, and the author was asked for them.
   case gap(ConversationID, author: IdentityID, count: Int)
   /// This device had lost its place and came back by itself.
@@ -59,6 +63,12 @@ public struct HistoryEntry: Hashable, Sendable {
     case deviceReturned(IdentityID)
     /// So many messages of this author cannot be had any more.
     case lost(count: UInt64)
+    /// We fetched nothing from then (milliseconds since 1970) until now, for longer than the server keeps what waits.
+    case mayHaveExpired(since: UInt64)
+    /// So many messages of ours are older than the server keeps them, and so many devices of this person have not said that they have them.
+    case notFetched(count: UInt64, deviceCount: UInt64)
+    /// So many messages of ours did not reach a device of this person: its mailbox was full for too long, or is gone.
+    case notTaken(count: UInt64)
   }
 
   public enum Delivery: UInt8, Hashable, Sendable {

@@ -39,12 +39,26 @@ extension ConversationEngine {
 
   package func mailbox(at server: PublicKey32) -> MailboxID? { state.servers[server]?.mailbox }
 
-  /// The message that a piece of work sends to all, if it does.
+  /// The message that a piece of work sends to all, or again to who had no room, if it does.
   package func messageID(ofWork id: UInt64) -> MessageID? {
-    guard let task = state.tasks.first(where: { $0.id == id }), case .message(let message) = task.kind, message.target == nil else {
-      return nil
+    switch state.tasks.first(where: { $0.id == id })?.kind {
+    case .message(let message): return message.target == nil ? message.content.id : nil
+    case .redelivery(let redelivery):
+      guard let sequence = redelivery.sequences.first,
+        let stored = try? store.record(DeviceState.sentContentKey(redelivery.conversation, sequence))
+      else { return nil }
+      return try? SentContent(decoding: stored).content.id
+    default: return nil
     }
-    return message.content.id
+  }
+
+  /// Whether this device encrypted a message of its own to another.
+  package func isMeant(_ message: MessageID, for device: PublicKey32) -> Bool {
+    let kept = (try? store.records(of: .sentContent)) ?? []
+    return kept.contains { record in
+      guard let sent = try? SentContent(decoding: record.value), sent.content.id == message else { return false }
+      return sent.recipients.contains(device)
+    }
   }
 
   /// What a member could misuse in one conversation.

@@ -118,9 +118,15 @@ extension DeviceState {
     setConversation(conversation, messageKeysOnly: true)
     let member = Member(leafIndex: application.sender, leafNode: application.senderLeafNode)
     guard let author = RosterDevice(member), let content = try? Content(decoding: application.plaintext) else { return true }
-    for head in content.heads where head.device.bytes != profile.deviceKey.publicKey && head.device != author.device {
-      noteHead(head, of: application.epoch, in: id, now: now)
+    for head in content.heads where head.device != author.device {
+      if head.device.bytes == profile.deviceKey.publicKey {
+        hear(head.sequence, from: author.device, of: application.epoch, in: id)
+      } else {
+        noteHead(head, of: application.epoch, in: id, now: now)
+      }
     }
+    // Who writes has most likely fetched what was waiting.
+    hastenRedelivery(to: author.device, in: id, now: now)
     try accept(content, of: application.epoch, from: author, in: id, store: store, now: now)
     return true
   }
@@ -154,6 +160,7 @@ extension DeviceState {
       guard tracker.insert(content.sequence) else { return }
       if tracker.missing(limit: 1).isEmpty { tracker.requestCount = 0 }
       conversation.trackers[author.device] = tracker
+      conversation.receipts[author.device]?.owe(tracker.head, by: now + tellingDelay)
       setConversation(conversation, messageKeysOnly: true)
       scheduleResendRequest(to: author.device, in: id, now: now)
     }
@@ -214,6 +221,7 @@ extension DeviceState {
       addIntent(.remove(author.identity), to: conversation.id)
     case .resendRequest(let sequences):
       try resend(sequences, to: author.device, in: conversation, store: store, now: now)
+    case .seen: try resendExpired(to: author.device, in: conversation, store: store, now: now)
     case .resend(let bytes):
       guard let original = try? Content(decoding: bytes), original.body.isCounted else { return }
       try accept(original, of: UInt64.max, from: author, in: conversation.id, store: store, now: now)
@@ -274,6 +282,7 @@ extension DeviceState {
     case .leave: return true
     // Tokens in stock are for later; who waits for one is a task of its own.
     case .refill, .identify: return true
+    case .redelivery(let redelivery): return redelivery.fullCount > 0
     default: break
     }
     guard case .requests(let id, let device) = task.lane else { return false }
@@ -281,13 +290,16 @@ extension DeviceState {
   }
 
   /// Sends contents of ours again to one device.
-  private mutating func resend(
+  mutating func resend(
     _ sequences: [UInt64], to device: PublicKey32, in conversation: Conversation, store: any DeviceStore, now: UInt64
   ) throws(EngineError) {
     // One answer at a time: who asks without end gets no more than this.
-    guard !hasTask(.resends(conversation.id, device), where: { _ in true }) else { return }
+    guard !hasTask(.resends(conversation.id, device), where: { if case .message(let message) = $0 { message.isResend } else { false } })
+    else {
+      return
+    }
     for sequence in Set(sequences).sorted().prefix(SottoProtocol.Limits.resendCount)
-    where sequence > 0 && sequence <= conversation.ownSequence {
+    where sequence > 0 && sequence <= conversation.ownSequence && !isWaiting(sequence, for: device, in: conversation.id) {
       let stored: [UInt8]?
       do { stored = try store.record(Self.sentContentKey(conversation.id, sequence)) } catch { throw .store(error) }
       // Who came later, or was not meant, does not get it by asking.

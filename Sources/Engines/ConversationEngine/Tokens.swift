@@ -7,19 +7,32 @@ import WireFormat
 /// A token is in one place: in a batch until it is signed, then in the server's stock, then in the task that shows it, until that is
 /// done.
 extension DeviceState {
-  /// Fewer at a server, and more are asked for.
-  private static let lowStock = 3
-  /// So many are asked for.
-  private static let refillCount = 8
+  /// So many are asked for, always: a number that followed what they are for would tell it.
+  private static let refillCount = SottoProtocol.Limits.issueCount
+  /// So many are kept, unless a file costs more: 16 GiB of files, or as many new groups. What comes beyond that is thrown away, since who
+  /// asks only when tokens are gone says when they went.
+  private static let stockCount = 64
+  /// Between two times of asking, milliseconds: half a day, and up to a day more by chance.
+  private static let refillInterval: ClosedRange<UInt64> = 43_200_000...129_600_000
   /// How long a device waits when its quota is used up, milliseconds: an hour.
   static let quotaPatience: UInt64 = 3_600_000
 
-  /// Queues what brings tokens where they run out, and what brings a server's issuer keys where they are wanted.
-  mutating func stockUp() {
+  /// Queues what brings tokens, and what brings a server's issuer keys where they are wanted.
+  ///
+  /// Tokens are asked for by the calendar, whether any were spent or not, the first time right after the registration. Only when something
+  /// waits for more than there are is it done at once (docs/threat-model.md).
+  mutating func stockUp(now: UInt64) {
     for (server, record) in servers.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) {
       let isRefilling = tasks.contains { if case .refill(server, _) = $0.kind { true } else { false } }
-      let wanted = max(Self.lowStock, wantedTokenCount(at: server))
-      if record.isRegistered, record.tokens.count < wanted, !isRefilling { addTask(.refill(server: server, batch: nil)) }
+      let isDue = record.refillAt <= now
+      if record.isRegistered, !isRefilling, isDue || record.tokens.count < wantedTokenCount(at: server) {
+        addTask(.refill(server: server, batch: nil))
+        if isDue {
+          var record = record
+          record.refillAt = now + random.number(in: Self.refillInterval)
+          setServer(record, server)
+        }
+      }
       guard record.issuerKeys.isEmpty else { continue }
       let wantsKeys = tasks.contains {
         switch $0.kind {
@@ -31,11 +44,12 @@ extension DeviceState {
     }
   }
 
-  /// What files that are on their way to a server are short of.
+  /// What files and logs that are on their way to a server wait for.
   private func wantedTokenCount(at server: PublicKey32) -> Int {
-    uploads.values.reduce(0) { sum, upload in
-      conversations[upload.conversation]?.context.server.serverKey == server ? sum + upload.wantedTokenCount : sum
-    }
+    func isThere(_ id: ConversationID) -> Bool { conversations[id]?.context.server.serverKey == server }
+    let files = uploads.values.reduce(0) { sum, upload in isThere(upload.conversation) ? sum + upload.wantedTokenCount : sum }
+    let logs = tasks.count { if case .createLog(let id, nil) = $0.kind { isThere(id) } else { false } }
+    return files + logs
   }
 
   /// Whether a task wants a token, or a key, that is not here yet.
@@ -67,9 +81,7 @@ extension DeviceState {
   }
 
   mutating func refillMessage(_ task: TaskRecord, at server: PublicKey32, _ standing: TokenBatch?) -> OwnerMessage? {
-    let missing = wantedTokenCount(at: server) - (servers[server]?.tokens.count ?? 0)
-    let count = min(max(Self.refillCount, missing), SottoProtocol.Limits.issueCount)
-    guard let batch = standing ?? blind(for: task, at: server, count: count) else { return nil }
+    guard let batch = standing ?? blind(for: task, at: server, count: Self.refillCount) else { return nil }
     let id = UInt32(truncatingIfNeeded: task.id)
     return .issue(id: id, issuerKey: batch.issuer.hash, blinded: batch.tokens.map(\.blinded))
   }
@@ -98,6 +110,9 @@ extension DeviceState {
     }
     removeTask(task.id)
     record.tokens += tokens
+    let surplus = record.tokens.count - max(Self.stockCount, wantedTokenCount(at: server))
+    // The oldest go: their key ends first.
+    if surplus > 0 { record.tokens.removeFirst(surplus) }
     setServer(record, server)
     guard case .redeem = task.kind, !record.isRegistered else { return }
     let isRegistering = tasks.contains { if case .register(server, _) = $0.kind { true } else { false } }
@@ -143,9 +158,7 @@ extension DeviceState {
     task.notBefore = now + Self.quotaPatience
     updateTask(task)
     // Somebody waits for it, and is told once.
-    let isMissed =
-      wantedTokenCount(at: server) > 0 || tasks.contains { if case .createLog(_, nil) = $0.kind { lacksTokens($0) } else { false } }
-    if isMissed { events.append(.quotaUsedUp(record.address)) }
+    if wantedTokenCount(at: server) > record.tokens.count { events.append(.quotaUsedUp(record.address)) }
   }
 }
 

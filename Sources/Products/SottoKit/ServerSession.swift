@@ -52,6 +52,10 @@ struct ServerSession: Sendable {
     case process(cursor: [UInt8], sealed: [UInt8])
     /// Fetch the identity statement once more, check it and note it; then tell the engine how that work ended.
     case refreshStatement(id: UInt64)
+    /// Tell the engine that nothing waits at the server any more.
+    case caughtUp
+    /// Tell the engine that this is not known any more.
+    case fellBehind
     /// Tell the engine how work ended.
     case complete(id: UInt64, WorkResult)
     case closeStream
@@ -157,9 +161,9 @@ struct ServerSession: Sendable {
       return releaseMessages()
     case (.attaching, .refused): return fail(.mailboxRefused)
     case (.attached, .envelope(let cursor, let sealed)): return [.process(cursor: cursor, sealed: sealed)]
-    case (.attached, .drained):
+    case (.attached(let isDrained), .drained):
       phase = .attached(isDrained: true)
-      return []
+      return isDrained ? [] : [.caughtUp]
     case (.attached, .done(let id, let outcome)):
       guard let work = unanswered.removeValue(forKey: id) else { return [] }
       return [.complete(id: work, .done(outcome))]
@@ -209,16 +213,17 @@ struct ServerSession: Sendable {
 
   private mutating func fail(_ problem: ServerProblem) -> [Action] {
     guard phase != .pausing, phase != .idle else { return [] }
+    let lost: [Action] = phase == .attached(isDrained: true) ? [.fellBehind] : []
     self.problem = problem
     attempt += 1
     phase = .pausing
-    let lost = unanswered.values.sorted()
+    let asked = unanswered.values.sorted()
     unanswered = [:]
     var pause = delay.next(random: random)
     if case .busy(let seconds?) = problem {
       pause += UInt64(min(max(0, seconds), ServerSession.longestStay)) * 1_000
     }
-    return [.closeStream] + lost.map { .complete(id: $0, .failed) } + [.pause(pause)]
+    return [.closeStream] + lost + asked.map { .complete(id: $0, .failed) } + [.pause(pause)]
   }
 
   private mutating func releaseCalls() -> [Action] {

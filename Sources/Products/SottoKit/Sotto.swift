@@ -43,6 +43,8 @@ public actor Sotto {
   var waiters: [Int: Waiter] = [:]
   var nextID = 0
   var deadline: (time: UInt64, task: Task<Void, Never>)?
+  /// Looks at the calendar while this is connected.
+  var calendar: Task<Void, Never>?
 
   private init(engine: sending ConversationEngine, store: EncryptedDeviceStore, random: any RandomSource) {
     self.engine = engine
@@ -123,6 +125,7 @@ public actor Sotto {
 
   /// Closes the connections and the profile. Everything asked of it afterwards throws `.closed`.
   public func close() async {
+    for address in servers.keys { try? changeOnly { engine, now throws(EngineError) in try engine.fellBehind(address, now: now) } }
     await end(with: .closed)
     store.close()
   }
@@ -213,6 +216,8 @@ public actor Sotto {
     isOnline = false
     deadline?.task.cancel()
     deadline = nil
+    calendar?.cancel()
+    calendar = nil
     let ended = servers.values
     servers = [:]
     for waiter in waiters.values { waiter.give(reason) }

@@ -85,12 +85,12 @@ extension Sotto {
 
   /// Sends a text, and returns when it lies at the server for everyone in the conversation who could be reached.
   ///
-  /// - Returns: how many mailboxes did not take it.
+  /// - Returns: whom it has not reached.
   /// - Throws: `.server` and `.timedOut`: then it stays queued.
   @discardableResult
   public func deliver(
     _ text: String, to conversation: ConversationID, timeout: Duration = .seconds(30)
-  ) async throws(SottoError) -> Int {
+  ) async throws(SottoError) -> SendOutcome {
     connect()
     return try await waitUntilSent(try send(text, to: conversation), in: conversation, timeout: timeout)
   }
@@ -98,10 +98,12 @@ extension Sotto {
   /// Called without a pause after the message was queued, so that what is said of it is heard.
   func waitUntilSent(
     _ id: MessageID, in conversation: ConversationID, timeout: Duration
-  ) async throws(SottoError) -> Int {
+  ) async throws(SottoError) -> SendOutcome {
     let server = try query { engine throws(EngineError) in try engine.server(of: conversation) }
-    return try await wait(timeout) { (sotto, events) throws(SottoError) -> Int? in
-      for case .sent(conversation, id, let missed) in events { return missed }
+    return try await wait(timeout) { (sotto, events) throws(SottoError) -> SendOutcome? in
+      for case .sent(conversation, id, let missed, let waiting) in events {
+        return SendOutcome(missedCount: missed, waitingCount: waiting)
+      }
       try sotto.requireReachable(server)
       return nil
     }

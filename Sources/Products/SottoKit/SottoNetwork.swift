@@ -6,12 +6,20 @@ import WireFormat
 // The shell around the engine and the sessions: it does what they say and tells them what came of it.
 extension Sotto {
   private static let overdueLookMilliseconds: UInt64 = 250
+  /// The engine does some things by the calendar and has no deadline for them.
+  private static let calendarInterval = Duration.seconds(1_800)
 
   /// Connects to the servers, and stays connected until `close`: what waits is sent, what waits there is fetched.
   public func connect() {
     guard engine != nil, !isOnline else { return }
     isOnline = true
     pump()
+    calendar = Task { [weak self] in
+      while (try? await Task.sleep(for: Sotto.calendarInterval)) != nil {
+        guard let self else { return }
+        await self.pump()
+      }
+    }
   }
 
   /// How things stand with each server.
@@ -115,6 +123,10 @@ extension Sotto {
     case .call(let id, let request): call(request, id: id, at: address, over: wire, attempt: attempt)
     case .process(let cursor, let sealed): process(sealed, cursor: cursor, from: address)
     case .complete(let id, let result): complete(id, result)
+    case .caughtUp:
+      try? change { engine, now throws(EngineError) in try engine.caughtUp(with: address, now: now) }
+    case .fellBehind:
+      try? change { engine, now throws(EngineError) in try engine.fellBehind(address, now: now) }
     case .closeStream: wire.closeStream()
     case .pause(let milliseconds): deliver(.pauseEnded, to: address, attempt: attempt, after: milliseconds)
     case .patience(let milliseconds): deliver(.patienceEnded, to: address, attempt: attempt, after: milliseconds)

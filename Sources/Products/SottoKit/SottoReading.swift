@@ -13,7 +13,7 @@ extension Sotto {
     let own = try identity()
     var found: [HistoryEntry] = []
     try walk(conversation, after: readPosition(in: conversation)) { entry in
-      if entry.author != own { found.append(entry) }
+      if entry.author != own || entry.kind.isNotice { found.append(entry) }
       return found.count < limit
     }
     return found
@@ -60,6 +60,16 @@ extension Sotto {
       for entry in page where !visit(entry) { return }
       guard let last = page.last, page.count == Self.pageEntryCount else { return }
       position = last.position
+    }
+  }
+}
+
+extension HistoryEntry.Kind {
+  /// Whether it tells this profile's owner something that nobody wrote.
+  var isNotice: Bool {
+    switch self {
+    case .mayHaveExpired, .notFetched, .notTaken: true
+    case .text, .attachment, .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: false
     }
   }
 }

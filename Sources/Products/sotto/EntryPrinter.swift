@@ -15,6 +15,8 @@ struct EntryPrinter {
     var text: String?
     var person: String?
     var count: UInt64?
+    var devices: UInt64?
+    var since: String?
     var file: String?
     var byteCount: UInt64?
     var mediaType: String?
@@ -54,7 +56,8 @@ struct EntryPrinter {
     case .attachment(let attachment):
       "[file] \(DisplayText.line(attachment.name)), \(ByteCount.text(attachment.byteCount)); sotto save NAME \(entry.position)"
     case .unknown(let fallback) where !fallback.isEmpty: fallback
-    case .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: "(something that a newer version shows)"
+    case .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost, .mayHaveExpired, .notFetched, .notTaken:
+      "(something that a newer version shows)"
     }
   }
 
@@ -66,7 +69,13 @@ struct EntryPrinter {
     case .memberRemoved(let person): "\(try await sotto.displayName(of: person)) was removed"
     case .deviceReturned(let person): "a device of \(try await sotto.displayName(of: person)) came back by itself"
     case .memberLeft(let person): "\(try await sotto.displayName(of: person)) leaves"
-    case .lost(let count): "\(count == 1 ? "one message" : "\(count) messages") of \(author) cannot be had any more"
+    case .lost(let count): "\(EntryPrinter.messages(count)) of \(author) cannot be had any more"
+    case .mayHaveExpired(let since): EntryPrinter.absence(since: since)
+    case .notFetched(let count, let deviceCount):
+      "\(EntryPrinter.messages(count)) of yours \(count == 1 ? "is" : "are") older than 30 days, and \(EntryPrinter.devices(deviceCount)) of \(author) "
+        + "\(deviceCount == 1 ? "has" : "have") not said to have \(count == 1 ? "it" : "them"): what was not fetched is gone from the server"
+    case .notTaken(let count):
+      "\(EntryPrinter.messages(count)) of yours did not reach a device of \(author): its mailbox was full for 30 days, or is gone"
     }
   }
 
@@ -87,6 +96,10 @@ struct EntryPrinter {
     case .deviceReturned(let person): (line.kind, line.person) = ("returned", try await sotto.displayName(of: person))
     case .memberLeft(let person): (line.kind, line.person) = ("left", try await sotto.displayName(of: person))
     case .lost(let count): (line.kind, line.count) = ("lost", count)
+    case .mayHaveExpired(let since): (line.kind, line.since) = ("mayHaveExpired", EntryPrinter.universalTime(since))
+    case .notFetched(let count, let deviceCount):
+      (line.kind, line.person, line.count, line.devices) = ("notFetched", author, count, deviceCount)
+    case .notTaken(let count): (line.kind, line.person, line.count) = ("notTaken", author, count)
     }
     switch entry.delivery {
     case .received: line.delivery = "received"
@@ -94,6 +107,15 @@ struct EntryPrinter {
     case .sent: line.delivery = "sent"
     }
     try JSONLine.print(line)
+  }
+
+  private static func messages(_ count: UInt64) -> String { count == 1 ? "one message" : "\(count) messages" }
+
+  private static func devices(_ count: UInt64) -> String { count == 1 ? "one device" : "\(count) devices" }
+
+  /// That messages may have been lost to somebody who was away.
+  static func absence(since: UInt64) -> String {
+    "nothing was fetched here from \(localTime(since)) on, and a server keeps messages for 30 days: some may be gone; the others are asked for them"
   }
 
   // MARK: - Times

@@ -46,11 +46,22 @@ struct GlobalOptions: ParsableArguments {
   /// Opens the profile, does something with it, and closes it.
   func withProfile(_ body: (Sotto) async throws -> Void) async throws {
     let sotto = try await open()
+    let events = await sotto.events()
+    let listener = Task {
+      for await event in events {
+        if case .mayHaveExpired(let server, let since) = event {
+          Terminal.note("note: \(DisplayText.line(server.host)): \(EntryPrinter.absence(since: since)).")
+        }
+      }
+    }
+    // Closing ends the events, so what happened is told before the command ends.
     do { try await body(sotto) } catch {
       await sotto.close()
+      await listener.value
       throw error
     }
     await sotto.close()
+    await listener.value
   }
 
   private func open() async throws -> Sotto {

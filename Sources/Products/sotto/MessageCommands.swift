@@ -41,7 +41,7 @@ struct SendCommand: AsyncParsableCommand {
         }
       }
       let conversation = try await sotto.conversation(named: name)
-      let missed =
+      let outcome =
         if let file {
           try await FileMeter.show(of: file) { meter in
             try await sotto.deliver(file: file, to: conversation.id, patience: options.patience, progress: meter)
@@ -49,10 +49,7 @@ struct SendCommand: AsyncParsableCommand {
         } else {
           try await sotto.deliver(message, to: conversation.id, timeout: options.patience)
         }
-      if missed > 0 {
-        Terminal.note(
-          missed == 1 ? "One device's mailbox did not take it." : "\(missed) devices' mailboxes did not take it.")
-      }
+      for note in outcome.notes { Terminal.note(note) }
     }
   }
 }
@@ -174,8 +171,8 @@ struct ChatCommand: AsyncParsableCommand {
             let entries = try await sotto.unread(in: conversation.id)
             try await printer.show(entries, of: conversation)
             if let newest = entries.last { try await sotto.markRead(conversation.id, upTo: newest.position) }
-          case .sent(conversation.id, _, let missed) where missed > 0:
-            Terminal.note("note: \(missed) of the devices' mailboxes did not take the message")
+          case .sent(conversation.id, _, let missed, let waiting):
+            for note in SendOutcome(missedCount: missed, waitingCount: waiting).notes { Terminal.note("note: \(note)") }
           case .removed(conversation.id): Terminal.note("note: you are no longer in this group")
           default: break
           }
@@ -233,12 +230,29 @@ struct SyncCommand: AsyncParsableCommand {
   }
 }
 
+extension SendOutcome {
+  /// What a person should know.
+  var notes: [String] {
+    var notes: [String] = []
+    if missedCount > 0 {
+      notes.append(
+        missedCount == 1 ? "One device's mailbox is gone, or refuses it." : "\(missedCount) devices' mailboxes are gone, or refuse it.")
+    }
+    if waitingCount > 0 {
+      notes.append(
+        (waitingCount == 1 ? "One device's mailbox is full" : "\(waitingCount) devices' mailboxes are full")
+          + "; it is tried again there by itself, whenever this profile is connected, for 30 days.")
+    }
+    return notes
+  }
+}
+
 extension HistoryEntry {
   /// Somebody wrote it.
   var isMessage: Bool {
     switch kind {
     case .text, .attachment, .unknown: true
-    case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: false
+    case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost, .mayHaveExpired, .notFetched, .notTaken: false
     }
   }
 }

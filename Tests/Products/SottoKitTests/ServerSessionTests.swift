@@ -18,6 +18,8 @@ extension ServerSession.Action {
     case .process(let cursor, _): "process \(cursor)"
     case .refreshStatement(let id): "refresh \(id)"
     case .complete(let id, let result): "complete \(id) \(result.words)"
+    case .caughtUp: "caught up"
+    case .fellBehind: "fell behind"
     case .closeStream: "close"
     case .pause: "pause"
     case .patience: "patience"
@@ -120,8 +122,11 @@ extension ServerSession.Event {
     #expect(driver.feed(.message(.attached)) == [])
     #expect(driver.session.status == .connected(isCaughtUp: false))
     #expect(driver.feed(.message(.envelope(cursor: [1], sealed: [9]))) == ["process [1]"])
-    #expect(driver.feed(.message(.drained)) == [])
+    #expect(driver.feed(.message(.drained)) == ["caught up"])
     #expect(driver.session.isCaughtUp)
+    // Once for each stream.
+    #expect(driver.feed(.message(.envelope(cursor: [2], sealed: [9])), .message(.drained)) == ["process [2]"])
+    #expect(driver.feed(.failed(.unreachable)) == ["close", "fell behind", "pause"])
   }
 
   @Test func `an envelope is acknowledged when it was processed, and not before`() {

@@ -11,6 +11,7 @@ final class SimulatedStream {
   let session: OwnerSession
   var phase = Phase.greeting
   var isDrained = false
+  var hasCaughtUp = false
   /// Nothing passes any more, whatever the ends know of it.
   var isCut = false
   var lastToServer: UInt64 = 0

@@ -19,7 +19,7 @@ package final class SimulatedWorld {
   package let server: SimulatedServer
   package private(set) var devices: [SimulatedDevice] = []
   package var faults: Faults
-  package internal(set) var ledger = Ledger()
+  package var ledger = Ledger()
   /// What happened, for who looks into a failure.
   package private(set) var trace: [String] = []
   package private(set) var eventCount = 0
@@ -389,7 +389,8 @@ package final class SimulatedWorld {
     note("\(device.name) loses its stream")
     let lost = device.unanswered.values.sorted()
     device.unanswered = [:]
-    let now = now
+    let (now, address) = (now, server.address)
+    if stream.hasCaughtUp { _ = try? operate(device) { (engine) throws(EngineError) in try engine.fellBehind(address, now: now) } }
     for id in lost { _ = try? operate(device) { (engine) throws(EngineError) in try engine.complete(id, .failed, now: now) } }
     pump(device)
   }
@@ -441,7 +442,10 @@ package final class SimulatedWorld {
       let done: Void? = try operate(device) { (engine) throws(EngineError) in try engine.receive(sealed: sealed, from: address, now: now) }
       guard done != nil else { return }
       send(.acknowledge(cursor: cursor), on: stream)
-    case (.attached, .drained): stream.isDrained = true
+    case (.attached, .drained):
+      if !stream.hasCaughtUp { _ = try operate(device) { (engine) throws(EngineError) in try engine.caughtUp(with: address, now: now) } }
+      stream.hasCaughtUp = true
+      stream.isDrained = true
     case (.attached, .done(let id, let outcome)): try answered(id, .done(outcome), device)
     case (.attached, .vouchers(let id, let vouchers)): try answered(id, .vouchers(vouchers), device)
     case (.attached, .issued(let id, let signatures)): try answered(id, .issued(signatures), device)

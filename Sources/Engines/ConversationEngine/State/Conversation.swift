@@ -30,7 +30,8 @@ struct Conversation: Sendable {
     var isRejoin: Bool
   }
 
-  static let version: UInt8 = 1
+  /// Version 1 did not know what others have of ours.
+  static let version: UInt8 = 2
 
   let id: ConversationID
   var state: ConversationSummary.State = .active
@@ -51,6 +52,9 @@ struct Conversation: Sendable {
   /// The same when somebody was added last: what has a higher number, they are to have.
   var baseSequence: UInt64 = 0
   var trackers: [PublicKey32: SequenceTracker] = [:]
+  /// For each other device that is in it, what we have told each other.
+  var receipts: [PublicKey32: Receipts] = [:]
+  var sentDays = SentDays()
   var historyCount: UInt64 = 0
   var intents: [Intent] = []
   var pending: PendingCommit?
@@ -92,7 +96,15 @@ struct Conversation: Sendable {
 
   private mutating func readRoster() {
     roster = group?.members.compactMap(RosterDevice.init) ?? []
+    keepReceipts()
     for device in roster where names[device.identity] != nil || names.count < Self.nameCount { names[device.identity] = device.name }
+  }
+
+  /// Receipts of those who are here. Who came just now was to have nothing of what was encrypted before.
+  private mutating func keepReceipts() {
+    let own = group?.ownLeafIndex
+    let present = roster.filter { $0.leaf != own }.map(\.device)
+    receipts = Dictionary(present.map { ($0, receipts[$0] ?? Receipts(heard: sealedSequence)) }, uniquingKeysWith: { first, _ in first })
   }
 
   var epoch: UInt64 { group?.epoch ?? 0 }
@@ -170,6 +182,9 @@ extension Conversation {
     writer.writeList(leavers)
     writer.writeList(
       names.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { NameEntry(identity: $0.key, name: $0.value) })
+    writer.writeList(
+      receipts.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { ReceiptsEntry(device: $0.key, receipts: $0.value) })
+    writer.write(sentDays)
     return writer.bytes
   }
 
@@ -177,7 +192,8 @@ extension Conversation {
     do {
       let group: Group? = if let archive { try Group(restoring: archive) } else { nil }
       var reader = ByteReader(record.span)
-      try reader.expectVersion(Self.version)
+      let version = try reader.readUInt8()
+      guard (1...Self.version).contains(version) else { throw EngineError.damagedState }
       guard let state = ConversationSummary.State(rawValue: try reader.readUInt8()) else { throw EngineError.damagedState }
       self.id = id
       self.state = state
@@ -200,6 +216,10 @@ extension Conversation {
       lastRejoin = try reader.readUInt64()
       leavers = try reader.readList()
       for entry in try reader.readList(of: NameEntry.self, maxCount: Self.nameCount) { names[entry.identity] = entry.name }
+      if version >= 2 {
+        for entry in try reader.readList(of: ReceiptsEntry.self) { receipts[entry.device] = entry.receipts }
+        sentDays = try reader.read()
+      }
       try reader.finish()
     } catch { throw .damagedState }
     readRoster()
@@ -303,6 +323,26 @@ private struct TrackerEntry: WireCodable {
   func encode(into writer: inout ByteWriter) {
     writer.write(device)
     writer.write(tracker)
+  }
+}
+
+private struct ReceiptsEntry: WireCodable {
+  var device: PublicKey32
+  var receipts: Receipts
+
+  init(device: PublicKey32, receipts: Receipts) {
+    self.device = device
+    self.receipts = receipts
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    device = try reader.read()
+    receipts = try reader.read()
+  }
+
+  func encode(into writer: inout ByteWriter) {
+    writer.write(device)
+    writer.write(receipts)
   }
 }
 

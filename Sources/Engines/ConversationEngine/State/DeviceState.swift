@@ -19,6 +19,10 @@ struct DeviceState {
   private(set) var heldFrames: [[UInt8]: HeldFrame] = [:]
   private(set) var uploads: [KeyHash: Upload] = [:]
 
+  /// Servers whose streams are attached and have caught up, as far as is known. Not saved.
+  var following: Set<PublicKey32> = []
+  /// When the calendar is looked at again; milliseconds since 1970. Not saved.
+  var nextUpkeep: UInt64 = 0
   var events: [Event] = []
   private var changedRecords: Set<RecordKey> = []
   private var newContents: [RecordKey: [UInt8]] = [:]

@@ -43,8 +43,8 @@ struct ProfileRecord: Sendable, WireCodable {
 
 /// This device's mailbox at one server.
 struct ServerRecord: Sendable, WireCodable {
-  /// Version 1 had no issuer keys and no tokens.
-  static let version: UInt8 = 2
+  /// Version 1 had no issuer keys and no tokens, version 2 none of the times.
+  static let version: UInt8 = 3
 
   var address: ServerAddress
   var mailbox: MailboxID
@@ -61,6 +61,10 @@ struct ServerRecord: Sendable, WireCodable {
   var issuerKeys: [IssuerKey] = []
   /// Signed and not spent. None is in a task at the same time.
   var tokens: [OwnedToken] = []
+  /// When everything that waited there had been fetched last; milliseconds since 1970, 0 for never.
+  var caughtUpAt: UInt64 = 0
+  /// When the next tokens are asked for; milliseconds since 1970.
+  var refillAt: UInt64 = 0
 
   init(address: ServerAddress, mailbox: MailboxID, ownerKey: SigningKey, sealKey: HPKEKeyPair) {
     self.address = address
@@ -82,6 +86,9 @@ struct ServerRecord: Sendable, WireCodable {
     guard version >= 2 else { return }
     issuerKeys = try reader.readList(maxCount: SottoProtocol.Limits.statementIssuerKeyCount)
     tokens = try reader.readList()
+    guard version >= 3 else { return }
+    caughtUpAt = try reader.readUInt64()
+    refillAt = try reader.readUInt64()
   }
 
   func encode(into writer: inout ByteWriter) {
@@ -95,6 +102,8 @@ struct ServerRecord: Sendable, WireCodable {
     writer.writeList(deliveryKeys)
     writer.writeList(issuerKeys)
     writer.writeList(tokens)
+    writer.write(caughtUpAt)
+    writer.write(refillAt)
   }
 }
 
@@ -311,6 +320,9 @@ extension HistoryEntry: WireCodable {
     case 6: kind = .lost(count: try reader.readUInt64())
     case 7: kind = .deviceReturned(try reader.read())
     case 8: kind = .attachment(try reader.read())
+    case 9: kind = .mayHaveExpired(since: try reader.readUInt64())
+    case 10: kind = .notFetched(count: try reader.readUInt64(), deviceCount: try reader.readUInt64())
+    case 11: kind = .notTaken(count: try reader.readUInt64())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -346,6 +358,16 @@ extension HistoryEntry: WireCodable {
     case .attachment(let attachment):
       writer.write(UInt8(8))
       writer.write(attachment)
+    case .mayHaveExpired(let since):
+      writer.write(UInt8(9))
+      writer.write(since)
+    case .notFetched(let count, let deviceCount):
+      writer.write(UInt8(10))
+      writer.write(count)
+      writer.write(deviceCount)
+    case .notTaken(let count):
+      writer.write(UInt8(11))
+      writer.write(count)
     }
   }
 }

@@ -25,6 +25,8 @@ struct TaskRecord: Sendable, WireCodable {
     /// What goes to one device of a conversation only, which may have to wait long.
     case requests(ConversationID, PublicKey32)
     case resends(ConversationID, PublicKey32)
+    /// What a full mailbox has yet to take: its device's alone, and in order.
+    case redelivery(ConversationID, PublicKey32)
   }
 
   enum Kind: Sendable {
@@ -49,6 +51,8 @@ struct TaskRecord: Sendable, WireCodable {
     /// The Welcome of a new member.
     case welcome(ConversationID, id: SendID, frame: [UInt8], recipient: Recipient)
     case message(OutgoingMessage)
+    /// Messages of ours that one device's mailbox had no room for.
+    case redelivery(Redelivery)
   }
 
   enum VoucherPurpose: Sendable {
@@ -89,6 +93,7 @@ struct TaskRecord: Sendable, WireCodable {
       case (let device?, _): .resends(message.conversation, device)
       case (nil, _): .messages(message.conversation)
       }
+    case .redelivery(let redelivery): .redelivery(redelivery.conversation, redelivery.device)
     }
   }
 
@@ -109,6 +114,7 @@ struct TaskRecord: Sendable, WireCodable {
     case .vouchers(_, .groupInvitation(let id, _, _)): id
     case .createLog(let id, _), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _): id
     case .message(let message): message.conversation
+    case .redelivery(let redelivery): redelivery.conversation
     }
   }
 
@@ -146,6 +152,7 @@ struct TaskRecord: Sendable, WireCodable {
     case 16: kind = .refill(server: try reader.read(), batch: try reader.readOptional())
     case 17: kind = .identify(server: try reader.read())
     case 18: kind = .createLog(try reader.read(), token: try reader.readOptional())
+    case 19: kind = .redelivery(try reader.read())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -222,6 +229,9 @@ struct TaskRecord: Sendable, WireCodable {
     case .leave(let id):
       writer.write(UInt8(13))
       writer.write(id)
+    case .redelivery(let redelivery):
+      writer.write(UInt8(19))
+      writer.write(redelivery)
     }
   }
 }
@@ -265,6 +275,10 @@ struct OutgoingMessage: Sendable, WireCodable {
   /// Where it stands in the history, if it does.
   var position: UInt64?
   var sealed: Sealed?
+
+  func isSeen(by device: PublicKey32) -> Bool { target == device && content.body == .seen }
+
+  var isResend: Bool { if case .resend = content.body { true } else { false } }
 
   init(conversation: ConversationID, content: Content, target: PublicKey32?, position: UInt64?) {
     self.conversation = conversation

@@ -15,13 +15,13 @@ extension Sotto {
   /// - Parameters:
   ///   - patience: how long nothing may go forward before it is given up.
   ///   - progress: called after each half megabyte, on any thread.
-  /// - Returns: how many mailboxes did not take the message.
+  /// - Returns: whom the message has not reached.
   /// - Throws: `.file`, `.server`, `.cancelled` and others; then nothing was sent, or the message is queued.
   @discardableResult
   public func deliver(
     file path: String, to conversation: ConversationID, mediaType: String = "", patience: Duration = .seconds(30),
     progress: @escaping @Sendable (FileProgress) -> Void = { _ in }
-  ) async throws(SottoError) -> Int {
+  ) async throws(SottoError) -> SendOutcome {
     let source: SourceFile
     do { source = try SourceFile(path) } catch { throw .file(error) }
     guard let layout = AttachmentLayout(contentByteCount: source.byteCount) else { throw .file(.tooLarge) }

@@ -13,6 +13,8 @@ public enum ContentBody: Hashable, Sendable {
   case resendRequest([UInt64])
   /// A whole `Content`, encoded, from its author once more.
   case resend([UInt8])
+  /// Nothing but its heads: what its author has of the device that it goes to.
+  case seen
   /// Of a later version: kept, and shown by its fallback.
   case unknown(type: UInt16, critical: Bool, fallback: String, payload: [UInt8])
 
@@ -36,6 +38,7 @@ public enum ContentBody: Hashable, Sendable {
     case 20: self = .leave
     case 32: self = .resendRequest(try reader.readList(maxCount: Limits.resendCount))
     case 33: self = .resend(reader.readRemaining())
+    case 34: self = .seen
     default:
       self = .unknown(type: type, critical: critical, fallback: try WireText.read(fallback), payload: reader.readRemaining())
       return
@@ -56,6 +59,7 @@ public enum ContentBody: Hashable, Sendable {
     case .leave: 20
     case .resendRequest: 32
     case .resend: 33
+    case .seen: 34
     case .unknown(let type, _, _, _): type
     }
   }
@@ -63,7 +67,7 @@ public enum ContentBody: Hashable, Sendable {
   /// Whether it takes a number in its author's sequence: what goes to one device only does not, or the others would see a gap.
   public var isCounted: Bool {
     switch self {
-    case .resendRequest, .resend: false
+    case .resendRequest, .resend, .seen: false
     default: true
     }
   }
@@ -89,7 +93,7 @@ public enum ContentBody: Hashable, Sendable {
     case .groupInvitation(let invitation): writer.write(invitation)
     case .consent(let consent): writer.write(consent)
     case .refusal(let group): writer.write(group)
-    case .leave: break
+    case .leave, .seen: break
     case .resendRequest(let sequences): writer.writeList(sequences)
     case .resend(let content): writer.writeBytes(content)
     case .unknown(_, _, _, let payload): writer.writeBytes(payload)
