@@ -10,6 +10,8 @@ package struct Faults: Sendable {
   package var cut = 0.0
   /// A mailbox that is full for one copy.
   package var full = 0.0
+  /// Of those, one that is said to have been taken: nobody tries it again.
+  package var swallowed = 0.5
   package var longestDelay: UInt64 = 20
 
   package static let none = Faults()

@@ -293,11 +293,11 @@ package final class SimulatedWorld {
       if !isCopy { queue.add(.callEnds(call, nil), at: now + pick(100...2_000)) }
       return
     }
-    let (request, full) = fill(call.request)
+    let (request, full, swallowed) = fill(call.request)
     guard case .reply(let reply) = await server.engine.call(full.isEmpty ? bytes : request.encoded) else {
       throw WorldFailure("a device made a malformed call")
     }
-    let answer = Self.answer(try Answer(decoding: reply), full: full)
+    let answer = Self.answer(try Answer(decoding: reply), full: full, swallowed: swallowed)
     guard !isCopy else { return }
     // A server that has just crashed answers at most what it had no time to do.
     if server.isDown || chance(faults.lossAfter) || interceptAnswer?(call.device, call.request, answer) == true {
@@ -308,8 +308,11 @@ package final class SimulatedWorld {
   }
 
   /// Lets some mailboxes be full: the server is shown a wrong key for them.
-  private func fill(_ request: Request) -> (Request, full: Set<Int>) {
+  ///
+  /// - Returns: also which it says to have taken all the same.
+  private func fill(_ request: Request) -> (Request, full: Set<Int>, swallowed: Set<Int>) {
     var full: Set<Int> = []
+    var swallowed: Set<Int> = []
     func change(_ recipients: [Recipient]) -> [Recipient] {
       recipients.enumerated().map { index, recipient in
         let isFull = devices.contains {
@@ -317,11 +320,12 @@ package final class SimulatedWorld {
         }
         guard isFull || chance(faults.full) else { return recipient }
         full.insert(index)
+        if !isFull, chance(faults.swallowed) { swallowed.insert(index) }
         return Recipient(mailbox: recipient.mailbox, deliveryKey: Permission(trusted: [UInt8](repeating: 1, count: Permission.byteCount)))
       }
     }
     switch request {
-    case .send(let id, let frame, let recipients): return (.send(id: id, frame: frame, recipients: change(recipients)), full)
+    case .send(let id, let frame, let recipients): return (.send(id: id, frame: frame, recipients: change(recipients)), full, swallowed)
     case .append(var append):
       let named = append.recipients
       append.recipients = change(named)
@@ -329,14 +333,14 @@ package final class SimulatedWorld {
         let mailbox = named[index].mailbox
         ledger.lackEntries.formUnion(devices.filter { $0.engine?.mailbox(at: server.address.serverKey) == mailbox }.map(\.index))
       }
-      return (.append(append), full)
-    default: return (request, full)
+      return (.append(append), full, swallowed)
+    default: return (request, full, swallowed)
     }
   }
 
-  private static func answer(_ answer: Answer, full: Set<Int>) -> Answer {
+  private static func answer(_ answer: Answer, full: Set<Int>, swallowed: Set<Int>) -> Answer {
     func change(_ answers: [RecipientAnswer]) -> [RecipientAnswer] {
-      answers.enumerated().map { full.contains($0) && $1 == .refused ? .full : $1 }
+      answers.enumerated().map { full.contains($0) && $1 == .refused ? (swallowed.contains($0) ? .accepted : .full) : $1 }
     }
     return switch answer {
     case .sent(let answers): .sent(change(answers))
