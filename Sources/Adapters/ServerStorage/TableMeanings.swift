@@ -10,7 +10,7 @@ package enum TableMeanings {
     "blobs": "how many sealed key packages lie ready, and their sizes; not who laid them out or who takes them",
     "receipts": "how many sends of the last weeks are remembered, all mailboxes together; not where or when",
     "vouchers": "how many links to register are out, and which were used",
-    "spent_tokens": "how many mailboxes and logs were made in the last two quarters, together",
+    "spent_tokens": "how many mailboxes, logs and pieces of files up to 256 MiB were made in the last two quarters, together",
     "upkeep":
       "the version of the tables, how often the server was started, how many mailboxes there are and were made today, and days of its housekeeping",
   ]
