@@ -155,9 +155,9 @@ import Testing
     let store = world.devices[0].store.copy()
     let key = RecordKey(.conversation, id.bytes)
     let record = try #require(try store.record(key))
-    // Without the two empty lists and the number at its end.
+    // Without the two empty lists and the three numbers at its end.
     var transaction = DeviceTransaction()
-    transaction.records = [key: [1] + record.dropFirst().dropLast(10)]
+    transaction.records = [key: [1] + record.dropFirst().dropLast(22)]
     try store.commit(transaction)
     var engine = try #require(try ConversationEngine.open(store: store, random: SeededRandom(seed: 126)))
     #expect(engine.conversations.map(\.id) == [id])

@@ -1,4 +1,5 @@
 import ConversationEngine
+import CryptoSuite
 import DeviceStoreTesting
 import SimulatedWorld
 import SottoProtocol
@@ -97,6 +98,26 @@ import Testing
     #expect(try world.texts(2, in: id).sorted() == (1...4).map { "Ada: canary \($0)" })
     #expect(try Self.notices(world, 0, id).count == 1)
     try await MeetingTests.requireGood(world)
+  }
+
+  @Test func `a device that has encrypted a thousand messages in an epoch begins another, so that nobody falls too far behind`() async throws {
+    let world = try await SimulatedWorld(seed: 117, deviceCount: 2)
+    let id = try await world.introduce(0, 1)
+    try world.send("canary", from: 0, to: id)
+    try await world.run()
+    for (count, commits) in [(998, false), (999, true)] as [(UInt16, Bool)] {
+      let store = world.devices[0].store.copy()
+      let key = RecordKey(.conversation, id.bytes)
+      let record = try #require(try store.record(key))
+      // The count is the last of the record.
+      var transaction = DeviceTransaction()
+      transaction.records = [key: record.dropLast(2) + [UInt8(count >> 8), UInt8(count & 0xFF)]]
+      try store.commit(transaction)
+      var engine = try #require(try ConversationEngine.open(store: store, random: SeededRandom(seed: 117)))
+      _ = try engine.send(text: "canary", to: id, now: world.now)
+      let work = try engine.nextWork(now: world.now)
+      #expect(work.contains { if case .call(.append) = $0.action { true } else { false } } == commits)
+    }
   }
 
   @Test func `who is removed meanwhile gets nothing of what waited`() async throws {

@@ -187,6 +187,10 @@ extension DeviceState {
     content.heads = conversation.heads(of: PublicKey32(profile.deviceKey.publicKey), to: target)
     content.epochAuthenticator = group.epochAuthenticator
     for head in content.heads where target == nil || head.device == target { conversation.receipts[head.device]?.tell(head.sequence) }
+    if conversation.countEncryption(), conversation.state == .active, !conversation.intents.contains(.update) {
+      conversation.intents.append(.update)
+      scheduleAppend(conversation.id)
+    }
     do {
       let protected = try group.protect(content.encoded, signer: profile.deviceKey)
       let frame = try wrapKey.seal(protected.message, random: random)

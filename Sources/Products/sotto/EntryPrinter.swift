@@ -43,18 +43,18 @@ struct EntryPrinter {
           continue
         }
         let waits = entry.delivery == .waiting ? style.dim(" (not sent yet)") : ""
-        let lines = DisplayText.lines(words(for: entry)).split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = DisplayText.lines(words(for: entry, in: conversation)).split(separator: "\n", omittingEmptySubsequences: false)
         Terminal.print(
           "\(time) \(style.bold(DisplayText.line(author)))\(place): \(lines.joined(separator: "\n    "))\(waits)")
       }
     }
   }
 
-  private func words(for entry: HistoryEntry) -> String {
+  private func words(for entry: HistoryEntry, in conversation: ConversationSummary) -> String {
     switch entry.kind {
     case .text(let text): text
     case .attachment(let attachment):
-      "[file] \(DisplayText.line(attachment.name)), \(ByteCount.text(attachment.byteCount)); sotto save NAME \(entry.position)"
+      "[file] \(DisplayText.line(attachment.name)), \(ByteCount.text(attachment.byteCount)); sotto save \(EntryPrinter.argument(conversation.title)) \(entry.position)"
     case .unknown(let fallback) where !fallback.isEmpty: fallback
     case .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost, .mayHaveExpired, .notFetched, .notTaken:
       "(something that a newer version shows)"
@@ -116,6 +116,14 @@ struct EntryPrinter {
   /// That messages may have been lost to somebody who was away.
   static func absence(since: UInt64) -> String {
     "nothing was fetched here from \(localTime(since)) on, and a server keeps messages for 30 days: some may be gone; the others are asked for them"
+  }
+
+  /// A name as a shell takes it.
+  private static func argument(_ name: String) -> String {
+    let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@%+=:,/-")
+    let name = DisplayText.line(name)
+    guard name.isEmpty || name.hasPrefix("-") || !name.allSatisfy(plain.contains) else { return name }
+    return "\(name.hasPrefix("-") ? "-- " : "")'\(name.replacing("'", with: "'\\''"))'"
   }
 
   // MARK: - Times

@@ -43,13 +43,30 @@ struct SendCommand: AsyncParsableCommand {
       let conversation = try await sotto.conversation(named: name)
       let outcome =
         if let file {
-          try await FileMeter.show(of: file) { meter in
-            try await sotto.deliver(file: file, to: conversation.id, patience: options.patience, progress: meter)
-          }
+          try await deliver(file, to: conversation, sotto)
         } else {
           try await sotto.deliver(message, to: conversation.id, timeout: options.patience)
         }
       for note in outcome.notes { Terminal.note(note) }
+    }
+  }
+}
+
+extension SendCommand {
+  private func deliver(_ file: String, to conversation: ConversationSummary, _ sotto: Sotto) async throws -> SendOutcome {
+    do {
+      return try await FileMeter.show(of: file) { meter in
+        try await sotto.deliver(file: file, to: conversation.id, patience: options.patience, progress: meter)
+      }
+    } catch let error as SottoError {
+      switch error {
+      case .server, .timedOut:
+        // Of a file nothing is queued before all of it is there.
+        throw CommandFailure(
+          text: error.text, hint: "the same command goes on where it ended; sotto status says whether the message waits already",
+          exitCode: error.exitCode)
+      default: throw error
+      }
     }
   }
 }

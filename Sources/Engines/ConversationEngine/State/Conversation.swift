@@ -55,6 +55,9 @@ struct Conversation: Sendable {
   /// For each other device that is in it, what we have told each other.
   var receipts: [PublicKey32: Receipts] = [:]
   var sentDays = SentDays()
+  /// The epoch in which this device encrypted last, and how many messages of it so far.
+  private var encryptionEpoch: UInt64 = 0
+  private var encryptionCount: UInt32 = 0
   var historyCount: UInt64 = 0
   var intents: [Intent] = []
   var pending: PendingCommit?
@@ -98,6 +101,19 @@ struct Conversation: Sendable {
     roster = group?.members.compactMap(RosterDevice.init) ?? []
     keepReceipts()
     for device in roster where names[device.identity] != nil || names.count < Self.nameCount { names[device.identity] = device.name }
+  }
+
+  /// So many messages of one device in one epoch are a reason to begin another: a receiver follows a sender over 2,000 messages that it did not
+  /// get (`MLS.Limits.maxForwardGenerations`), be it that they were for others or found its mailbox full, and no further.
+  private static let messagesPerEpoch: UInt32 = 1_000
+
+  /// Counts a message that is encrypted now.
+  ///
+  /// - Returns: whether it is time for another epoch.
+  mutating func countEncryption() -> Bool {
+    encryptionCount = encryptionEpoch == epoch ? min(encryptionCount, UInt32.max - 1) + 1 : 1
+    encryptionEpoch = epoch
+    return encryptionCount >= Self.messagesPerEpoch
   }
 
   /// Receipts of those who are here. Who came just now was to have nothing of what was encrypted before.
@@ -185,6 +201,8 @@ extension Conversation {
     writer.writeList(
       receipts.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { ReceiptsEntry(device: $0.key, receipts: $0.value) })
     writer.write(sentDays)
+    writer.write(encryptionEpoch)
+    writer.write(encryptionCount)
     return writer.bytes
   }
 
@@ -219,6 +237,8 @@ extension Conversation {
       if version >= 2 {
         for entry in try reader.readList(of: ReceiptsEntry.self) { receipts[entry.device] = entry.receipts }
         sentDays = try reader.read()
+        encryptionEpoch = try reader.readUInt64()
+        encryptionCount = try reader.readUInt32()
       }
       try reader.finish()
     } catch { throw .damagedState }

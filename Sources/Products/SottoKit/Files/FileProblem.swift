@@ -1,3 +1,4 @@
+import Foundation
 import SottoProtocol
 
 /// Why a file was not sent, or not saved.
@@ -28,11 +29,15 @@ public enum FileProblem: Error, Equatable, Sendable {
 
   var text: String {
     switch self {
+    case .unreadable(ENOENT): "there is no such file"
+    case .unreadable(EACCES): "the system does not let this program read the file"
     case .unreadable(let errno): "the file cannot be read (error \(errno))"
     case .notAFile: "this is not a file"
     case .tooLarge: "the file is larger than \(Limits.attachmentByteCount >> 30) GiB"
     case .changed: "the file was changed while it was being sent"
     case .exists: "there is a file of this name already"
+    case .unwritable(ENOENT): "the place to save it does not exist"
+    case .unwritable(ENOSPC): "the disk is full"
     case .unwritable(let errno): "the file cannot be written (error \(errno))"
     case .inUse: "another process is saving this file"
     case .gone: "the server does not have the file any more"
@@ -50,6 +55,7 @@ public enum FileProblem: Error, Equatable, Sendable {
     case .tooLarge: "send it in parts"
     case .changed: "send it again when nothing writes to it; nothing was sent"
     case .exists: "choose another name or place"
+    case .unwritable(ENOENT): "make the directory, or name another place"
     case .unwritable: "look at the permissions and the free space of the place"
     case .inUse: "wait for it"
     case .gone: "ask for it again: files are kept for a limited time"
