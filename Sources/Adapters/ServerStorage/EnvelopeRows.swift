@@ -57,9 +57,12 @@ struct EnvelopeRows {
         }
         gap = 0
         next = slot
-        guard !sealed.isEmpty, let cell = cells.open(sealed, at: number, keys), let (byteCount, content) = CellRows.head(cell),
-          let sequence = Self.sequence(content)
-        else { continue }
+        if sealed.isEmpty { continue }
+        guard let cell = cells.open(sealed, at: number, keys) else {
+          queue.unreadableCount += 1
+          continue
+        }
+        guard let (byteCount, content) = CellRows.head(cell), let sequence = Self.sequence(content) else { continue }
         let item = Queue.Item(
           sequence: sequence, expires: day.number, slot: UInt32(clamping: candidate), byteCount: UInt32(clamping: byteCount - 8))
         skipTo = candidate + UInt64(item.cellCount)

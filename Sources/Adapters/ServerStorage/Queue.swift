@@ -24,6 +24,8 @@ struct Queue: Sendable {
   /// In the order of their sequences.
   private(set) var items: [Item] = []
   private(set) var byteCount = 0
+  /// Cells that do not open, and that no item is made of.
+  var unreadableCount = 0
   /// For each day the first slot that was never used, as far as that matters.
   private var nextSlots: [UInt32: UInt64] = [:]
 

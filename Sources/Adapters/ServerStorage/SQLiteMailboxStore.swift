@@ -271,6 +271,7 @@ public final class SQLiteMailboxStore: MailboxStore {
       let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
       let queue = try rows.load()
       context.cache.endLoad(load, mailbox.name, queue)
+      if queue.unreadableCount > 0 { observer(.unreadable(count: queue.unreadableCount)) }
       return try Self.envelopes(rows, observer) { queue.page(after: $0 ?? sequence, page, today: today) }
     }
   }
@@ -293,7 +294,7 @@ public final class SQLiteMailboxStore: MailboxStore {
         case .unreadable: unreadable += 1
         }
       }
-      if unreadable > 0 { observer(.unreadable(envelopeCount: unreadable)) }
+      if unreadable > 0 { observer(.unreadable(count: unreadable)) }
       if !envelopes.isEmpty { return envelopes }
       items = page(last.sequence)
     }

@@ -6,8 +6,8 @@ public enum StoreEvent: Sendable, Equatable {
   case commitFailed
   /// Writes of one transaction that were refused for want of room.
   case noRoom(writeCount: Int)
-  /// Cells of a queue that do not open, or are not whole: the disk has changed them. Their envelopes are passed over.
-  case unreadable(envelopeCount: Int)
+  /// Envelopes of a queue, or cells of some, that do not open or are not whole: the disk has changed them. They are passed over.
+  case unreadable(count: Int)
   /// The write-ahead log could not be moved into the database; SQLite's result code.
   case checkpointFailed(code: Int32)
   /// Rows that expiry deleted or changed in one step.

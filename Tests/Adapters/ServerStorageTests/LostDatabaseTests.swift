@@ -143,6 +143,7 @@ import Testing
     // Also when the queue is read from its cells.
     store = try server.openStore(limits: StorageLimits(), observer: observer)
     #expect(try await first() == 40)
+    #expect(unreadable.withLock { $0 } == 40 + 42, "cells this time")
     let all = try await Workload.readAll(target, in: store)
     #expect(all.map { $0[0] } == Array(40..<60))
   }

@@ -75,7 +75,7 @@ final class ServerMetrics: Sendable {
         case .noRoom(let writeCount):
           state.refusedForRoom += UInt64(writeCount)
           state.lastWithoutRoom = .now
-        case .unreadable(let envelopeCount): state.unreadable += UInt64(envelopeCount)
+        case .unreadable(let count): state.unreadable += UInt64(count)
         case .checkpointFailed: state.failedCheckpoints += 1
         }
       }
