@@ -87,6 +87,8 @@ let package = Package(
     target("Foundations", "WireFormat"),
     target("Foundations", "CryptoSuite", ["WireFormat", "Crypto", "CryptoExtras"]),
     target("Foundations", "Metering"),
+    // The one exception: files, for the adapters and products alone.
+    target("Foundations", "SystemFiles"),
 
     // Protocols: one target, one specification; bytes in, bytes out.
     target("Protocols", "MLS", core),
@@ -97,16 +99,18 @@ let package = Package(
     target("Engines", "ConversationEngine", core + ["MLS", "SottoProtocol"]),
 
     // Adapters: touch the world, never each other.
-    target("Adapters", "ServerStorage", core + ["SottoProtocol", "MailboxEngine", "GRDB"]),
-    target("Adapters", "DeviceStorage", core + ["SottoProtocol", "ConversationEngine", "GRDB"]),
+    target("Adapters", "ServerStorage", core + ["SystemFiles", "SottoProtocol", "MailboxEngine", "GRDB"]),
+    target("Adapters", "DeviceStorage", core + ["SystemFiles", "SottoProtocol", "ConversationEngine", "GRDB"]),
     target(
       "Adapters", "MailboxServer",
-      sockets + ["CryptoSuite", "Metering", "HummingbirdCore", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals"]),
+      sockets + [
+        "CryptoSuite", "Metering", "SystemFiles", "HummingbirdCore", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals",
+      ]),
     target("Adapters", "MailboxClient", sockets + ["CryptoSuite"]),
     .target(name: "CProcess", path: "Sources/Adapters/CProcess"),
 
     // Products.
-    target("Products", "SottoKit", core + ["SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient"]),
+    target("Products", "SottoKit", core + ["SystemFiles", "SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient"]),
     target(
       "Products", "BreachDrill",
       core + ["SottoProtocol", "ConversationEngine", "SottoKit", "ServerStorage"]),
@@ -139,6 +143,7 @@ let package = Package(
       path: "Tests/Support/LeakyServer", swiftSettings: settings),
     tests("Foundations/WireFormatTests", "WireFormatTests", ["WireFormat", "TestSupport"]),
     tests("Foundations/CryptoSuiteTests", "CryptoSuiteTests", core + ["TestSupport"]),
+    tests("Foundations/SystemFilesTests", "SystemFilesTests", ["SystemFiles"]),
     tests("Foundations/MeteringTests", "MeteringTests", ["Metering", "TestSupport"]),
     tests("Protocols/MLSTests", "MLSTests", core + ["MLS", "TestSupport"]),
     tests("Protocols/MLSExamples", "MLSExamples", core + ["MLS"]),

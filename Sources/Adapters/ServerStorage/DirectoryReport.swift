@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
 /// What an operator can be told about a data directory without opening the database.
 extension ServerDirectory {
   /// The socket on which a running server answers its operator.
@@ -44,14 +36,5 @@ extension ServerDirectory {
   /// - Parameter time: seconds since 1970.
   public func rememberBackup(at time: UInt64) throws(ServerStorageError) {
     try PrivateFiles.replace(backupMark, with: Array(String(time).utf8))
-  }
-}
-
-extension PrivateFiles {
-  /// The size of a file, or nil when there is none.
-  static func byteCount(_ path: String) -> Int? {
-    var status = stat()
-    // `unsafe`: the string is lent to the system, which writes the value during the call.
-    return unsafe stat(path, &status) == 0 ? Int(status.st_size) : nil
   }
 }

@@ -1,5 +1,6 @@
 import MailboxEngine
 import SottoProtocol
+import SystemFiles
 
 #if canImport(Glibc)
   import Glibc
@@ -17,12 +18,9 @@ enum FileFailure: Error, Equatable {
   /// Not a file that this program wrote.
   case damaged
 
-  static func last() -> FileFailure {
-    switch errno {
-    case ENOSPC, EDQUOT: .full
-    default: .system(errno: errno)
-    }
-  }
+  init(_ failure: SystemFailure) { self = failure.isFull ? .full : .system(errno: failure.errno) }
+
+  static func last() -> FileFailure { FileFailure(SystemFailure(errno: errno)) }
 }
 
 /// What a file begins with: `uint8 version = 1; uint8 days; uint8 zeros[2]; uint32 made; uint64 byte_count`.
@@ -113,20 +111,9 @@ final class ObjectFile {
   }
 
   private func read(from position: UInt64, count: Int) throws(FileFailure) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var done = 0
-    while done < count {
-      // `unsafe`: the system writes at most the rest of the array's storage, which is held during the call.
-      let read = unsafe bytes.withUnsafeMutableBytes { buffer in
-        unsafe pread(descriptor, buffer.baseAddress?.advanced(by: done), count - done, off_t(position) + off_t(done))
-      }
-      if read < 0 {
-        if errno == EINTR { continue }
-        throw .last()
-      }
-      guard read > 0 else { throw .damaged }
-      done += read
-    }
+    let bytes: [UInt8]
+    do throws(SystemFailure) { bytes = try DescriptorIO.read(descriptor, at: position, count: count) } catch { throw FileFailure(error) }
+    guard bytes.count == count else { throw .damaged }
     return bytes
   }
 
@@ -138,18 +125,7 @@ final class ObjectFile {
   }
 
   static func write(_ bytes: [UInt8], to descriptor: Int32, from position: UInt64) throws(FileFailure) {
-    var done = 0
-    while done < bytes.count {
-      // `unsafe`: the system reads at most the rest of the array's storage, which is held during the call.
-      let written = unsafe bytes.withUnsafeBytes { buffer in
-        unsafe pwrite(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(position) + off_t(done))
-      }
-      if written < 0 {
-        if errno == EINTR { continue }
-        throw .last()
-      }
-      done += written
-    }
+    do throws(SystemFailure) { try DescriptorIO.write(bytes, to: descriptor, at: position) } catch { throw FileFailure(error) }
   }
 
   /// Leaves the day alone of the times at which a file or directory was changed and read. Of no promise is more kept if it fails.

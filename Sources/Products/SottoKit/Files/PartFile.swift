@@ -1,6 +1,7 @@
 import CryptoSuite
 import Foundation
 import SottoProtocol
+import SystemFiles
 
 /// A file that is being saved: it has another name until it is whole and checked.
 ///

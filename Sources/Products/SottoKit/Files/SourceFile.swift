@@ -1,4 +1,5 @@
 import Foundation
+import SystemFiles
 
 /// A file that is read to be sent.
 final class SourceFile: Sendable {
