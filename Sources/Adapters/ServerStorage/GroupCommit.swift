@@ -150,8 +150,13 @@ final class GroupCommit: Sendable {
     } catch {
       // The whole transaction may be gone by now, and the savepoint with it.
       if db.isInsideTransaction {
-        try? rows.run("ROLLBACK TO one")
-        try? rows.run("RELEASE one")
+        do {
+          try rows.run("ROLLBACK TO one")
+          try rows.run("RELEASE one")
+        } catch {
+          // What a failing disk does not let be taken back alone is taken back with all the others.
+          try? db.rollback()
+        }
       }
       throw error
     }

@@ -29,7 +29,7 @@ extension Setting {
       "files.quota", \.fileQuotaByteCount, 0...1 << 50, reloadable: false,
       "What the files that people send each other may take of the disk together; 0 takes none."),
     .bytes(
-      "storage.database", \.storage.maximumByteCount, 16 << 20...1 << 50,
+      "storage.database", \.storage.maximumByteCount, 128 << 20...1 << 50,
       "What the database may take with its log; beyond it nothing is added until something was deleted."),
     .bytes(
       "storage.free", \.storage.minimumFreeByteCount, 0...1 << 50,
