@@ -65,6 +65,7 @@ let package = Package(
     .library(name: "MailboxEngine", targets: ["MailboxEngine", "MailboxEngineTesting", "SottoProtocol", "CryptoSuite", "WireFormat"]),
     .library(name: "ServerStorage", targets: ["ServerStorage"]),
     .library(name: "MailboxServer", targets: ["MailboxServer", "Metering"]),
+    .library(name: "MailboxClient", targets: ["MailboxClient"]),
     .library(name: "MLSTesting", targets: ["MLSTesting"]),
     .executable(name: "sotto", targets: ["sotto"]),
     .executable(name: "sotto-server", targets: ["sotto-server"]),
@@ -149,7 +150,12 @@ let package = Package(
     tests("Protocols/MLSExamples", "MLSExamples", core + ["MLS"]),
     tests("Protocols/SottoProtocolTests", "SottoProtocolTests", core + ["SottoProtocol"]),
     .testTarget(
-      name: "FuzzReplayTests", dependencies: dependencies(core + ["MLS", "SottoProtocol", "MailboxEngine", "MailboxEngineTesting"]),
+      name: "FuzzReplayTests",
+      dependencies: dependencies(
+        core + [
+          "MLS", "SottoProtocol", "MailboxEngine", "MailboxEngineTesting", "Metering", "MailboxServer", "MailboxClient", "NIOCore",
+          "NIOEmbedded", "NIOHTTP1", "NIOWebSocket", "TestSupport",
+        ]),
       path: "Tests/Protocols/FuzzReplayTests", swiftSettings: settings),
     tests(
       "Engines/MailboxEngineTests", "MailboxEngineTests",
@@ -167,7 +173,7 @@ let package = Package(
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
     tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),
-    tests("Products/SottoServerTests", "SottoServerTests", ["SottoServer", "MailboxServer", "SottoProtocol"]),
+    tests("Products/SottoServerTests", "SottoServerTests", ["SottoServer", "MailboxServer", "SottoProtocol", "WireFormat"]),
     tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
     tests(
       "Simulation", "SimulationTests",

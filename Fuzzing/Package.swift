@@ -12,18 +12,26 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-let fuzzers = ["byte-reader", "mls-structures", "mls-tree", "mls-group", "mls-partial", "sotto-structures", "mailbox-engine"]
+let fuzzers = [
+  "byte-reader", "mls-structures", "mls-tree", "mls-group", "mls-partial", "sotto-structures", "mailbox-engine", "server-network",
+  "client-network",
+]
 
 let package = Package(
   name: "fuzzing",
   platforms: [.macOS(.v26)],
-  dependencies: [.package(name: "sotto", path: "..")],
+  dependencies: [.package(name: "sotto", path: ".."), .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2")],
   targets: [
     .systemLibrary(name: "LibFuzzer", path: "Sources/LibFuzzer"),
     // A link into the tests: `swift test` runs the same targets over the corpus.
     .target(
       name: "FuzzTargets",
-      dependencies: [.product(name: "MLS", package: "sotto"), .product(name: "MailboxEngine", package: "sotto")],
+      dependencies: [
+        .product(name: "MLS", package: "sotto"), .product(name: "MailboxEngine", package: "sotto"),
+        .product(name: "MailboxServer", package: "sotto"), .product(name: "MailboxClient", package: "sotto"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),
+      ],
       path: "Sources/FuzzTargets", swiftSettings: settings + [.enableExperimentalFeature("Lifetimes")]),
     .target(name: "FuzzShell", dependencies: ["LibFuzzer", "FuzzTargets"], path: "Sources/FuzzShell", swiftSettings: settings),
     .executableTarget(name: "corpus", dependencies: ["FuzzTargets"], path: "Sources/corpus", swiftSettings: settings),

@@ -91,7 +91,8 @@ public final class ServerStream: Sendable {
 }
 
 extension ServerStream {
-  private enum Negotiated: Sendable {
+  /// What came of the request for a stream.
+  enum Negotiated: Sendable {
     case upgraded(NIOLoopBound<StreamHandler>)
     case refused(EventLoopFuture<ClientError>)
   }
@@ -127,10 +128,15 @@ extension ServerStream {
     }
   }
 
-  private static func configure(
-    _ channel: any Channel, authority: String, limits: ClientLimits
+  /// Adds the handlers of a stream to a channel that is being set up; called on its event loop.
+  ///
+  /// - Parameter requestKey: a random one for each stream (RFC 6455 §4.1).
+  static func configure(
+    _ channel: any Channel, authority: String, limits: ClientLimits,
+    requestKey: String = NIOWebSocketClientUpgrader.randomRequestKey()
   ) throws -> EventLoopFuture<Negotiated> {
     let upgrader = NIOTypedWebSocketClientUpgrader<Negotiated>(
+      requestKey: requestKey,
       maxFrameSize: limits.maximumStreamMessageByteCount,
       enableAutomaticErrorHandling: false,
       upgradePipelineHandler: { channel, response in

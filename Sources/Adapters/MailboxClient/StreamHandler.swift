@@ -15,10 +15,11 @@ final class StreamHandler: ChannelInboundHandler {
   private let limits: ClientLimits
   private var context: ChannelHandlerContext?
   private var waiting = CircularBuffer<[UInt8]>()
-  private var waitingByteCount = 0
+  /// Bytes of messages that wait for a reader.
+  private(set) var waitingByteCount = 0
   private var readers = CircularBuffer<EventLoopPromise<[UInt8]?>>()
   private var ending: Ending?
-  private var lastHeard = NIODeadline.now()
+  private var lastHeard = NIODeadline.uptimeNanoseconds(0)
   private var silenceTimer: Scheduled<Void>?
 
   private var wantsRead: Bool { ending != nil || waitingByteCount < limits.maximumWaitingByteCount }
@@ -29,6 +30,7 @@ final class StreamHandler: ChannelInboundHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    lastHeard = context.eventLoop.now
     scheduleSilenceCheck(in: TimeAmount(limits.streamSilenceTimeout))
     context.read()
   }
@@ -86,7 +88,7 @@ final class StreamHandler: ChannelInboundHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard ending == nil else { return }
-    lastHeard = .now()
+    lastHeard = context.eventLoop.now
     let frame = Self.unwrapInboundIn(data)
     guard frame.maskKey == nil, frame.reservedBits.isEmpty else {
       end(.failed(.unacceptableReply), code: .protocolError)
@@ -189,18 +191,22 @@ final class StreamHandler: ChannelInboundHandler {
   }
 
   private func scheduleSilenceCheck(in delay: TimeAmount) {
-    silenceTimer = context?.eventLoop.assumeIsolated().scheduleTask(in: delay) {
-      let timeout = TimeAmount(self.limits.streamSilenceTimeout)
-      let silence = NIODeadline.now() - self.lastHeard
-      if !self.wantsRead {
-        // Nothing is read until our own reader takes what waits, so silence says nothing about the server.
-        self.lastHeard = .now()
-        self.scheduleSilenceCheck(in: timeout)
-      } else if silence < timeout {
-        self.scheduleSilenceCheck(in: timeout - silence)
-      } else {
-        self.context?.close(promise: nil)
-      }
+    silenceTimer = context?.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.checkSilence() }
+  }
+
+  private func checkSilence() {
+    guard let context else { return }
+    let timeout = TimeAmount(limits.streamSilenceTimeout)
+    let now = context.eventLoop.now
+    let silence = now - lastHeard
+    if !wantsRead {
+      // Nothing is read until our own reader takes what waits, so silence says nothing about the server.
+      lastHeard = now
+      scheduleSilenceCheck(in: timeout)
+    } else if silence < timeout {
+      scheduleSilenceCheck(in: timeout - silence)
+    } else {
+      context.close(promise: nil)
     }
   }
 }

@@ -13,13 +13,18 @@ final class AdmissionControl: Sendable {
   private struct State {
     var limits: ServerLimits
     var statistics = ServerStatistics()
-    /// Of the peers that are connected; no larger than the number of connections.
+    /// Of the peers that have a connection, or bytes that the application still works on: each has one of either.
     var uses: [Peer: Use] = [:]
     // Fixed sizes, 16 bytes a place, so that no number of addresses grows them.
     var newConnections = SpendingTable(placeCount: 1 << 15)
     var requests = SpendingTable(placeCount: 1 << 14)
     var failedStreams = SpendingTable(placeCount: 1 << 14)
+    var reports = SpendingTable(placeCount: 1 << 12)
     var lastLonePeer: UInt64 = 0
+
+    mutating func forgetIfUnused(_ peer: Peer) {
+      if let use = uses[peer], use.connectionCount == 0, use.heldByteCount == 0 { uses[peer] = nil }
+    }
   }
 
   private let state: Mutex<State>
@@ -45,6 +50,8 @@ final class AdmissionControl: Sendable {
 
   var limits: ServerLimits { state.withLock { $0.limits } }
   var statistics: ServerStatistics { state.withLock { $0.statistics } }
+  /// Peers that something is remembered of besides their pace.
+  var knownPeerCount: Int { state.withLock { $0.uses.count } }
 
   func replaceLimits(with limits: ServerLimits) { state.withLock { $0.limits = limits } }
 
@@ -90,7 +97,7 @@ final class AdmissionControl: Sendable {
     state.withLock { state in
       state.statistics.openConnectionCount -= 1
       state.uses[pass.peer, default: Use()].connectionCount -= 1
-      if state.uses[pass.peer]?.connectionCount == 0 { state.uses[pass.peer] = nil }
+      state.forgetIfUnused(pass.peer)
     }
   }
 
@@ -110,6 +117,21 @@ final class AdmissionControl: Sendable {
   func charge(_ weight: Int, to pass: ConnectionPass) {
     let time = now()
     state.withLock { $0.requests.charge(weight, to: $0.limits.requests, of: pass.peer.number, at: time) }
+  }
+
+  /// Takes one report of a peer's share of the day.
+  ///
+  /// - Returns: the microseconds to wait before the next one is taken, or nil when this one is.
+  func waitForReport(of pass: ConnectionPass) -> UInt64? {
+    let time = now()
+    let wait: UInt64? = state.withLock { state in
+      let verdict = state.reports.take(
+        state.limits.reportWeight, from: state.limits.reports, of: pass.peer.number, at: time)
+      guard case .refused(let wait) = verdict else { return nil }
+      return wait
+    }
+    if wait != nil { observer(.refused(.reports)) }
+    return wait
   }
 
   func waitForStream(of pass: ConnectionPass) -> UInt64? {
@@ -155,6 +177,7 @@ final class AdmissionControl: Sendable {
     state.withLock { state in
       state.uses[pass.peer]?.heldByteCount -= byteCount
       state.statistics.heldByteCount -= byteCount
+      state.forgetIfUnused(pass.peer)
     }
   }
 }

@@ -2,8 +2,9 @@ import NIOCore
 import NIOHTTP1
 import NIOTLS
 
-/// Bounds the time of a connection before it has asked for anything, and of all connections at shutdown; and the bytes
-/// of a stream before its owner has proved to be one.
+/// Bounds the time of a connection before it has asked for anything, and of all connections at shutdown; the bytes of a
+/// stream before its owner has proved to be one; and, with those of all others, what a stream has sent of frames that are
+/// not whole yet.
 ///
 /// It stands next to the TLS handler for the whole life of the connection: a peer that does not finish its handshake
 /// or its first request head in time is cut, as is one whose TLS breaks, or which outlives the shutdown deadline.
@@ -11,16 +12,24 @@ final class ConnectionGuard: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
 
-  private let limits: ServerLimits
+  /// Tells the stream's handler that what its peer sends found no room in memory, and was dropped.
+  struct NoRoom: Sendable {}
+
+  private let pass: ConnectionPass
   private let observer: ServerObserver
   private var deadline: Scheduled<Void>?
   private var shutdownDeadline: Scheduled<Void>?
   private var isNegotiating = true
   /// What an unproved stream may still send; nil when nothing is counted.
   private var remainingByteCount: Int?
+  private var isStream = false
+  private var isDropping = false
+  private var undecoded = UndecodedBytes()
 
-  init(limits: ServerLimits, observer: @escaping ServerObserver = { _ in }) {
-    self.limits = limits
+  private var limits: ServerLimits { pass.limits }
+
+  init(pass: ConnectionPass, observer: @escaping ServerObserver = { _ in }) {
+    self.pass = pass
     self.observer = observer
   }
 
@@ -29,11 +38,11 @@ final class ConnectionGuard: ChannelInboundHandler {
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
-    cancelDeadlines()
+    end()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    cancelDeadlines()
+    end()
     context.fireChannelInactive()
   }
 
@@ -48,6 +57,7 @@ final class ConnectionGuard: ChannelInboundHandler {
   func streamBegan() {
     negotiationEnded()
     remainingByteCount = limits.maximumUnprovedByteCount
+    isStream = true
   }
 
   /// The owner of the stream has proved to be one.
@@ -55,15 +65,36 @@ final class ConnectionGuard: ChannelInboundHandler {
     remainingByteCount = nil
   }
 
+  /// A frame has come out of the decoder.
+  ///
+  /// - Returns: how many bytes of it are still counted, and are to be released by who asks.
+  func frameCame(payloadByteCount: Int) -> Int {
+    let (payload, rest) = undecoded.frameCame(payloadByteCount: payloadByteCount)
+    pass.release(rest)
+    return payload
+  }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    // What came in one read with the request for the stream is not counted: it is no more than a read.
+    guard isStream else {
+      context.fireChannelRead(data)
+      return
+    }
+    let count = Self.unwrapInboundIn(data).readableBytes
     if let remaining = remainingByteCount {
-      let count = Self.unwrapInboundIn(data).readableBytes
       guard count <= remaining else {
         context.close(promise: nil)
         return
       }
       remainingByteCount = remaining - count
     }
+    guard !isDropping else { return }
+    guard pass.hold(count) else {
+      isDropping = true
+      context.fireUserInboundEventTriggered(NoRoom())
+      return
+    }
+    undecoded.came(count)
     context.fireChannelRead(data)
   }
 
@@ -99,7 +130,9 @@ final class ConnectionGuard: ChannelInboundHandler {
     }
   }
 
-  private func cancelDeadlines() {
+  private func end() {
+    isDropping = true
+    pass.release(undecoded.end())
     deadline?.cancel()
     shutdownDeadline?.cancel()
     deadline = nil

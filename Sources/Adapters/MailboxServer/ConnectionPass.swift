@@ -38,6 +38,11 @@ final class ConnectionPass {
   /// A request is about to be done.
   func charge(_ weight: Int) { control.charge(weight, to: self) }
 
+  /// A report is about to be given to the operator.
+  ///
+  /// - Returns: why it is refused, or nil.
+  func takeReport() -> Refusal? { control.waitForReport(of: self).map(Self.tooMany) }
+
   /// Whether a stream may be opened; otherwise `streamRefusal` says why.
   func mayOpenStream() -> Bool {
     streamRefusal = control.waitForStream(of: self).map(Self.tooMany)
@@ -53,17 +58,17 @@ final class ConnectionPass {
     return true
   }
 
+  /// Bytes are held no more; also after the end of the connection.
   func release(_ byteCount: Int) {
     let byteCount = min(byteCount, heldByteCount)
     heldByteCount -= byteCount
     control.release(byteCount, of: self)
   }
 
-  /// The connection is over.
+  /// The connection is over. What is held for it stays counted until its holder lets go: the application may still work on it.
   func leave() {
     guard !hasLeft else { return }
     hasLeft = true
-    release(heldByteCount)
     control.leave(self)
   }
 

@@ -27,8 +27,16 @@ struct FrameAssembler {
   private var fragments: [UInt8] = []
   private var fragmentCount = 0
 
+  /// Bytes of a message that is not whole yet.
+  var heldByteCount: Int { fragments.count }
+
   init(maximumMessageByteCount: Int) {
     self.maximumMessageByteCount = maximumMessageByteCount
+  }
+
+  /// Drops what there is of a message.
+  mutating func end() {
+    fragments = []
   }
 
   mutating func receive(_ frame: WebSocketFrame) throws(Refusal) -> Event {

@@ -3,7 +3,7 @@ import NIOHTTP1
 
 /// Serves the plain HTTP requests of one connection: executes what `HTTPExchange` decides, and keeps its time.
 ///
-/// While a request is being answered nothing more is read; what had come with it waits.
+/// Until a request is answered and the peer has taken the answer nothing more is read; what had come with it waits.
 final class HTTPRequestHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
@@ -19,8 +19,9 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private var context: ChannelHandlerContext?
   private var waitingParts = CircularBuffer<HTTPServerRequestPart>()
   private var isProcessing = false
+  private var hasUntakenAnswer = false
   private var deadline: Scheduled<Void>?
-  /// Bytes of the request in progress that `pass` counts.
+  /// Bytes of the request that is coming in, as `pass` counts them.
   private var heldByteCount = 0
   /// When to come back, for the refusal that is about to be written.
   private var retryAfter: Int?
@@ -82,7 +83,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     guard !isProcessing else { return }
     isProcessing = true
     defer { isProcessing = false }
-    while !exchange.isPerforming, let part = waitingParts.popFirst() {
+    while !isOccupied, let part = waitingParts.popFirst() {
       switch part {
       case .head(let head): receiveHead(head)
       case .body(let buffer): receiveBody(buffer)
@@ -108,8 +109,11 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     execute(exchange.receiveBody(buffer.readableBytesView))
   }
 
+  /// Whether what follows on the connection has to wait.
+  private var isOccupied: Bool { exchange.isPerforming || hasUntakenAnswer }
+
   private func readOn() {
-    if !exchange.isPerforming {
+    if !isOccupied {
       context?.read()
     }
   }
@@ -152,6 +156,11 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       perform { application in await application.call(body) }
     case .report:
       pass.charge(Self.reportWeight)
+      if let refusal = pass.takeReport() {
+        releaseBody()
+        retryAfter = refusal.retryAfter
+        return close(with: refusal.status)
+      }
       perform { application in await application.report(body) }
     case .securityText:
       pass.charge(1)
@@ -159,18 +168,17 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     }
   }
 
-  private func perform(_ body: @escaping @Sendable (any MailboxApplication) async -> CallAnswer) {
-    guard let eventLoop = context?.eventLoop else { return }
-    work.begin()
-    let handler = NIOLoopBound(self, eventLoop: eventLoop)
-    Task { [application] in
-      let answer = await body(application)
-      eventLoop.execute {
-        handler.value.finish(answer)
-        handler.value.process()
-        handler.value.readOn()
-        handler.value.work.end()
-      }
+  private func perform(_ call: @escaping @Sendable (any MailboxApplication) async -> CallAnswer) {
+    // The application holds the body until it answers, however long that takes and whether or not its peer is still there.
+    let lentByteCount = heldByteCount
+    heldByteCount = 0
+    work.perform { [application] in
+      await call(application)
+    } then: { [self] answer in
+      pass.release(lentByteCount)
+      finish(answer)
+      process()
+      readOn()
     }
   }
 
@@ -235,11 +243,14 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       context.write(Self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
     }
     setDeadline(keepsAlive ? limits.idleTimeout : limits.lingerTimeout)
+    // The next answer waits until this one is taken, so that a peer that asks and does not read makes nothing grow.
+    hasUntakenAnswer = keepsAlive
     context.writeAndFlush(Self.wrapOutboundOut(.end(nil))).assumeIsolated().whenComplete { _ in
       self.pass.release(body.count)
-      if !keepsAlive {
-        self.execute(self.exchange.lastResponseFlushed())
-      }
+      guard keepsAlive else { return self.execute(self.exchange.lastResponseFlushed()) }
+      self.hasUntakenAnswer = false
+      self.process()
+      self.readOn()
     }
   }
 

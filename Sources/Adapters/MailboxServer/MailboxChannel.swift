@@ -17,35 +17,42 @@ struct MailboxChannel: ServerChildChannel {
   let tls: ServerTLS?
   let observer: ServerObserver
   let plaintextTap: PlaintextTap?
+  /// Where the application runs; nil for the threads of the process.
+  var executor: (any TaskExecutor)?
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-    channel.eventLoop.makeCompletedFuture {
-      // Half-closed connections have no use here, and would outlive a shutdown.
-      try channel.syncOptions?.setOption(ChannelOptions.allowRemoteHalfClosure, value: false)
-      try channel.syncOptions?.setOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
-      // What one read brings is worked on before anybody else's turn: a TLS record, and not the sixteen that may wait.
-      try channel.syncOptions?.setOption(ChannelOptions.maxMessagesPerRead, value: 1)
-      try channel.syncOptions?.setOption(
-        ChannelOptions.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 2_048, maximum: 16_384))
-      let pipeline = channel.pipeline.syncOperations
-      guard let pass = control.admit(channel.remoteAddress) else {
-        try pipeline.addHandler(RefusedConnection())
-        return Value(channel: channel, finished: channel.closeFuture)
-      }
-      channel.closeFuture.assumeIsolated().whenComplete { _ in pass.leave() }
-      observer(.connectionOpened)
-      channel.closeFuture.whenComplete { [observer] _ in observer(.connectionClosed) }
-      let work = ConnectionWork(channel: channel)
-      if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls.context)) }
-      if let plaintextTap {
-        try pipeline.addHandler(PlaintextTapHandler(plaintextTap))
-      }
-      let connectionGuard = ConnectionGuard(limits: pass.limits, observer: observer)
-      try pipeline.addHandler(connectionGuard)
-      try configureHTTP(channel: channel, connectionGuard: connectionGuard, pass: pass, work: work)
-      try pipeline.addHandler(NegotiationErrorHandler())
-      return Value(channel: channel, finished: work.finished)
+    channel.eventLoop.makeCompletedFuture { Value(channel: channel, finished: try configure(channel)) }
+  }
+
+  /// Builds the pipeline, on the channel's event loop.
+  ///
+  /// - Returns: completes once the connection is over.
+  func configure(_ channel: any Channel) throws -> EventLoopFuture<Void> {
+    // Half-closed connections have no use here, and would outlive a shutdown.
+    try channel.syncOptions?.setOption(ChannelOptions.allowRemoteHalfClosure, value: false)
+    try channel.syncOptions?.setOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
+    // What one read brings is worked on before anybody else's turn: a TLS record, and not the sixteen that may wait.
+    try channel.syncOptions?.setOption(ChannelOptions.maxMessagesPerRead, value: 1)
+    try channel.syncOptions?.setOption(
+      ChannelOptions.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 2_048, maximum: 16_384))
+    let pipeline = channel.pipeline.syncOperations
+    guard let pass = control.admit(channel.remoteAddress) else {
+      try pipeline.addHandler(RefusedConnection())
+      return channel.closeFuture
     }
+    channel.closeFuture.assumeIsolated().whenComplete { _ in pass.leave() }
+    observer(.connectionOpened)
+    channel.closeFuture.whenComplete { [observer] _ in observer(.connectionClosed) }
+    let work = ConnectionWork(channel: channel, executor: executor)
+    if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls.context)) }
+    if let plaintextTap {
+      try pipeline.addHandler(PlaintextTapHandler(plaintextTap))
+    }
+    let connectionGuard = ConnectionGuard(pass: pass, observer: observer)
+    try pipeline.addHandler(connectionGuard)
+    try configureHTTP(channel: channel, connectionGuard: connectionGuard, pass: pass, work: work)
+    try pipeline.addHandler(NegotiationErrorHandler())
+    return work.finished
   }
 
   func handle(value: Value, logger: Logger) async {

@@ -116,7 +116,7 @@ public struct OperatorAnswer: Sendable {
 }
 
 /// Serves one request.
-private final class OperatorHandler: ChannelInboundHandler {
+final class OperatorHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
 
@@ -134,6 +134,9 @@ private final class OperatorHandler: ChannelInboundHandler {
       guard let head, !hasAnswered else { return }
       hasAnswered = true
       guard head.method == .GET else { return write(nil, context) }
+      guard Self.isOfThisMachine(head.headers["host"]) else {
+        return write(OperatorAnswer(status: 421, contentType: "text/plain", body: []), context)
+      }
       let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
       let eventLoop = context.eventLoop
       Task { [answers] in
@@ -144,6 +147,21 @@ private final class OperatorHandler: ChannelInboundHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+  /// Whether a request means this machine by a name that nobody else can give: a web page whose name's owner has it point to
+  /// 127.0.0.1 could otherwise read the answer in a browser here.
+  static func isOfThisMachine(_ hosts: [String]) -> Bool {
+    guard hosts.count == 1, let host = hosts.first?.lowercased() else { return false }
+    let name: Substring
+    if host.hasPrefix("[") {
+      guard let end = host.firstIndex(of: "]") else { return false }
+      name = host[host.index(after: host.startIndex)..<end]
+    } else {
+      name = host.prefix { $0 != ":" }
+    }
+    if name == "localhost" { return true }
+    return (try? SocketAddress(ipAddress: String(name), port: 0))?.isLoopback ?? false
+  }
 
   private func write(_ answer: OperatorAnswer?, _ context: ChannelHandlerContext) {
     guard context.channel.isActive else { return }

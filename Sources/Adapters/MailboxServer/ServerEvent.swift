@@ -18,6 +18,8 @@ public enum ServerBound: String, CaseIterable, Sendable {
   case connections = "connections"
   /// A request or a stream of a peer that asks too often.
   case pace = "pace"
+  /// A report to the operator from an address that had sent its share of the day, or that there was no room for.
+  case reports = "reports"
   /// Bytes that did not fit into the memory for bodies, replies and messages.
   case memory = "memory"
   /// A request that the application did not answer in time.

@@ -26,6 +26,8 @@ public struct ServerLimits: Sendable, Equatable {
 
   /// Requests of one peer, by weight: what a request costs the application (`MailboxApplication.weight`).
   public var requests = Allowance(burst: 12_000, perMinute: 6_000)
+  /// Reports to the operator of one peer, a day: so that one peer does not use up what the operator takes of all.
+  public var reportsPerDay = 5
   /// Streams of one peer that ended before their owner had proved to be one.
   public var failedStreams = Allowance(burst: 600, perMinute: 120)
   /// Frames of one stream; a stream that sends more is read more slowly.
@@ -69,6 +71,10 @@ public struct ServerLimits: Sendable, Equatable {
   public var gracefulShutdownTimeout: Duration = .seconds(5)
   /// Time that a peer has to answer the end of the TLS session.
   public var tlsShutdownTimeout: Duration = .milliseconds(500)
+
+  /// Minutes of a day are the units, so that a report is worth its part of one.
+  var reports: Allowance { Allowance(burst: 1_440, perMinute: 1) }
+  var reportWeight: Int { 1_440 / min(max(1, reportsPerDay), 1_440) }
 
   public init() {}
 }

@@ -31,6 +31,8 @@ final class StreamHandler: ChannelInboundHandler {
   private var frames = Spending()
   /// The last ping of the read in progress. One answer serves for those before it (RFC 6455 §5.5.3): a read holds thousands.
   private var unansweredPing: ByteBuffer?
+  /// Bytes of fragments and of messages that wait, as `pass` counts them.
+  private var heldByteCount = 0
   private var delayedRead: Scheduled<Void>?
   private var endDeadline: Scheduled<Void>?
   private var madeProgress = true
@@ -71,11 +73,14 @@ final class StreamHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let frame = Self.unwrapInboundIn(data)
+    heldByteCount += connectionGuard.frameCame(payloadByteCount: frame.length)
+    defer { settle() }
     guard !isEnding else { return }
     madeProgress = true
-    frames.charge(to: pass.limits.streamFrames, at: Self.microseconds())
+    frames.charge(to: pass.limits.streamFrames, at: microseconds)
     do throws(FrameAssembler.Refusal) {
-      switch try assembler.receive(Self.unwrapInboundIn(data)) {
+      switch try assembler.receive(frame) {
       case .incomplete, .pong: break
       case .message(let message):
         plaintextTap?(.received, message)
@@ -104,6 +109,8 @@ final class StreamHandler: ChannelInboundHandler {
     case is WakeSignal.Requested:
       schedule.wakeRequested()
       advance()
+    case is ConnectionGuard.NoRoom:
+      end(Self.tryAgainLater)
     case is ChannelShouldQuiesceEvent:
       end(.goingAway)
     case ChannelEvent.inputClosed:
@@ -133,7 +140,7 @@ final class StreamHandler: ChannelInboundHandler {
   /// Reads on, now or when the peer's pace allows it.
   private func readOn() {
     guard let context, delayedRead == nil else { return }
-    let verdict = frames.look(in: pass.limits.streamFrames, at: Self.microseconds())
+    let verdict = frames.look(in: pass.limits.streamFrames, at: microseconds)
     guard !isEnding, case .refused(let wait) = verdict else {
       context.read()
       return
@@ -144,16 +151,19 @@ final class StreamHandler: ChannelInboundHandler {
     }
   }
 
-  private static func microseconds() -> UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000 }
+  private var microseconds: UInt64 { work.finished.eventLoop.now.uptimeNanoseconds / 1_000 }
 
   private func deliver(_ event: StreamSchedule.Event) {
-    let eventLoop = work.finished.eventLoop
-    let handler = NIOLoopBound(self, eventLoop: eventLoop)
-    work.begin()
     if event == .wake {
       wakeSignal.lower()
     }
-    Task { [application, session, wakeSignal] in
+    // The application holds a message until it has dealt with it, whether or not its peer is still there.
+    var lentByteCount = 0
+    if case .receive(let message) = event {
+      lentByteCount = min(message.count, heldByteCount)
+      heldByteCount -= lentByteCount
+    }
+    work.perform { [application, session, wakeSignal] in
       var current = session
       let outputs: [StreamOutput]
       switch event {
@@ -167,10 +177,27 @@ final class StreamHandler: ChannelInboundHandler {
         await session?.closed()
         outputs = []
       }
-      eventLoop.execute { [current] in
-        handler.value.eventEnded(event, session: current, outputs)
-      }
+      return (session: current, outputs: outputs)
+    } then: { [self] ended in
+      pass.release(lentByteCount)
+      eventEnded(event, session: ended.session, ended.outputs)
     }
+  }
+
+  /// Lets go of bytes that are neither of a fragment nor of a message that waits.
+  private func settle() {
+    let excess = heldByteCount - assembler.heldByteCount - schedule.waitingByteCount
+    guard excess > 0 else { return }
+    heldByteCount -= excess
+    pass.release(excess)
+  }
+
+  /// Nothing that comes is of any use from now on.
+  private func stopReceiving() {
+    isEnding = true
+    schedule.end()
+    assembler.end()
+    settle()
   }
 
   private func eventEnded(_ event: StreamSchedule.Event, session: (any StreamSession)?, _ outputs: [StreamOutput]) {
@@ -194,7 +221,6 @@ final class StreamHandler: ChannelInboundHandler {
     }
     context?.flush()
     advance()
-    work.end()
   }
 
   private func write(_ frame: WebSocketFrame, flushing: Bool = true) {
@@ -215,8 +241,7 @@ final class StreamHandler: ChannelInboundHandler {
   /// Ends the stream from our side: the close frame goes behind what was written, and the connection follows it.
   private func end(_ code: WebSocketErrorCode) {
     guard !isEnding, let context else { return }
-    isEnding = true
-    schedule.end()
+    stopReceiving()
     pingTimer?.cancel()
     attachDeadline?.cancel()
     var payload = ByteBuffer()
@@ -235,14 +260,13 @@ final class StreamHandler: ChannelInboundHandler {
   private func connectionEnded() {
     guard context != nil else { return }
     context = nil
-    isEnding = true
+    stopReceiving()
     if !isProved {
       pass.streamFailed()
     }
     for timer in [pingTimer, attachDeadline, delayedRead, endDeadline] {
       timer?.cancel()
     }
-    schedule.end()
     advance()
   }
 

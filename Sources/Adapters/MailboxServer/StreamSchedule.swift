@@ -13,6 +13,8 @@ struct StreamSchedule {
   }
 
   private var messages = CircularBuffer<[UInt8]>()
+  /// Bytes of messages that wait for their turn.
+  private(set) var waitingByteCount = 0
   private var wakeIsWanted = false
   private var wokeLast = false
   private var eventIsInProgress = false
@@ -36,6 +38,7 @@ struct StreamSchedule {
   mutating func messageReceived(_ message: [UInt8]) {
     if !hasEnded {
       messages.append(message)
+      waitingByteCount += message.count
     }
   }
 
@@ -59,6 +62,7 @@ struct StreamSchedule {
   mutating func end() {
     hasEnded = true
     messages.removeAll()
+    waitingByteCount = 0
     wakeIsWanted = false
   }
 
@@ -82,6 +86,7 @@ struct StreamSchedule {
       event = .wake
     } else if let message = messages.popFirst() {
       wokeLast = false
+      waitingByteCount -= message.count
       event = .receive(message)
     } else {
       return nil

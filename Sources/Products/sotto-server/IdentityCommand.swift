@@ -9,9 +9,13 @@ struct IdentityCommand: AsyncParsableCommand {
 
   @OptionGroup var data: DataOptions
 
+  @Flag(help: "One object, for a script.")
+  var json = false
+
   func run() async throws {
     ProcessSettings.apply()
     let secrets = try await withWords { try ServerDirectory(data.directory).keys(creating: false).secrets() }
-    Output.print(secrets.identity.fingerprint)
+    let fingerprint = secrets.identity.fingerprint
+    if json { Output.print(json: ["fingerprint": fingerprint]) } else { Output.print(fingerprint) }
   }
 }

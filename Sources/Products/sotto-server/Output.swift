@@ -5,6 +5,14 @@ enum Output {
   /// A line of the result.
   static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
 
+  /// One JSON value on a line, for a script; keys in order.
+  static func print(json value: some Encodable) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    // Numbers and texts always encode.
+    if let data = try? encoder.encode(value) { print(String(decoding: data, as: UTF8.self)) }
+  }
+
   /// A line for a person, which a script does not want.
   static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 

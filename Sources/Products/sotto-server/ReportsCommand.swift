@@ -32,15 +32,34 @@ struct ReportsCommand: AsyncParsableCommand {
   }
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Print the name of each report and the day it came.")
+    static let configuration = CommandConfiguration(
+      abstract: "Print the name of each report and the day it came; and, of a server that runs, how many were refused.")
 
     @OptionGroup var data: DataOptions
 
+    @Flag(help: "One object, for a script.")
+    var json = false
+
     func run() async throws {
       ProcessSettings.apply()
-      for report in try await withWords({ try ServerDirectory(data.directory).reports.list() }) {
-        Output.print("\(report.name)  \(ServerStatus.date(UInt64(report.day) * 86_400).prefix(10))")
-      }
+      let directory = ServerDirectory(data.directory)
+      let found = try await withWords { try directory.reports.list() }
+      let reports = found.map { Report(name: $0.name, day: String(ServerStatus.date(UInt64($0.day) * 86_400).prefix(10))) }
+      let refused = await ServerStatus.told(by: directory)?.refusedReports
+      if json { return Output.print(json: Waiting(reports: reports, refused: refused)) }
+      for report in reports { Output.print("\(report.name)  \(report.day)") }
+      if let refused, refused > 0 { Output.note("note: \(refused) reports were refused since the server's start") }
+    }
+
+    private struct Report: Encodable {
+      var name: String
+      var day: String
+    }
+
+    private struct Waiting: Encodable {
+      var reports: [Report]
+      /// Since the start; nothing while the server does not run.
+      var refused: Int?
     }
   }
 

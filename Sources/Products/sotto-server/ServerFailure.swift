@@ -179,6 +179,10 @@ struct ServerFailure: Error {
   static let certificateEnded = ServerFailure(
     "the certificate has ended", hint: "renew it, then send SIGHUP again", exitCode: badData)
 
+  static let modeTakesRestart = ServerFailure(
+    "tls.mode has changed, and that takes a restart; nothing else of the file was taken either",
+    hint: "restart the server, or put tls.mode back and send SIGHUP again", exitCode: badSettingsCode)
+
   static func badAdvertisement(_ host: String) -> ServerFailure {
     ServerFailure(
       "\(host) cannot stand in a link", hint: "say with --advertise HOST:PORT under which address clients reach this server",

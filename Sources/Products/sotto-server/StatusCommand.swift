@@ -1,6 +1,4 @@
 import ArgumentParser
-import Foundation
-import MailboxServer
 import ServerStorage
 
 /// `sotto-server status`
@@ -20,9 +18,7 @@ struct StatusCommand: AsyncParsableCommand {
     guard directory.exists else { throw ServerFailure(ServerStorageError.missing) }
     let now = SystemClock().secondsSince1970()
     var status = ServerStatus(directory, now: now)
-    if let answer = try? await OperatorPort.fetch("/status", socket: directory.socketFile),
-      let told = try? JSONDecoder().decode(ServerStatus.self, from: Data(answer))
-    {
+    if let told = await ServerStatus.told(by: directory) {
       status = told
     } else if status.isRunning {
       status.warnings.append("the running server does not answer on its socket, so less is known")

@@ -5,29 +5,25 @@ import ServerStorage
 /// What the server does every minute without being asked.
 struct Upkeep: Sendable {
   private static let interval = Duration.seconds(60)
-  /// Rows are counted once an hour: SQLite reads every page for it.
-  private static let roundsPerCount = 60
 
   let engine: MailboxEngine
   let store: SQLiteMailboxStore
-  let metrics: ServerMetrics
+  let rows: RowCounter
   let log: ServerLog
   /// Sees to the certificate and to the issuer key.
-  let renew: @Sendable () -> Void
+  let renew: @Sendable () async -> Void
 
   /// Goes on until its task is cancelled.
   ///
   /// - Throws: when the disk has failed for good.
   func run() async throws {
-    var round = 0
     while !Task.isCancelled {
       // What does not succeed now does in a minute: expired envelopes are hidden, deleted or not.
       try? await engine.expire()
       try? await store.truncateLog()
-      if round.isMultiple(of: Self.roundsPerCount), let rows = try? await store.rowCounts() { metrics.counted(rows: rows) }
-      round += 1
+      _ = await rows.counts()
       engine.wakes.wakeAll()
-      renew()
+      await renew()
       // What thousands of connections had in use a minute ago.
       sotto_give_back_memory()
       log.debug("upkeep is done", ("waiting_writes", .count(store.waitingWriteCount)))

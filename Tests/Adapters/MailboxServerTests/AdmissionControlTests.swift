@@ -117,11 +117,46 @@ struct AdmissionControlTests {
     #expect(control.statistics.heldByteCount == 700)
     one.release(1_000)
     #expect(control.statistics.heldByteCount == 300)
+    // Who holds something lets go of it, also after the connection's end; nothing more is held then.
     same.leave()
     other.leave()
     #expect(!other.hold(1))
+    #expect(control.statistics.heldByteCount == 300)
+    same.release(100)
+    other.release(1_000)
     #expect(control.statistics.heldByteCount == 0)
     #expect(control.statistics.refusedForMemoryCount == 2)
+    #expect(control.knownPeerCount == 1)
+  }
+
+  @Test func `one peer has a share of the day's reports, and another one has its own`() throws {
+    var limits = ServerLimits()
+    limits.reportsPerDay = 3
+    let clock = ManualTime()
+    let control = makeControl(limits, clock: clock)
+    let (one, other) = (try #require(control.admit(try address("192.0.2.1"))), try #require(control.admit(try address("192.0.2.2"))))
+    for _ in 0..<3 { #expect(one.takeReport() == nil) }
+    let refusal = try #require(one.takeReport())
+    #expect(refusal.status == .tooManyRequests && (28_000...28_801).contains(refusal.retryAfter))
+    #expect(other.takeReport() == nil)
+    clock.advance(seconds: 8 * 3_600)
+    #expect(one.takeReport() == nil)
+    #expect(one.takeReport() != nil)
+    clock.advance(seconds: 24 * 3_600)
+    for _ in 0..<3 { #expect(one.takeReport() == nil) }
+  }
+
+  @Test func `the operator's port answers to names of this machine only`() {
+    for host in ["localhost", "LOCALHOST:9464", "127.0.0.1", "127.0.0.1:9464", "127.9.9.9:1", "[::1]", "[::1]:9464"] {
+      #expect(OperatorHandler.isOfThisMachine([host]), "\(host)")
+    }
+    for host in [
+      "", "example.org", "localhost.example.org", "127.0.0.1.example.org:80", "192.0.2.1", "[::1", "::1", "[2001:db8::1]:1", "1",
+    ] {
+      #expect(!OperatorHandler.isOfThisMachine([host]), "\(host)")
+    }
+    #expect(!OperatorHandler.isOfThisMachine([]))
+    #expect(!OperatorHandler.isOfThisMachine(["localhost", "example.org"]))
   }
 
   @Test func `limits may be replaced`() throws {

@@ -154,15 +154,18 @@ struct LimitTests {
     var limits = ServerLimits()
     limits.answerTimeout = .milliseconds(50)
     let application = StuckApplication()
-    try await withServer(application, limits: limits) { server, port in
+    let server = try await withServer(application, limits: limits) { server, port in
       let probe = try await Probe.connect(port: port)
       probe.send(Self.call)
       let text = await probe.textUntilClosed()
       #expect(text.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
       #expect(text.lowercased().contains("retry-after: 5\r\n"))
+      // The application still has the request.
+      #expect(server.statistics.heldByteCount == 3)
       application.release()
-      #expect(server.statistics.heldByteCount == 0)
+      return server
     }
+    #expect(server.statistics.heldByteCount == 0)
   }
 
   /// Connections that the server has certainly accepted.

@@ -16,7 +16,7 @@ struct StreamHandlerTests {
     try await channel.testingEventLoop.executeInContext {
       let pass = try #require(AdmissionControl(limits: limits, descriptorCount: 1_000).admit(nil))
       let handler = StreamHandler(
-        application: application, pass: pass, connectionGuard: ConnectionGuard(limits: limits), plaintextTap: nil,
+        application: application, pass: pass, connectionGuard: ConnectionGuard(pass: pass), plaintextTap: nil,
         work: ConnectionWork(channel: channel), channel: channel)
       try channel.pipeline.syncOperations.addHandler(handler)
     }
@@ -74,7 +74,7 @@ struct StreamHandlerTests {
       }
       let pass = try #require(AdmissionControl(limits: ServerLimits(), descriptorCount: 1_000).admit(nil))
       let handler = StreamHandler(
-        application: EchoApplication(), pass: pass, connectionGuard: ConnectionGuard(limits: pass.limits), plaintextTap: nil,
+        application: EchoApplication(), pass: pass, connectionGuard: ConnectionGuard(pass: pass), plaintextTap: nil,
         work: ConnectionWork(channel: channel), channel: channel)
       try channel.pipeline.syncOperations.addHandlers([gate, handler])
     }
@@ -99,7 +99,7 @@ struct StreamHandlerTests {
       try channel.pipeline.syncOperations.addHandlers([
         ReadCounter { reads.withLock { $0 += 1 } },
         StreamHandler(
-          application: EchoApplication(), pass: pass, connectionGuard: ConnectionGuard(limits: limits), plaintextTap: nil,
+          application: EchoApplication(), pass: pass, connectionGuard: ConnectionGuard(pass: pass), plaintextTap: nil,
           work: ConnectionWork(channel: channel), channel: channel),
       ])
     }

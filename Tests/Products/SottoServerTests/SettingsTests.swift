@@ -48,6 +48,17 @@ import Testing
     #expect(open.faults.contains { $0.contains("listen: is not a loopback address") })
   }
 
+  @Test func `a reload keeps what takes a restart as it was, and says which`() {
+    let inForce = load(["files.quota = 1GiB", "log.level = info", "security.contact = mailto:a@b.c"])
+    let read = load(["files.quota = 2GiB", "log.level = debug", "metrics.listen = 127.0.0.1:1"])
+    let kept = read.keepingFixed(of: inForce)
+    #expect(kept.settings.fileQuotaByteCount == 1 << 30 && kept.settings.metricsListen == nil)
+    #expect(kept.settings.logLevel == .debug && kept.settings.contacts == [])
+    #expect(read.fixedChanges(from: inForce) == ["metrics.listen", "files.quota"])
+    #expect(kept.fixedChanges(from: inForce) == [])
+    #expect(kept.text(of: "files.quota") == "1GiB")
+  }
+
   @Test func `only loopback addresses count as such`() {
     for text in ["127.0.0.1:1", "127.255.0.9:1", "localhost:1", "[::1]:1"] { #expect(Endpoint(text)?.isLoopback == true, "\(text)") }
     for text in ["0.0.0.0:1", "128.0.0.1:1", "127.0.0.1.example.org:1", "127.1:1", "[::]:1", "127.0.0.256:1", "[::ffff:127.0.0.1]:1"] {

@@ -1,4 +1,7 @@
+import Foundation
+import TestSupport
 import Testing
+import WireFormat
 
 /// What the fuzzers start from, and what they once found.
 struct CorpusTests {
@@ -47,6 +50,72 @@ struct CorpusTests {
     for (name, count) in good {
       let input = try #require(inputs.first { $0.name == "seed-" + name })
       #expect(try PartialTarget.run(input.bytes) == count, "\(name)")
+    }
+  }
+
+  @Test func `seeds for connections reach what they are for`() throws {
+    func seed(_ name: String, of target: FuzzTarget) throws -> [UInt8] {
+      try #require(try target.makeSeeds().first { $0.name == name }).bytes
+    }
+    for (name, answers, messages) in [
+      ("get", 3, 0), ("pipelined", 3, 0), ("call", 2, 0), ("gone", 1, 0), ("stream", 1, 4), ("delivered", 3, 7), ("fragments", 1, 4),
+      ("queue", 1, 3), ("unproved", 2, 2),
+    ] {
+      let read = try NetworkTarget.run(try seed(name, of: .serverNetwork))
+      #expect(read == (answers, messages), "\(name): \(read)")
+    }
+    for (name, count) in [("reply", 2), ("chunked", 1), ("until-close", 1), ("busy", 1), ("stream", 2), ("greeting", 1), ("fragments", 1)] {
+      #expect(try ClientTarget.run(try seed(name, of: .clientNetwork)) == count, "\(name)")
+    }
+  }
+
+  /// What a fuzzer would try first, without one: seeds spliced step by step, with steps and bytes changed.
+  @Test(arguments: [FuzzTarget.mailboxEngine, .serverNetwork, .clientNetwork])
+  func `mutants of seeds hold`(target: FuzzTarget) throws {
+    let count = ProcessInfo.processInfo.environment["SOTTO_MUTANTS"].flatMap { Int($0) } ?? 60
+    let seeds = try target.makeSeeds().map { Course($0.bytes) }
+    var random = SeededGenerator(for: "mutants of \(target.rawValue)")
+    for number in 0..<count {
+      var course = seeds.randomElement(using: &random) ?? Course([])
+      for _ in 0..<Int.random(in: 1...4, using: &random) { course.change(with: seeds, using: &random) }
+      #expect(throws: Never.self, "mutant \(number): \(Data(course.bytes).base64EncodedString())") { try target.check(course.bytes) }
+    }
+  }
+}
+
+/// An input as its steps.
+private struct Course {
+  private var steps: [(kind: UInt8, bytes: [UInt8])] = []
+
+  init(_ input: [UInt8]) {
+    var reader = ByteReader(input.span)
+    while let kind = try? reader.readUInt8(), let bytes = try? reader.readVector() { steps.append((kind, bytes)) }
+  }
+
+  var bytes: [UInt8] {
+    var writer = ByteWriter()
+    for step in steps {
+      writer.write(step.kind)
+      writer.writeVector(step.bytes)
+    }
+    return writer.bytes
+  }
+
+  mutating func change(with seeds: [Course], using random: inout SeededGenerator) {
+    guard let place = steps.indices.randomElement(using: &random) else { return }
+    switch Int.random(in: 0..<8, using: &random) {
+    case 0: steps.remove(at: place)
+    case 1: steps.insert(steps[place], at: place)
+    case 2: steps.swapAt(place, Int.random(in: 0..<steps.count, using: &random))
+    case 3: steps[place].kind = UInt8.random(in: 0..<16, using: &random)
+    case 4: steps[place].bytes = Array(steps[place].bytes.prefix(Int.random(in: 0...steps[place].bytes.count, using: &random)))
+    case 5: steps.insert((UInt8.random(in: 0..<16, using: &random), random.bytes(Int.random(in: 0...3, using: &random))), at: place)
+    case 6:
+      guard let index = steps[place].bytes.indices.randomElement(using: &random) else { return }
+      steps[place].bytes[index] = UInt8.random(in: 0...255, using: &random)
+    default:
+      guard let other = seeds.randomElement(using: &random), let cut = other.steps.indices.randomElement(using: &random) else { return }
+      steps.replaceSubrange(place..., with: other.steps[cut...])
     }
   }
 }

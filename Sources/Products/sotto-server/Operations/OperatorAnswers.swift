@@ -6,6 +6,7 @@ import ServerStorage
 struct OperatorAnswers: Sendable {
   let directory: ServerDirectory
   let store: SQLiteMailboxStore
+  let rows: RowCounter
   let metrics: ServerMetrics
   let keys: ServedKeys
   let clock: any ServerClock
@@ -46,11 +47,10 @@ struct OperatorAnswers: Sendable {
       status.warnings += metrics.warnings
       if store.isOlderThanBefore { status.warnings.append("the database was older at the start than the life before; something is lost") }
       if store.hasFailed { status.warnings.append("the disk has failed; nothing is written any more") }
-      let rows = (try? await store.rowCounts()) ?? [:]
-      metrics.counted(rows: rows)
+      status.rows = await rows.counts()
+      status.envelopeCells = status.rows?["envelopes"]
       let summary = metrics.summary
-      (status.connections, status.streams, status.rows) = (summary.connections, summary.streams, summary.rows)
-      status.waitingEnvelopes = rows["envelopes"]
+      (status.connections, status.streams, status.refusedReports) = (summary.connections, summary.streams, summary.refusedReports)
       status.schema = try? await store.schemaVersion()
       return status
     }

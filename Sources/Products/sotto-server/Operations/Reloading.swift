@@ -3,41 +3,57 @@ import MailboxServer
 import ServerStorage
 import UnixSignals
 
-/// Reads the settings and the certificate again at each SIGHUP. Connections stay; what is wrong is refused, and what was
-/// in force stays in force.
-struct Reloading: Sendable {
-  let sources: SettingsSources
-  let server: MailboxServer
-  let directory: ServerDirectory
-  let keys: ServedKeys
-  let metrics: ServerMetrics
-  let log: ServerLog
-  let clock: any ServerClock
-  /// Hears of the new settings.
-  let applied: @Sendable (ServerSettings) -> Void
+/// Reads the settings and the certificate again at each SIGHUP, and renews the server's own certificate; one after the other,
+/// so that neither undoes the other. Connections stay; what is wrong is refused, and what was in force stays in force.
+actor Reloading {
+  private let sources: SettingsSources
+  private let server: MailboxServer
+  private let directory: ServerDirectory
+  private let keys: ServedKeys
+  private let metrics: ServerMetrics
+  private let log: ServerLog
+  private let clock: any ServerClock
+  private let applied: @Sendable (ServerSettings) -> Void
+  private var inForce: LoadedSettings
 
-  /// - Parameter inForce: the values that the server started with.
-  func run(_ hangups: UnixSignalsSequence, inForce: LoadedSettings) async {
-    var inForce = inForce
-    for await _ in hangups {
-      let loaded = sources.load()
-      guard loaded.faults.isEmpty else {
-        refuse(ServerFailure.badSettings(loaded.faults))
-        continue
-      }
-      do {
-        try await withWords { try apply(loaded.settings) }
-      } catch {
-        refuse(error as? ServerFailure ?? .cannotWrite("the certificate"))
-        continue
-      }
-      for value in loaded.values where !value.setting.isReloadable && value.text != inForce.text(of: value.setting.name) {
-        Output.note("note: \(value.setting.name) has changed; that takes a restart")
-      }
-      inForce.settings = loaded.settings
-      metrics.reloaded(isRefused: false)
-      log.notice("settings and certificate were read again")
+  /// - Parameters:
+  ///   - inForce: the settings that the server started with.
+  ///   - applied: hears of new settings.
+  init(
+    sources: SettingsSources, server: MailboxServer, directory: ServerDirectory, keys: ServedKeys, metrics: ServerMetrics,
+    log: ServerLog, clock: any ServerClock, inForce: LoadedSettings, applied: @escaping @Sendable (ServerSettings) -> Void
+  ) {
+    self.sources = sources
+    self.server = server
+    self.directory = directory
+    self.keys = keys
+    self.metrics = metrics
+    self.log = log
+    self.clock = clock
+    self.inForce = inForce
+    self.applied = applied
+  }
+
+  func run(_ hangups: UnixSignalsSequence) async {
+    for await _ in hangups { reload() }
+  }
+
+  private func reload() {
+    let loaded = sources.load()
+    guard loaded.faults.isEmpty else { return refuse(ServerFailure.badSettings(loaded.faults)) }
+    // Who does TLS decides what the certificate's settings mean: half of such a change is another server than either.
+    guard loaded.settings.tlsMode == inForce.settings.tlsMode else { return refuse(.modeTakesRestart) }
+    let changes = loaded.fixedChanges(from: inForce)
+    let kept = loaded.keepingFixed(of: inForce)
+    do {
+      try apply(kept.settings)
+    } catch {
+      return refuse((error as? ServerFailure) ?? (error as? TLSMaterialError).map { ServerFailure($0) } ?? .cannotWrite("the certificate"))
     }
+    for name in changes { Output.note("note: \(name) has changed; that takes a restart") }
+    inForce = kept
+    metrics.reloaded(isRefused: false)
+    log.notice("settings and certificate were read again")
   }
 
   private func apply(_ settings: ServerSettings) throws {
@@ -67,7 +83,8 @@ struct Reloading: Sendable {
   }
 
   /// Makes the next certificate of the server's own when the present one ends soon.
-  func renew(_ settings: ServerSettings) {
+  func renew() {
+    let settings = inForce.settings
     guard settings.tlsMode == .own, settings.certificateFile == nil else { return }
     let now = clock.secondsSince1970()
     do {

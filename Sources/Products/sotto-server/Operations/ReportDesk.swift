@@ -4,7 +4,8 @@ import ServerStorage
 import SottoProtocol
 import Synchronization
 
-/// Takes reports for the operator from anybody, at a bounded rate, and answers each with a signed receipt.
+/// Takes reports for the operator from anybody, at a bounded rate, and answers each with a signed receipt. That one address
+/// does not send all of them is seen to before (`ServerLimits.reportsPerDay`).
 final class ReportDesk: Sendable {
   /// Reports that may come at once, and how many more an hour; a flood fills an hour's share and no disk.
   private static let burst = 30
@@ -18,9 +19,12 @@ final class ReportDesk: Sendable {
   private let box: ReportBox
   private let identity: ServerIdentity
   private let clock: any ServerClock
+  private let refused: @Sendable () -> Void
   private let allowance: Mutex<Allowance>
 
-  init(box: ReportBox, identity: ServerIdentity, clock: any ServerClock) {
+  /// - Parameter refused: hears of each report that there was no room for.
+  init(box: ReportBox, identity: ServerIdentity, clock: any ServerClock, refused: @escaping @Sendable () -> Void) {
+    self.refused = refused
     self.box = box
     self.identity = identity
     self.clock = clock
@@ -30,12 +34,17 @@ final class ReportDesk: Sendable {
   func take(_ report: [UInt8]) -> CallAnswer {
     guard let key = box.publicKey() else { return .absent }
     guard !report.isEmpty else { return .malformed }
-    guard isAllowed() else { return .busy }
+    guard isAllowed() else { return turnAway() }
     let day = clock.today.number
     do {
       try box.add(SealedReport.seal(report, to: key), day: day)
       return .reply(try identity.receipt(for: report, day: day).encoded)
-    } catch { return .busy }
+    } catch { return turnAway() }
+  }
+
+  private func turnAway() -> CallAnswer {
+    refused()
+    return .busy
   }
 
   private func isAllowed() -> Bool {

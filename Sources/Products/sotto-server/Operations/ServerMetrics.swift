@@ -47,6 +47,12 @@ final class ServerMetrics: Sendable {
     35: "over_quota",
   ]
 
+  /// The name of a request's kind, by its first byte.
+  static func kind(of request: [UInt8]) -> String { request.first.flatMap { kinds[$0] } ?? "other" }
+
+  /// The name of an answer's kind, by its first byte.
+  static func outcome(_ answer: [UInt8]) -> String { answer.first.flatMap { outcomes[$0] } ?? "other" }
+
   private let state = Mutex(State())
 
   var observer: ServerObserver {
@@ -84,8 +90,8 @@ final class ServerMetrics: Sendable {
 
   /// A call was answered; nil stands for a malformed one.
   func called(_ request: [UInt8], answer: [UInt8]?) {
-    let kind = request.first.flatMap { Self.kinds[$0] } ?? "other"
-    let outcome = answer.map { $0.first.flatMap { Self.outcomes[$0] } ?? "other" } ?? "malformed"
+    let kind = Self.kind(of: request)
+    let outcome = answer.map(Self.outcome) ?? "malformed"
     let accepted = answer.map(Self.acceptedCount) ?? 0
     state.withLock { state in
       state.calls[Call(kind: kind, outcome: outcome), default: 0] += 1
@@ -116,9 +122,9 @@ final class ServerMetrics: Sendable {
   /// How long an operator is told that there was no room.
   private static let roomMemory = Duration.seconds(600)
 
-  /// What a status wants to know: connections, streams, rows by table.
-  var summary: (connections: Int, streams: Int, rows: [String: Int]) {
-    state.withLock { ($0.connections, $0.streams, $0.rows) }
+  /// What a status wants to know.
+  var summary: (connections: Int, streams: Int, refusedReports: Int) {
+    state.withLock { ($0.connections, $0.streams, Int(clamping: $0.refusals[.reports] ?? 0)) }
   }
 
   private static func acceptedCount(_ answer: [UInt8]) -> Int {
@@ -163,7 +169,7 @@ final class ServerMetrics: Sendable {
     text.add("sotto_commit_failures_total", .counter, "Transactions that failed.", state.failedCommits)
     text.add("sotto_waiting_writes", .gauge, "Writes that no transaction has taken up yet.", gauges.waitingWrites)
     text.add(
-      "sotto_rows", .gauge, "Rows of each table, counted once a minute.",
+      "sotto_rows", .gauge, "Rows of each table, counted once a minute, or less often where that takes long.",
       state.rows.sorted { $0.key < $1.key }.map { ("{table=\"\($0.key)\"}", "\($0.value)") })
     text.add("sotto_expired_rows_total", .counter, "Rows that expiry deleted or changed.", state.expiredRows)
     text.add("sotto_no_room_total", .counter, "Writes that were refused for want of room.", state.refusedForRoom)

@@ -44,7 +44,9 @@ struct ServerRun: Sendable {
     let application = EngineApplication(
       engine: engine, identity: secrets.identity, keys: keys,
       certifiedName: settings.tlsMode == .proxy ? settings.advertise : nil, metrics: metrics,
-      desk: ReportDesk(box: directory.reports, identity: secrets.identity, clock: clock),
+      desk: ReportDesk(
+        box: directory.reports, identity: secrets.identity, clock: clock,
+        refused: { [observer = metrics.observer] in observer(.refused(.reports)) }),
       security: {
         guard let site = (try? directory.address()).flatMap(AdvertisedAddress.init) else { return nil }
         return SecurityText.make(current.withLock { $0 }, site: site.endpoint, now: clock.secondsSince1970())
@@ -64,22 +66,28 @@ struct ServerRun: Sendable {
     announcement.takeBack()
     defer { announcement.takeBack() }
 
+    let rows = RowCounter { [store, metrics] in
+      let counts = try? await store.rowCounts()
+      if let counts { metrics.counted(rows: counts) }
+      return counts
+    }
     let operatorPort = OperatorPort(
       answers: OperatorAnswers(
-        directory: directory, store: store, metrics: metrics, keys: keys, clock: clock, startedAt: startedAt
+        directory: directory, store: store, rows: rows, metrics: metrics, keys: keys, clock: clock, startedAt: startedAt
       ).answer)
     try await open(operatorPort, log)
     let reloading = Reloading(
       sources: sources, server: server, directory: directory, keys: keys, metrics: metrics, log: log, clock: clock,
+      inForce: loaded,
       applied: { new in
         current.withLock { $0 = new }
         store.replaceLimits(with: new.storage)
         objects.replaceMinimumFreeByteCount(with: new.storage.minimumFreeByteCount)
       })
     let upkeep = Upkeep(
-      engine: engine, store: store, metrics: metrics, log: log,
+      engine: engine, store: store, rows: rows, log: log,
       renew: {
-        reloading.renew(current.withLock { $0 })
+        await reloading.renew()
         // What cannot be written now is tried again in a minute; the last quarter's key goes on signing.
         let today = clock.today
         if issuer.isOverdue(today: today), let keys = try? directory.issuerKeys(today: today) { issuer.replace(with: keys) }
@@ -99,7 +107,7 @@ struct ServerRun: Sendable {
         try await upkeep.run()
       }
       // Not of the group's: its end is nobody's end.
-      let reloads = Task { await reloading.run(hangups, inForce: loaded) }
+      let reloads = Task { await reloading.run(hangups) }
       defer { reloads.cancel() }
       do {
         // Either the server ends, as it should by a signal, or the upkeep fails.

@@ -17,8 +17,14 @@ struct ServerStatus: Codable, Sendable {
   var schema: Int?
   var connections: Int?
   var streams: Int?
-  var waitingEnvelopes: Int?
+  /// Pieces of envelopes that wait: a small envelope is one, a large one several.
+  var envelopeCells: Int?
+  /// Of each table; as they were a while ago, where counting takes long.
   var rows: [String: Int]?
+  /// Reports that wait for the operator.
+  var reports: Int?
+  /// Reports that were refused since the start: too many, or no room.
+  var refusedReports: Int?
   var databaseBytes: Int
   var logBytes: Int
   var freeBytes: Int
@@ -33,13 +39,21 @@ struct ServerStatus: Codable, Sendable {
     lastBackup = directory.lastBackup
     (databaseBytes, logBytes) = directory.databaseByteCounts
     freeBytes = directory.freeByteCount
+    reports = directory.reports.publicKey() == nil ? nil : try? directory.reports.list().count
     warnings = []
     if freeBytes < Self.lowFreeBytes { warnings.append("less than \(Quantity.text(bytes: Self.lowFreeBytes)) of disk is free") }
+    if let reports, reports >= ReportBox.count { warnings.append("the box of reports is full, so further ones are refused") }
     switch lastBackup {
     case nil: warnings.append("no backup has been made with sotto-server backup")
     case .some(let time) where now > time + Self.oldBackupSeconds: warnings.append("the last backup is older than a week")
     default: break
     }
+  }
+
+  /// What the running server says of itself; nil when none does.
+  static func told(by directory: ServerDirectory) async -> ServerStatus? {
+    guard let answer = try? await OperatorPort.fetch("/status", socket: directory.socketFile) else { return nil }
+    return try? JSONDecoder().decode(ServerStatus.self, from: Data(answer))
   }
 
   private static let lowFreeBytes = 1 << 30
@@ -63,8 +77,9 @@ struct ServerStatus: Codable, Sendable {
     add("certificate", certificateEnds.map { "until \(Self.date($0))" })
     add("schema", schema.map(String.init))
     add("connections", connections.map { "\($0), of them \(streams ?? 0) streams" })
-    add("waiting", waitingEnvelopes.map { "\($0) envelopes" })
+    add("waiting", envelopeCells.map { "\($0) cells of envelopes; a large envelope takes several" })
     for (table, count) in (rows ?? [:]).sorted(by: { $0.key < $1.key }) { add("  \(table)", "\(count) rows") }
+    add("reports", reports.map { "\($0) of \(ReportBox.count)" + (refusedReports.map { ", and \($0) refused since the start" } ?? "") })
     add("database", "\(Self.size(databaseBytes)), and \(Self.size(logBytes)) of log")
     add("disk free", Self.size(freeBytes))
     add("last backup", lastBackup.map(Self.date) ?? "none known")

@@ -51,6 +51,13 @@ extension Setting {
     .count(
       "limits.requests-per-minute", \.limits.requests.perMinute, 1...10_000_000,
       "Requests of one address, in the long run; one that computes counts for many."),
+    .count(
+      "limits.streams-failed-per-minute", \.limits.failedStreams.perMinute, 1...1_000_000,
+      "Streams of one address that end before their owner has proved to be one, in the long run."),
+    .count(
+      "limits.frames-per-minute", \.limits.streamFrames.perMinute, 60...10_000_000,
+      "Frames of one stream, in the long run; one that sends more is read more slowly."),
+    .count("limits.reports-per-day", \.limits.reportsPerDay, 1...1_440, "Reports to you that one address may send in a day."),
     .bytes(
       "limits.held-bytes", \.limits.maximumHeldByteCount, 16 << 20...64 << 30,
       "Bytes of bodies, replies and messages in memory, of all connections together."),

@@ -118,6 +118,24 @@ struct LoadedSettings: Sendable {
   var faults: [String]
 
   func text(of name: String) -> String { values.first { $0.setting.name == name }?.text ?? "" }
+
+  /// These settings with all that takes a restart as it is in force: what can be in force without one.
+  func keepingFixed(of inForce: LoadedSettings) -> LoadedSettings {
+    var kept = LoadedSettings(faults: faults)
+    for value in values {
+      let fixed = value.setting.isReloadable ? nil : inForce.values.first { $0.setting.name == value.setting.name }
+      let value = fixed ?? value
+      kept.values.append(value)
+      // Each of them has been read without a fault before.
+      if !value.text.isEmpty { try? value.setting.apply(value.text, &kept.settings) }
+    }
+    return kept
+  }
+
+  /// What differs from other settings and takes a restart.
+  func fixedChanges(from inForce: LoadedSettings) -> [String] {
+    values.filter { !$0.setting.isReloadable && $0.text != inForce.text(of: $0.setting.name) }.map(\.setting.name)
+  }
 }
 
 /// Remembers which provider the last value came from.

@@ -17,6 +17,10 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case sottoStructures = "sotto-structures"
   /// Any calls and stream messages to a server.
   case mailboxEngine = "mailbox-engine"
+  /// Any bytes on connections of a server, in any cuts.
+  case serverNetwork = "server-network"
+  /// Any bytes that a server sends to a client.
+  case clientNetwork = "client-network"
 
   /// Runs one input.
   ///
@@ -30,6 +34,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .mlsPartial: try PartialTarget.check(input)
     case .sottoStructures: try Structure.check(input, of: Structure.sotto)
     case .mailboxEngine: try MailboxTarget.check(input)
+    case .serverNetwork: try NetworkTarget.check(input)
+    case .clientNetwork: try ClientTarget.check(input)
     }
   }
 
@@ -43,6 +49,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .mlsPartial: try PartialTarget.makeSeeds()
     case .sottoStructures: try Structure.sottoSeeds()
     case .mailboxEngine: try MailboxTarget.makeSeeds()
+    case .serverNetwork: try NetworkTarget.makeSeeds()
+    case .clientNetwork: try ClientTarget.makeSeeds()
     }
   }
 }

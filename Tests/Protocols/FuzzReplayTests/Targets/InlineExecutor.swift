@@ -17,12 +17,22 @@ final class InlineExecutor: TaskExecutor {
       let value = await body()
       result.value.withLock { $0 = value }
     }
+    drain()
+    guard let value = result.value.withLock({ $0 }) else { throw BrokenProperty("a call never ends") }
+    return value
+  }
+
+  /// Runs what waits, and what comes of it.
+  ///
+  /// - Returns: whether anything did.
+  @discardableResult func drain() -> Bool {
+    var hasRun = false
     while let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) {
       // The executor outlives its jobs: this call holds it.
       unsafe job.runSynchronously(on: asUnownedTaskExecutor())
+      hasRun = true
     }
-    guard let value = result.value.withLock({ $0 }) else { throw BrokenProperty("a call never ends") }
-    return value
+    return hasRun
   }
 }
 

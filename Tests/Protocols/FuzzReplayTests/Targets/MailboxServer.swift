@@ -9,7 +9,7 @@ extension MailboxTarget {
   struct Server {
     private let keys: Keys
     private let serverKey: PublicKey32
-    private let engine: MailboxEngine
+    let engine: MailboxEngine
     private let clock = ManualClock()
     private var session: OwnerSession?
     private var nonce: [UInt8] = []
@@ -26,7 +26,8 @@ extension MailboxTarget {
         throw BrokenProperty("the fixed issuer is refused")
       }
       engine = MailboxEngine(
-        store: InMemoryMailboxStore(), secrets: secrets, issuer: issuer, clock: clock, random: SeededRandom(seed: 3))
+        store: InMemoryMailboxStore(), objects: InMemoryObjectStore(quota: 1 << 20), secrets: secrets, issuer: issuer, clock: clock,
+        random: SeededRandom(seed: 3))
       let vouchers = (try? await engine.makeVouchers(1)) ?? []
       try BrokenProperty.unless(vouchers == [keys.voucher], "vouchers are others than the seeds'")
       let register = Request.register(token: tokens[0], mailbox: keys.mailbox, ownerKey: keys.ownerKey, sealKey: keys.sealKey)
@@ -37,6 +38,7 @@ extension MailboxTarget {
       try await attach()
       let hashes = [KeyHash](repeating: keys.deliveryKey.hash, count: Limits.deliveryKeyPadding)
       try await receive(OwnerMessage.delivery(id: 0, keyHashes: hashes).encoded)
+      await session?.closed()
       session = nil
     }
 
@@ -57,6 +59,9 @@ extension MailboxTarget {
         (.append, .appended, .duplicate), (.append, .duplicate, .duplicate), (.readLog, .entries, .entries),
         (.groupInfo, .groupInfo, .groupInfo), (_, .refused, .refused), (.append, .logFull, .logFull),
         (.register, .tokenRefused, .tokenRefused), (.createLog, .tokenRefused, .tokenRefused), (.redeem, .issuerUnknown, .issuerUnknown):
+        break
+      case (.object, .object, .object), (.object, .objectBytes, .objectBytes), (.object, .overQuota, .overQuota),
+        (.object, .tokenRefused, .tokenRefused), (.object(.delete), .objectDeleted, .refused):
         break
       case (.append, .conflict(let slot), .conflict(let same)), (.rotate, .conflict(let slot), .conflict(let same)):
         try BrokenProperty.unless(slot == same, "a conflict moves a log on")

@@ -38,8 +38,7 @@ enum MailboxTarget {
   private static func run(_ input: [UInt8]) async throws(BrokenProperty) {
     guard let keys = try? Keys() else { throw BrokenProperty("a fixed key is refused") }
     var server = try await Server(keys)
-    var reader = Steps(input)
-    while let (step, bytes) = reader.next() {
+    for (step, bytes) in Steps.read(input, of: Step.self) {
       switch step {
       case .call: try await server.call(bytes)
       case .attach: try await server.attach()
@@ -50,22 +49,6 @@ enum MailboxTarget {
       case .expire: await server.expire(days: bytes.first ?? 1)
       }
     }
-  }
-
-  /// Reads `uint8 step; opaque bytes<V>` as long as there are some.
-  private struct Steps {
-    private static let maxCount = 24
-    private var steps: [(Step, [UInt8])] = []
-
-    init(_ input: [UInt8]) {
-      var reader = ByteReader(input.span)
-      while steps.count < Self.maxCount, let kind = try? reader.readUInt8(), let bytes = try? reader.readVector() {
-        steps.append((Step.allCases[Int(kind) % Step.allCases.count], bytes))
-      }
-      steps.reverse()
-    }
-
-    mutating func next() -> (Step, [UInt8])? { steps.popLast() }
   }
 
   /// What the seeds and the server agree on.
@@ -117,12 +100,7 @@ extension MailboxTarget {
   static func makeSeeds() throws -> [(name: String, bytes: [UInt8])] {
     let keys = try Keys()
     let random = SeededRandom(seed: 4)
-    func step(_ step: Step, _ bytes: [UInt8] = []) -> [UInt8] {
-      var writer = ByteWriter()
-      writer.write(step.rawValue)
-      writer.writeVector(bytes)
-      return writer.bytes
-    }
+    func step(_ step: Step, _ bytes: [UInt8] = []) -> [UInt8] { Steps.write(step, bytes) }
     let frame = try WrapKey(Secret(random.bytes(32))).seal([1], random: random).bytes
     let to = [Recipient(mailbox: keys.mailbox, deliveryKey: keys.deliveryKey)]
     let strangers = [Recipient(mailbox: .random(using: random), deliveryKey: keys.deliveryKey)]
@@ -147,6 +125,12 @@ extension MailboxTarget {
     let issuerKey = try TestIssuer.publicKey().hash
     let redeem = Request.redeem(voucher: keys.voucher, issuerKey: issuerKey, blinded: [BlindNumber(trusted: [0] + random.bytes(255))])
     let issue = OwnerMessage.issue(id: 4, issuerKey: issuerKey, blinded: [BlindNumber(trusted: [1] + random.bytes(255))])
+    let object: [ObjectRequest] = [
+      .create(writeKey: keys.writeKey, byteCount: 3, days: 2, tokens: [keys.token]),
+      .write(writeKey: keys.writeKey, offset: 0, bytes: [1, 2, 3]),
+      .state(writeKey: keys.writeKey), .finish(writeKey: keys.writeKey), .read(keys.writeKey.objectID, offset: 1, count: 9),
+      .delete(writeKey: keys.writeKey),
+    ]
     return [
       ("redeem", step(.call, redeem.encoded)), ("issue", step(.attach) + step(.receive, issue.encoded)),
       ("register", step(.call, register.encoded)), ("create-log", step(.call, create.encoded)),
@@ -168,6 +152,7 @@ extension MailboxTarget {
       ),
       ("delivery", step(.attach) + step(.receive, OwnerMessage.delivery(id: 1, keyHashes: hashes).encoded) + step(.call, send.encoded)),
       ("expire", step(.call, send.encoded) + step(.expire, [40]) + step(.attach)),
+      ("object", object.flatMap { step(.call, Request.object($0).encoded) }),
       ("unproved", step(.open) + step(.receive, publish.encoded)),
     ]
   }

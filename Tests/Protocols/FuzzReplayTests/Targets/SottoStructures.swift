@@ -10,7 +10,8 @@ extension Structure {
     .wire(Content.self), .wire(DeviceLogEntry.self), .wire(ConversationContext.self), .wire(ConversationKeys.self),
     .wire(DeliveryCapability.self), .wire(MemberName.self), .wire(ContactBundle.self), .wire(ServerAddress.self),
     .wire(GroupInvitation.self), .wire(Consent.self), frame, padding, deviceLog, statement, registrationLink,
-    invitationLink, recoveryKey, base64,
+    invitationLink, recoveryKey, base64, .wire(Attachment.self), .wire(ObjectState.self), .wire(Token.self), segment, proof, nonce, receipt,
+    report,
   ]
 
   private static let frame = Structure("Frame") { (bytes) throws(BrokenProperty) in
@@ -71,6 +72,56 @@ extension Structure {
     try BrokenProperty.unless(Base64URL.decode(Base64URL.encode(bytes)) == bytes, "bytes are not read back")
   }
 
+  /// A segment of a file of any size, as a server gives it: what opens is what was sealed.
+  private static let segment = Structure("attachment segment") { (bytes) throws(BrokenProperty) in
+    let number = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard let layout = AttachmentLayout(contentByteCount: number >> 16) else { return }
+    let cipher = AttachmentCipher(key: Secret([UInt8](repeating: 5, count: 32)), layout: layout)
+    try BrokenProperty.unless(layout.objectByteCount >= layout.contentByteCount, "an object is smaller than its file")
+    let rest = Array(bytes.dropFirst(8))
+    for segment in [number & 0xffff, layout.segmentCount - 1] {
+      guard let content = try? cipher.open(rest, segment: segment) else { continue }
+      try BrokenProperty.unless((try? cipher.seal(content, segment: segment)) == rest, "a segment has a second form")
+    }
+  }
+
+  /// Any proof, signed with the server's key where the input does not say otherwise.
+  private static let proof = Structure("IdentityProof") { (bytes) throws(BrokenProperty) in
+    guard let signer = try? Structure.signer(), let key = PublicKey32(signer.publicKey),
+      let server = ServerAddress(host: "sotto.example", port: 443, serverKey: key),
+      let asked = IdentityProof.Nonce(Base64URL.encode([UInt8](repeating: 7, count: 32)))
+    else { return }
+    if let proof = try? IdentityProof(verifying: bytes, nonce: asked, server: server) {
+      try BrokenProperty.unless(proof.encoded == bytes, "a proof has a second encoding")
+    }
+    guard let made = try? IdentityProof(signer: signer, statement: bytes, nonce: asked, host: server.host, port: server.port),
+      let read = try? IdentityProof(verifying: made.encoded, nonce: asked, server: server)
+    else { return }
+    try BrokenProperty.unless(read.statement == bytes, "a proof carries another statement")
+    _ = try? IdentityStatement(verifying: read.statement, serverKey: key, now: 1, lastSequence: 0)
+  }
+
+  private static let nonce = Structure("IdentityProof.Nonce") { (bytes) throws(BrokenProperty) in
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard let nonce = IdentityProof.Nonce(text) else { return }
+    try BrokenProperty.unless(nonce.text == text, "a nonce has a second form")
+  }
+
+  private static let receipt = Structure("ReportReceipt") { (bytes) throws(BrokenProperty) in
+    guard let signer = try? Structure.signer(), let key = PublicKey32(signer.publicKey),
+      let receipt = try? ReportReceipt(verifying: bytes, report: [1, 2, 3], serverKey: key)
+    else { return }
+    try BrokenProperty.unless(receipt.encoded == bytes, "a receipt has a second encoding")
+  }
+
+  /// What lies in the box of reports: sealed by whoever could write there, and any report that a stranger sends.
+  private static let report = Structure("SealedReport") { (bytes) throws(BrokenProperty) in
+    guard let key = try? SealedReport.key(Secret([UInt8](repeating: 6, count: 32))) else { return }
+    _ = try? SealedReport.open(bytes, with: key)
+    guard !bytes.isEmpty, let sealed = try? SealedReport.seal(bytes, to: key.publicKey) else { return }
+    try BrokenProperty.unless((try? SealedReport.open(sealed, with: key)) == bytes, "a report is opened as another one")
+  }
+
   // MARK: Seeds
 
   private static let secrets = InvitationSecrets(seed: Secret([UInt8](repeating: 1, count: 32)))
@@ -120,6 +171,13 @@ extension Structure {
     var padded = try Frame.pad([1, 2, 3], overhead: 0)
     padded.removeLast(480)
     let token = Token(id: fixed(), signature: fixed())
+    guard let attachment = Attachment(object: fixed(), key: fixed(), byteCount: 5, hash: fixed(), name: "a.txt", mediaType: "text/plain"),
+      let nonce = IdentityProof.Nonce(Base64URL.encode([UInt8](repeating: 7, count: 32))),
+      let behindProxy = ServerAddress(host: "sotto.example", port: 443, serverKey: serverKey, trust: .webPKI)
+    else { throw BrokenProperty("a fixed value is refused") }
+    var attached = content
+    attached.body = .attachment(attachment)
+    let proof = try IdentityProof(signer: signer, statement: statement.encoded, nonce: nonce, host: server.host, port: server.port)
     let values: [(String, String, [UInt8])] = [
       ("Request", "Request-redeem", Request.redeem(voucher: fixed(), issuerKey: fixed(), blinded: [fixed()]).encoded),
       ("OwnerMessage", "OwnerMessage-issue", OwnerMessage.issue(id: 1, issuerKey: fixed(), blinded: [fixed()]).encoded),
@@ -147,6 +205,17 @@ extension Structure {
       ("RegistrationLink", "RegistrationLink", Array(RegistrationLink(server: server, voucher: fixed()).text.utf8)),
       ("InvitationLink", "InvitationLink", Array(InvitationLink(server: server, voucher: fixed(), secrets: secrets).text.utf8)),
       ("RecoveryKey", "RecoveryKey", Array(recovery.revealedText().utf8)), ("Base64URL", "Base64URL", Array("AAECAw".utf8)),
+      ("Attachment", "Attachment", attachment.encoded), ("ObjectState", "ObjectState", ObjectState(byteCount: 3, isFinished: true).encoded),
+      ("Token", "Token", token.encoded), ("IdentityProof", "IdentityProof", proof.encoded),
+      ("IdentityProof", "IdentityProof-of", statement.encoded),
+      ("IdentityProof.Nonce", "Nonce", Array(nonce.text.utf8)), ("attachment segment", "segment", Array(repeating: 0, count: 8)),
+      ("ReportReceipt", "ReportReceipt", try ReportReceipt(signer: signer, report: [1, 2, 3], day: 9).encoded),
+      ("SealedReport", "SealedReport", [1, 2, 3]),
+      ("Request", "Request-object", Request.object(.create(writeKey: fixed(), byteCount: 5, days: 2, tokens: [token])).encoded),
+      ("Request", "Request-object-write", Request.object(.write(writeKey: fixed(), offset: 1, bytes: [1, 2])).encoded),
+      ("Request", "Request-object-read", Request.object(.read(fixed(), offset: 1, count: 9)).encoded),
+      ("Content", "Content-attachment", attached.encoded),
+      ("RegistrationLink", "RegistrationLink-proxy", Array(RegistrationLink(server: behindProxy, voucher: fixed()).text.utf8)),
     ]
     return try values.map { (structure, name, bytes) in (name, try seed(structure, bytes, of: sotto).bytes) }
   }

@@ -1,0 +1,4 @@
+import FuzzShell
+import FuzzTargets
+
+fuzz(.clientNetwork)
