@@ -194,6 +194,50 @@ import Testing
     }
   }
 
+  /// Does everything that there is to do.
+  ///
+  /// - Returns: how often tokens were asked for.
+  private func serve(_ engine: inout ConversationEngine, _ key: BlindSignatureKey, now: UInt64) throws -> Int {
+    var count = 0
+    var work = try engine.nextWork(now: now)
+    while !work.isEmpty {
+      for item in work {
+        let result: WorkResult
+        switch item.action {
+        case .identify:
+          try engine.noteStatement(statement(1, [key]), of: address)
+          result = .identified
+        case .call(.redeem(_, _, let blinded)):
+          result = .answer(.redeemed(try blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) }))
+        case .call(.register): result = .answer(.registered)
+        case .owner(.issue(_, _, let blinded)):
+          count += 1
+          // Who asks waits for the answer, or would ask anew each time.
+          #expect(engine.hasWork)
+          result = .issued(try blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) })
+        default: result = .done(.done)
+        }
+        try engine.complete(item.id, result, now: now)
+      }
+      work = try engine.nextWork(now: now)
+    }
+    #expect(!engine.hasWork)
+    return count
+  }
+
+  @Test func `a clock that was ahead keeps no device from asking for tokens`() throws {
+    let key = try BlindSignatureKey.generate()
+    var now: UInt64 = 1_900_000_000_000
+    var (engine, _) = try ConversationEngine.create(
+      name: "Ada", registration: RegistrationLink(server: address, voucher: .random(using: random)), store: InMemoryDeviceStore(),
+      random: random, now: now)
+    let ahead = try serve(&engine, key, now: now)
+    now -= 86_400_000_000
+    let back = try serve(&engine, key, now: now)
+    let again = try serve(&engine, key, now: now + 1)
+    #expect([ahead, back, again] == [1, 1, 0])
+  }
+
   @Test func `an issuer key that is none, and a statement older than one seen, change nothing`() throws {
     let key = try BlindSignatureKey.generate()
     var (engine, _) = try ConversationEngine.create(

@@ -66,8 +66,12 @@ public struct ConversationEngine {
   /// The same, apart from what only these servers can answer.
   public func hasWork(beside servers: Set<PublicKey32>) -> Bool {
     state.tasks.contains { task in
-      // What is tried again after a while does not count until then.
-      let isAwaited = if case .redelivery = task.kind { inFlight.contains(task.id) } else { false }
+      // What is tried again after a while does not count until then; and who asks for tokens takes the answer, or would ask anew each time.
+      let isAwaited =
+        switch task.kind {
+        case .redelivery, .refill: inFlight.contains(task.id)
+        default: false
+        }
       return (isAwaited || !state.isPatient(task)) && !(state.serverKey(of: task).map(servers.contains) ?? false)
     }
   }

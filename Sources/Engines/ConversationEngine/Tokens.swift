@@ -24,7 +24,8 @@ extension DeviceState {
   mutating func stockUp(now: UInt64) {
     for (server, record) in servers.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) {
       let isRefilling = tasks.contains { if case .refill(server, _) = $0.kind { true } else { false } }
-      let isDue = record.refillAt <= now
+      // A time further ahead than any that is set was a wrong clock's.
+      let isDue = record.refillAt <= now || record.refillAt > now + Self.refillInterval.upperBound
       if record.isRegistered, !isRefilling, isDue || record.tokens.count < wantedTokenCount(at: server) {
         addTask(.refill(server: server, batch: nil))
         if isDue {
