@@ -100,6 +100,78 @@ import Testing
     try await MeetingTests.requireGood(world)
   }
 
+  @Test func `more messages than are listed wait for a full mailbox, and come in order`() async throws {
+    let world = try await SimulatedWorld(seed: 118, deviceCount: 2)
+    let id = try await world.introduce(0, 1)
+    world.fullMailboxes = [1]
+    for number in 1...300 { try world.send("canary \(number)", from: 0, to: id) }
+    try await world.run(for: 600_000)
+    let waiting = world.devices[0].events.count { if case .sent(id, _, missed: 0, waiting: 1) = $0 { true } else { false } }
+    #expect(waiting == 300)
+    world.fullMailboxes = []
+    try await world.run()
+    #expect(try world.texts(1, in: id) == (1...300).map { "Ada: canary \($0)" })
+    #expect(!world.devices[1].events.contains { if case .gap(id, _, _) = $0 { true } else { false } })
+    try await MeetingTests.requireGood(world)
+  }
+
+  @Test func `what was given up soon after it was written comes when its device says what it lacks`() async throws {
+    let world = try await SimulatedWorld(seed: 119, deviceCount: 2)
+    world.ledger.allowsExpiry = true
+    let id = try await world.introduce(0, 1)
+    world.setOnline(1, false, in: 0)
+    try await world.run()
+    world.fullMailboxes = [1]
+    try world.send("canary 1", from: 0, to: id)
+    try await world.run(for: 29 * 86_400_000)
+    try world.send("canary 2", from: 0, to: id)
+    try await world.run()
+    #expect(try Self.notices(world, 0, id) == [.notTaken(count: 2)])
+    // The same again while its device is not heard of is no news.
+    try world.send("canary 3", from: 0, to: id)
+    try await world.run(for: 3_600_000)
+    world.fullMailboxes = []
+    world.setOnline(1, true, in: 0)
+    try await world.run()
+    #expect(try world.texts(1, in: id).sorted() == (1...3).map { "Ada: canary \($0)" })
+    #expect(try Self.notices(world, 0, id).count == 1)
+    try await MeetingTests.requireGood(world)
+  }
+
+  @Test func `nobody is told of what no person wrote, or twice while nothing is heard`() async throws {
+    let world = try await SimulatedWorld(seed: 132, deviceCount: 2)
+    world.ledger.allowsExpiry = true
+    let id = try await world.introduce(0, 1)
+    world.fullMailboxes = [1]
+    let ben = world.devices[1].identity
+    try world.act(0) { (engine, now) throws(EngineError) in try engine.createGroup(title: "choir", inviting: [ben], now: now) }
+    try await world.run()
+    #expect(world.devices[0].engine?.taskCount == 0)
+    #expect(try Self.notices(world, 0, id).isEmpty)
+    for number in 1...2 {
+      try world.send("canary \(number)", from: 0, to: id)
+      try await world.run()
+      #expect(try Self.notices(world, 0, id) == [.notTaken(count: 1)])
+    }
+  }
+
+  @Test func `an answer that comes twice speaks for one message`() async throws {
+    let world = try await SimulatedWorld(seed: 133, deviceCount: 2)
+    let id = try await world.introduce(0, 1)
+    world.fullMailboxes = [1]
+    for number in 1...2 { try world.send("canary \(number)", from: 0, to: id) }
+    try await world.run(for: 10_000)
+    let now = world.now + 3_600_000
+    var engine = try #require(try ConversationEngine.open(store: world.devices[0].store.copy(), random: SeededRandom(seed: 133)))
+    func sends() throws -> [UInt64] {
+      try engine.nextWork(now: now).compactMap { if case .call(.send) = $0.action { $0.id } else { nil } }
+    }
+    let first = try #require(try sends().first)
+    for _ in 0..<2 { try engine.complete(first, .answer(.sent([.accepted])), now: now) }
+    let rest = try sends()
+    #expect(rest.count == 1 && rest.first != first)
+  }
+
   @Test func `a device that has encrypted a thousand messages in an epoch begins another`() async throws {
     let world = try await SimulatedWorld(seed: 117, deviceCount: 2)
     let id = try await world.introduce(0, 1)

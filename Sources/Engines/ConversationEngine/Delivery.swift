@@ -155,7 +155,7 @@ extension DeviceState {
     if content.body.isCounted {
       // Who comes later is not to wait for what went to nobody.
       conversation.sealedSequence = max(conversation.sealedSequence, content.sequence)
-      conversation.sentDays.note(content.sequence, day: Self.day(of: now))
+      if Self.isClockSet(now) { conversation.sentDays.note(content.sequence, day: Self.day(of: now)) }
       let readers = conversation.roster.filter { recipients.contains($0.delivery.recipient) }
       keepSentContent(SentContent(content: message.content, recipients: readers.map(\.device)), in: conversation.id)
       // Nothing overtakes what a full mailbox has yet to take.
@@ -186,7 +186,9 @@ extension DeviceState {
     var content = content
     content.heads = conversation.heads(of: PublicKey32(profile.deviceKey.publicKey), to: target)
     content.epochAuthenticator = group.epochAuthenticator
-    for head in content.heads where target == nil || head.device == target { conversation.receipts[head.device]?.tell(head.sequence) }
+    for head in content.heads where target == nil || head.device == target {
+      conversation.receipts[head.device]?.tell(head.sequence, now: content.sentAt)
+    }
     if conversation.countEncryption(), conversation.state == .active, !conversation.intents.contains(.update) {
       conversation.intents.append(.update)
       scheduleAppend(conversation.id)
@@ -233,7 +235,7 @@ extension DeviceState {
     case .failed, .answer(.busy): postpone(task, now: now)
     case .answer(.noRoom(let seconds)): postpone(task, atLeast: UInt64(seconds) * 1_000, now: now)
     case .answer(let answer):
-      try complete(task, answer, now: now)
+      try complete(task, answer, store: store, now: now)
       // An answer can bring the commit that frames wait for.
       try retryHeldFrames(store: store, now: now)
       if case .readLog(let id) = task.kind { checkPlace(id, now: now) }
@@ -259,7 +261,7 @@ extension DeviceState {
     updateTask(task)
   }
 
-  private mutating func complete(_ task: TaskRecord, _ answer: Answer, now: UInt64) throws(EngineError) {
+  private mutating func complete(_ task: TaskRecord, _ answer: Answer, store: any DeviceStore, now: UInt64) throws(EngineError) {
     switch (task.kind, answer) {
     case (.register(let server, _), .registered):
       removeTask(task.id)
@@ -338,7 +340,8 @@ extension DeviceState {
       if let target = message.target, case .resendRequest = message.content.body {
         scheduleResendRequest(to: target, in: message.conversation, now: now)
       }
-    case (.redelivery(let redelivery), .sent(let answers)): complete(redelivery, of: task, answers.first ?? .refused, now: now)
+    case (.redelivery(let redelivery), .sent(let answers)):
+      try complete(redelivery, of: task, answers.first ?? .refused, store: store, now: now)
     default:
       // An answer that does not belong to the question: as if there had been none.
       postpone(task, now: now)

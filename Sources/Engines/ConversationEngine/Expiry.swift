@@ -12,8 +12,24 @@ extension DeviceState {
   /// After which time somebody is told what we have of them, if nothing that we write has done so, milliseconds: a week, and up to three days
   /// more by chance, so that not all members of a group do it at once.
   private static let tellingDelays: ClosedRange<UInt64> = 7 * day...10 * day
+  /// The same for what was sent long ago: the author judges soon. An hour to six.
+  private static let lateTellingDelays: ClosedRange<UInt64> = 3_600_000...21_600_000
+  /// Long ago, milliseconds: two weeks.
+  private static let lateness = 14 * day
+  /// Who says what they have is answered with what we have of them, but not when they were told anything within this time, milliseconds.
+  private static let answerPause = 7 * day
+  /// After an absence, for how long nobody is judged; milliseconds: as long as they may take to tell us.
+  private static let judgingPause = tellingDelays.upperBound
+  /// A clock that shows an earlier time was never set: 2024.
+  private static let firstTime: UInt64 = 19_723 * day
 
-  var tellingDelay: UInt64 { random.number(in: Self.tellingDelays) }
+  /// When what came is to be told of at the latest, from now on.
+  func tellingDelay(of content: Content, now: UInt64) -> UInt64 {
+    let isLate = content.sentAt < now && now - content.sentAt > Self.lateness
+    return random.number(in: isLate ? Self.lateTellingDelays : Self.tellingDelays)
+  }
+
+  static func isClockSet(_ now: UInt64) -> Bool { now >= firstTime }
 
   /// Days since 1970.
   static func day(of time: UInt64) -> UInt64 { time / day }
@@ -26,20 +42,36 @@ extension DeviceState {
     for server in following { keepFollowing(server, now: now) }
     for id in conversations.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
       guard let conversation = conversations[id], conversation.state == .active, conversation.group != nil else { continue }
-      try judgeSent(conversation, store: store, now: now)
+      // Who has not fetched everything themselves has not heard who has.
+      if isJudging(conversation.context.server.serverKey, now: now) { try judgeSent(conversation, store: store, now: now) }
       tellOthers(conversation, now: now)
     }
   }
 
   // MARK: This device
 
+  private func isJudging(_ server: PublicKey32, now: UInt64) -> Bool {
+    guard following.contains(server), Self.isClockSet(now), let judgeAt = servers[server]?.judgeAt else { return false }
+    return judgeAt <= now || judgeAt > now + Self.judgingPause
+  }
+
   mutating func noteCaughtUp(with server: PublicKey32, now: UInt64) {
     guard var record = servers[server] else { return }
     following.insert(server)
+    // What nobody could judge before is judged now.
+    nextUpkeep = 0
     let last = record.caughtUpAt
+    guard Self.isClockSet(now) else { return }
+    if now < last {
+      // One of the two times is a wrong clock's: a little behind, it is most likely today's, and the time of before is kept.
+      guard last - now > SentDays.clockFaultDays * Self.day else { return }
+      record.caughtUpAt = now
+      return setServer(record, server)
+    }
     let isLate = last > 0 && Self.day(of: now) >= Self.day(of: last) + UInt64(SottoProtocol.Limits.expiryDays)
-    guard isLate || last == 0 || now < last || now - last >= Self.followingLag.lowerBound else { return }
+    guard isLate || last == 0 || now - last >= Self.followingLag.lowerBound else { return }
     record.caughtUpAt = now
+    if isLate { record.judgeAt = now + Self.judgingPause }
     setServer(record, server)
     if isLate { tellOfAbsence(at: record.address, since: last, now: now) }
   }
@@ -68,11 +100,10 @@ extension DeviceState {
     for id in conversations.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
       guard var conversation = conversations[id], conversation.state == .active, conversation.context.server.serverKey == server.serverKey
       else { continue }
-      for device in conversation.receipts.keys { conversation.receipts[device]?.tellAtOnce(now) }
+      for device in conversation.receipts.keys { conversation.receipts[device]?.tell(at: now) }
       setConversation(conversation, messageKeysOnly: true)
       tell(.mayHaveExpired(since: since), of: own, in: id, now: now)
     }
-    nextUpkeep = 0
   }
 
   // MARK: Others
@@ -103,13 +134,32 @@ extension DeviceState {
     }
   }
 
-  /// Who says that they lack what no server has any more, gets it from us.
+  /// Who says what they have may have lost what we said. Two that answer each other end with the pause.
+  mutating func answerSeen(by device: PublicKey32, in id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id], let receipts = conversation.receipts[device],
+      !receipts.wasTold(within: Self.answerPause, of: now), conversation.trackers[device].map({ $0.head > 0 }) ?? false
+    else { return }
+    conversation.receipts[device]?.tell(at: now)
+    setConversation(conversation, messageKeysOnly: true)
+    nextUpkeep = 0
+  }
+
+  /// A device's mailbox had no room for what we have to tell it: a day later.
+  mutating func tellLater(_ device: PublicKey32, in id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id] else { return }
+    conversation.receipts[device]?.tell(at: now + Self.day)
+    setConversation(conversation, messageKeysOnly: true)
+  }
+
+  /// Who says that they lack what no server has any more, or what we have ceased to send, gets it from us.
   mutating func resendExpired(
     to device: PublicKey32, in conversation: Conversation, store: any DeviceStore, now: UInt64
   ) throws(EngineError) {
-    let expired = conversation.sentDays.expiredSequence
-    guard let heard = conversation.receipts[device]?.heard, heard < expired else { return }
-    let missing = (heard + 1...expired).prefix(SottoProtocol.Limits.resendCount)
+    guard let receipts = conversation.receipts[device] else { return }
+    let heard = receipts.heard
+    let gone = max(conversation.sentDays.expiredSequence, receipts.givenUpThrough)
+    guard heard < gone else { return }
+    let missing = (heard + 1...gone).prefix(SottoProtocol.Limits.resendCount)
     try resend(Array(missing), to: device, in: conversation, store: store, now: now)
   }
 
@@ -138,7 +188,7 @@ extension DeviceState {
   }
 
   /// How many of these numbers of ours are messages that a person wrote to a device; those that are too many to look at count as such.
-  private func messageCount(
+  func messageCount(
     _ sequences: ClosedRange<UInt64>, for device: PublicKey32, in id: ConversationID, store: any DeviceStore
   ) throws(EngineError) -> UInt64 {
     var count = UInt64(max(0, sequences.count - SottoProtocol.Limits.resendCount))

@@ -160,7 +160,7 @@ extension DeviceState {
       guard tracker.insert(content.sequence) else { return }
       if tracker.missing(limit: 1).isEmpty { tracker.requestCount = 0 }
       conversation.trackers[author.device] = tracker
-      conversation.receipts[author.device]?.owe(tracker.head, by: now + tellingDelay)
+      conversation.receipts[author.device]?.owe(tracker.head, by: now + tellingDelay(of: content, now: now))
       setConversation(conversation, messageKeysOnly: true)
       scheduleResendRequest(to: author.device, in: id, now: now)
     }
@@ -221,9 +221,13 @@ extension DeviceState {
       addIntent(.remove(author.identity), to: conversation.id)
     case .resendRequest(let sequences):
       try resend(sequences, to: author.device, in: conversation, store: store, now: now)
-    case .seen: try resendExpired(to: author.device, in: conversation, store: store, now: now)
+    case .seen:
+      try resendExpired(to: author.device, in: conversation, store: store, now: now)
+      answerSeen(by: author.device, in: conversation.id, now: now)
     case .resend(let bytes):
-      guard let original = try? Content(decoding: bytes), original.body.isCounted else { return }
+      guard var original = try? Content(decoding: bytes), original.body.isCounted else { return }
+      // It was kept without heads. The author's own says from where on the numbers are for us, if this is the first that comes.
+      original.heads = content.heads.filter { $0.device == author.device }
       try accept(original, of: UInt64.max, from: author, in: conversation.id, store: store, now: now)
     }
   }

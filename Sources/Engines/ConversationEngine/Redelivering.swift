@@ -25,7 +25,7 @@ extension DeviceState {
   func redeliveryCount(of sequence: UInt64, in id: ConversationID) -> Int {
     tasks.count {
       if case .redelivery(let redelivery) = $0.kind {
-        redelivery.conversation == id && redelivery.sequences.contains(sequence)
+        redelivery.conversation == id && redelivery.holds(sequence)
       } else {
         false
       }
@@ -33,7 +33,7 @@ extension DeviceState {
   }
 
   func isWaiting(_ sequence: UInt64, for device: PublicKey32, in id: ConversationID) -> Bool {
-    redelivery(to: device, in: id)?.redelivery.sequences.contains(sequence) ?? false
+    redelivery(to: device, in: id)?.redelivery.holds(sequence) ?? false
   }
 
   /// Puts a message behind those that a device's mailbox has not taken yet, and has these tried again.
@@ -55,6 +55,10 @@ extension DeviceState {
 
   /// A message has been answered for: who had no room gets it later.
   mutating func redeliver(_ message: OutgoingMessage, _ answers: [RecipientAnswer], now: UInt64) {
+    if let target = message.target, message.isSeen(by: target), answers.contains(.full) {
+      // Its words are not kept: what we have then is said then.
+      return tellLater(target, in: message.conversation, now: now)
+    }
     guard message.content.body.isCounted, let sealed = message.sealed, let conversation = conversations[message.conversation] else {
       return
     }
@@ -79,7 +83,7 @@ extension DeviceState {
     var redelivery = standing
     redelivery.remove(through: conversation.receipts[device.device]?.heard ?? 0)
     guard !redelivery.isOver(at: now) else {
-      if !redelivery.sequences.isEmpty { giveUp(redelivery, now: now) }
+      try giveUp(redelivery, store: store, now: now)
       return nil
     }
     if let sealed = redelivery.sealed, isCurrent(sealed, in: conversation) { return sealed }
@@ -102,29 +106,36 @@ extension DeviceState {
     return nil
   }
 
-  mutating func complete(_ standing: Redelivery, of task: TaskRecord, _ answer: RecipientAnswer, now: UInt64) {
+  mutating func complete(
+    _ standing: Redelivery, of task: TaskRecord, _ answer: RecipientAnswer, store: any DeviceStore, now: UInt64
+  ) throws(EngineError) {
     var redelivery = standing
     switch answer {
     case .accepted:
-      redelivery.removeFirst()
-      guard !redelivery.sequences.isEmpty else { return removeTask(task.id) }
-      update(task, redelivery, notBefore: 0)
+      // The rest is another task: an answer that comes twice must not speak for two messages.
+      removeTask(task.id)
+      redelivery.noteTaken(now: now)
+      if !redelivery.sequences.isEmpty { addTask(.redelivery(redelivery)) }
     case .full:
       redelivery.noteFull(now: now)
       update(task, redelivery, notBefore: now + random.number(in: redelivery.pause))
     case .refused:
       // The mailbox is gone, or has revoked the key.
       removeTask(task.id)
-      giveUp(redelivery, now: now)
+      try giveUp(redelivery, store: store, now: now)
     }
   }
 
-  /// Tells the person that some of their messages did not reach a device.
-  private mutating func giveUp(_ redelivery: Redelivery, now: UInt64) {
-    guard var conversation = conversations[redelivery.conversation] else { return }
-    conversation.receipts[redelivery.device]?.isMissed = true
+  /// Leaves what waits to the device's asking, and tells the person if they wrote any of it and do not know yet.
+  private mutating func giveUp(_ redelivery: Redelivery, store: any DeviceStore, now: UInt64) throws(EngineError) {
+    guard var conversation = conversations[redelivery.conversation], let first = redelivery.sequences.first else { return }
+    let device = redelivery.device
+    conversation.receipts[device]?.giveUp(through: redelivery.highest)
+    let isKnown = conversation.receipts[device]?.isMissed ?? false
+    let count = isKnown ? 0 : try messageCount(first...max(first, redelivery.highest), for: device, in: conversation.id, store: store)
+    if count > 0 { conversation.receipts[device]?.isMissed = true }
     setConversation(conversation, messageKeysOnly: true)
-    tell(.notTaken(count: redelivery.messageCount), of: redelivery.identity, in: conversation.id, now: now)
+    if count > 0 { tell(.notTaken(count: count), of: redelivery.identity, in: conversation.id, now: now) }
   }
 
   /// Writes into a conversation's history what happened to it.

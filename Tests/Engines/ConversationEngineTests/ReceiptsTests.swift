@@ -30,15 +30,20 @@ import WireFormat
     receipts.owe(1, by: 500)
     receipts.owe(2, by: 900)
     #expect(try again(receipts).tellAt == 500)
-    receipts.tell(2)
+    receipts.tell(2, now: 450)
     #expect(receipts.tellAt == 0)
+    #expect(receipts.wasTold(within: 100, of: 549) && !receipts.wasTold(within: 100, of: 550))
+    #expect(!receipts.wasTold(within: 100, of: 449))
     // It knows already.
     receipts.owe(2, by: 700)
     #expect(receipts.tellAt == 0)
     receipts.owe(3, by: 700)
     #expect(receipts.tellAt == 700)
-    receipts.tellAtOnce(600)
+    receipts.tell(at: 600)
     #expect(receipts.tellAt == 600)
+    receipts.giveUp(through: 7)
+    receipts.giveUp(through: 5)
+    #expect(try again(receipts).givenUpThrough == 7)
   }
 
   @Test func `what was sent on a day has expired 31 days later, with all that was sent before`() throws {
@@ -69,7 +74,18 @@ import WireFormat
     #expect(all && days.expiredSequence == 499)
   }
 
-  @Test func `pauses double up to twelve hours, and messages that are too many are counted`() throws {
+  @Test func `a clock that is behind for a while makes nothing old`() throws {
+    var days = SentDays()
+    days.note(1, day: 500)
+    let behind = days.expire(today: 400)
+    days.note(2, day: 400)
+    let then = days.expire(today: 530)
+    #expect(!behind && !then && days.expiredSequence == 0)
+    let later = days.expire(today: 531)
+    #expect(later && days.expiredSequence == 2)
+  }
+
+  @Test func `pauses double up to twelve hours, and messages that are too many to be listed wait as a range`() throws {
     let random = SeededRandom(seed: 5)
     var redelivery = Redelivery(
       conversation: .random(using: random), device: .random(using: random), identity: .random(using: random), sequence: 300, now: 1_000)
@@ -83,14 +99,25 @@ import WireFormat
     redelivery.add(300)
     for sequence in 301...600 as ClosedRange<UInt64> { redelivery.add(sequence) }
     #expect(redelivery.sequences == Array(299...554))
-    #expect(redelivery.messageCount == 302)
+    #expect(redelivery.highest == 600 && redelivery.holds(600) && !redelivery.holds(601) && !redelivery.holds(298))
     let read = try Redelivery(decoding: redelivery.encoded)
     #expect(read.encoded == redelivery.encoded)
     redelivery.remove(through: 550)
     redelivery.removeFirst()
-    #expect(redelivery.sequences == [552, 553, 554])
+    #expect(redelivery.sequences == [552, 553, 554] && redelivery.highest == 600)
+    // What comes later stays behind those of the range.
+    redelivery.add(602)
+    #expect(redelivery.sequences == [552, 553, 554] && redelivery.highest == 602)
     #expect(redelivery.fullCount == 0)
     #expect(!redelivery.isOver(at: 1_000 + Redelivery.patience - 1) && redelivery.isOver(at: 1_000 + Redelivery.patience))
+    redelivery.noteTaken(now: 9_000)
+    #expect(!redelivery.isOver(at: 9_000 + Redelivery.patience - 1) && redelivery.isOver(at: 9_000 + Redelivery.patience))
+    for _ in 0..<2 { redelivery.removeFirst() }
+    #expect(redelivery.sequences == Array(555...602) && redelivery.highest == 602)
+    redelivery.remove(through: 600)
+    #expect(redelivery.sequences == [601, 602])
+    redelivery.remove(through: 700)
+    #expect(redelivery.sequences.isEmpty)
   }
 
   @Test func `a server's record of version 2 is read, without the times that it did not have`() throws {
@@ -101,9 +128,11 @@ import WireFormat
       sealKey: FirstContact.suite.generateKeyPair(using: random))
     record.isRegistered = true
     record.statementSequence = 7
-    let old = [2] + record.encoded.dropFirst().dropLast(16)
+    let old = [2] + record.encoded.dropFirst().dropLast(24)
     let read = try ServerRecord(decoding: old)
     #expect(read.statementSequence == 7 && read.caughtUpAt == 0 && read.refillAt == 0)
     #expect(read.encoded == record.encoded)
+    let three = try ServerRecord(decoding: [3] + record.encoded.dropFirst().dropLast(8))
+    #expect(three.encoded == record.encoded)
   }
 }

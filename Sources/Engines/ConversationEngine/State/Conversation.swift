@@ -30,8 +30,8 @@ struct Conversation: Sendable {
     var isRejoin: Bool
   }
 
-  /// Version 1 did not know what others have of ours.
-  static let version: UInt8 = 2
+  /// Version 1 did not know what others have of ours; version 2 counted no messages of an epoch, and did not know when others were told.
+  static let version: UInt8 = 3
 
   let id: ConversationID
   var state: ConversationSummary.State = .active
@@ -235,8 +235,14 @@ extension Conversation {
       leavers = try reader.readList()
       for entry in try reader.readList(of: NameEntry.self, maxCount: Self.nameCount) { names[entry.identity] = entry.name }
       if version >= 2 {
-        for entry in try reader.readList(of: ReceiptsEntry.self) { receipts[entry.device] = entry.receipts }
+        if version >= 3 {
+          for entry in try reader.readList(of: ReceiptsEntry.self) { receipts[entry.device] = entry.receipts }
+        } else {
+          for entry in try reader.readList(of: EarlierReceiptsEntry.self) { receipts[entry.device] = entry.receipts }
+        }
         sentDays = try reader.read()
+      }
+      if version >= 3 {
         encryptionEpoch = try reader.readUInt64()
         encryptionCount = try reader.readUInt32()
       }
@@ -363,6 +369,17 @@ private struct ReceiptsEntry: WireCodable {
   func encode(into writer: inout ByteWriter) {
     writer.write(device)
     writer.write(receipts)
+  }
+}
+
+/// As version 2 has it.
+private struct EarlierReceiptsEntry: WireDecodable {
+  var device: PublicKey32
+  var receipts: Receipts
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    device = try reader.read()
+    receipts = try Receipts(ofVersionTwo: &reader)
   }
 }
 

@@ -11,6 +11,10 @@ struct Receipts: Hashable, Sendable, WireCodable {
   private(set) var tellAt: UInt64 = 0
   /// Our person knows that it has not fetched what it was to have; until it is heard of again they are not told a second time.
   var isMissed = false
+  /// When it was last sent anything that tells it what we have; milliseconds since 1970, by our clock then.
+  private(set) var toldAt: UInt64 = 0
+  /// Of our numbers up to this one, some wait for its room no more: it gets them when it says that it lacks them.
+  private(set) var givenUpThrough: UInt64 = 0
 
   init(heard: UInt64) { self.heard = heard }
 
@@ -32,16 +36,30 @@ struct Receipts: Hashable, Sendable, WireCodable {
     if head > told { tellAt = tellAt == 0 ? time : min(tellAt, time) }
   }
 
-  /// It is told at once, whether or not anything came: it may have sent what did not.
-  mutating func tellAtOnce(_ now: UInt64) { tellAt = now }
+  /// It is told at this time, whether or not anything came: it may have sent what did not.
+  mutating func tell(at time: UInt64) { tellAt = time }
 
   /// It is told what we have of it.
-  mutating func tell(_ head: UInt64) {
+  mutating func tell(_ head: UInt64, now: UInt64) {
     told = max(told, head)
     tellAt = 0
+    toldAt = now
   }
 
+  /// Whether it was told anything within so many milliseconds. A time to come was a wrong clock's.
+  func wasTold(within time: UInt64, of now: UInt64) -> Bool { toldAt <= now && now - toldAt < time }
+
+  /// What waited for its room up to this number waits no more.
+  mutating func giveUp(through sequence: UInt64) { givenUpThrough = max(givenUpThrough, sequence) }
+
   init(from reader: inout ByteReader) throws(WireError) {
+    try self.init(ofVersionTwo: &reader)
+    toldAt = try reader.readUInt64()
+    givenUpThrough = try reader.readUInt64()
+  }
+
+  /// Reads what a conversation's record of version 2 has of it.
+  init(ofVersionTwo reader: inout ByteReader) throws(WireError) {
     heard = try reader.readUInt64()
     told = try reader.readUInt64()
     tellAt = try reader.readUInt64()
@@ -53,6 +71,8 @@ struct Receipts: Hashable, Sendable, WireCodable {
     writer.write(told)
     writer.write(tellAt)
     writer.writeBool(isMissed)
+    writer.write(toldAt)
+    writer.write(givenUpThrough)
   }
 }
 
@@ -84,6 +104,8 @@ struct SentDays: Hashable, Sendable, WireCodable {
 
   /// A day each, and some more than the patience has for days on which nobody looked.
   private static let entryCount = 64
+  /// A clock that is behind by no more than so many days is taken for one that is wrong now.
+  static let clockFaultDays: UInt64 = 400
   /// Ascending.
   private var entries: [Entry] = []
   /// No server has anything up to this number any more.
@@ -91,10 +113,10 @@ struct SentDays: Hashable, Sendable, WireCodable {
 
   init() {}
 
-  /// Notes that a message is on its way on some day.
+  /// Notes that a message is on its way on some day. When the clock was set back by a little, it counts for the newest day there is.
   mutating func note(_ sequence: UInt64, day: UInt64) {
     correct(day)
-    if let last = entries.last, last.day == day {
+    if let last = entries.last, last.day >= day {
       entries[entries.count - 1].last = max(last.last, sequence)
     } else {
       // Each entry counts from the beginning, so one can go into the next.
@@ -115,8 +137,9 @@ struct SentDays: Hashable, Sendable, WireCodable {
     return true
   }
 
-  /// A day to come was a wrong clock's.
+  /// A day that is far ahead was a wrong clock's. If it is ahead by less, today's clock may be the wrong one, and nothing is called old for it.
   private mutating func correct(_ today: UInt64) {
+    guard let newest = entries.last?.day, newest > today, newest - today > Self.clockFaultDays else { return }
     let count = entries.prefix { $0.day <= today }.count
     guard count < entries.count else { return }
     let last = entries.reduce(0) { max($0, $1.last) }

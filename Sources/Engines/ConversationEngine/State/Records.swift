@@ -43,8 +43,8 @@ struct ProfileRecord: Sendable, WireCodable {
 
 /// This device's mailbox at one server.
 struct ServerRecord: Sendable, WireCodable {
-  /// Version 1 had no issuer keys and no tokens, version 2 none of the times.
-  static let version: UInt8 = 3
+  /// Version 1 had no issuer keys and no tokens, version 2 none of the times, version 3 not the last of them.
+  static let version: UInt8 = 4
 
   var address: ServerAddress
   var mailbox: MailboxID
@@ -65,6 +65,9 @@ struct ServerRecord: Sendable, WireCodable {
   var caughtUpAt: UInt64 = 0
   /// When the next tokens are asked for; milliseconds since 1970.
   var refillAt: UInt64 = 0
+  /// Until when nobody is said not to have fetched what was sent by way of it: after an absence, others need time to tell us; milliseconds
+  /// since 1970.
+  var judgeAt: UInt64 = 0
 
   init(address: ServerAddress, mailbox: MailboxID, ownerKey: SigningKey, sealKey: HPKEKeyPair) {
     self.address = address
@@ -89,6 +92,8 @@ struct ServerRecord: Sendable, WireCodable {
     guard version >= 3 else { return }
     caughtUpAt = try reader.readUInt64()
     refillAt = try reader.readUInt64()
+    guard version >= 4 else { return }
+    judgeAt = try reader.readUInt64()
   }
 
   func encode(into writer: inout ByteWriter) {
@@ -104,6 +109,7 @@ struct ServerRecord: Sendable, WireCodable {
     writer.writeList(tokens)
     writer.write(caughtUpAt)
     writer.write(refillAt)
+    writer.write(judgeAt)
   }
 }
 

@@ -6,9 +6,9 @@ import WireFormat
 /// They are named by their numbers and sent as a resend, which is encrypted when it is sent: so what waits for weeks takes no room, and
 /// opens under the keys of its day.
 struct Redelivery: Sendable, WireCodable {
-  /// As many as a device asks for at once. What comes on top is left to its asking.
+  /// As many as a device asks for at once. What comes on top waits as a range.
   static let sequenceCount = SottoProtocol.Limits.resendCount
-  /// How long it is tried, milliseconds: as long as a mailbox's owner may be away without losing what waits.
+  /// How long it is tried without anything being taken, milliseconds: as long as a mailbox's owner may be away without losing what waits.
   static let patience = UInt64(SottoProtocol.Limits.expiryDays) * 86_400_000
   /// Between two attempts that found the mailbox full, milliseconds: first and longest.
   private static let pauses: (first: UInt64, longest: UInt64) = (60_000, 43_200_000)
@@ -19,10 +19,10 @@ struct Redelivery: Sendable, WireCodable {
   let identity: IdentityID
   /// Ascending; the first is the next to be sent.
   private(set) var sequences: [UInt64]
-  /// Messages that were too many.
-  private(set) var leftOutCount: UInt64 = 0
-  /// When the first one was not taken; milliseconds since 1970.
-  let since: UInt64
+  /// So many numbers after the last of these wait as well, as far as they are for the device.
+  private(set) var furtherCount: UInt64 = 0
+  /// When the first one was not taken, or one before it was; milliseconds since 1970.
+  private(set) var since: UInt64
   /// Attempts in a row that found the mailbox full, and when the last one was.
   private(set) var fullCount: UInt32 = 1
   private(set) var triedAt: UInt64
@@ -38,31 +38,57 @@ struct Redelivery: Sendable, WireCodable {
     triedAt = now
   }
 
-  /// Those that would be given up.
-  var messageCount: UInt64 { UInt64(sequences.count) + leftOutCount }
+  /// The last number that waits.
+  var highest: UInt64 { (sequences.last ?? 0) + furtherCount }
+
+  /// Whether a number waits here.
+  func holds(_ sequence: UInt64) -> Bool {
+    guard let last = sequences.last, sequence > last else { return sequences.contains(sequence) }
+    return sequence <= highest
+  }
 
   func isOver(at now: UInt64) -> Bool { now >= since + Self.patience }
 
   /// Takes one more message that must not overtake the others.
   mutating func add(_ sequence: UInt64) {
-    guard !sequences.contains(sequence) else { return }
-    guard sequences.count < Self.sequenceCount else { return leftOutCount += 1 }
+    guard !holds(sequence) else { return }
+    let highest = max(highest, sequence)
+    if let last = sequences.last, sequence > last, furtherCount > 0 || sequences.count >= Self.sequenceCount {
+      furtherCount = highest - last
+      return
+    }
+    if sequences.count >= Self.sequenceCount { sequences.removeLast() }
     sequences.insert(sequence, at: sequences.firstIndex { $0 > sequence } ?? sequences.count)
+    furtherCount = highest - (sequences.last ?? highest)
     if sequences.first == sequence { sealed = nil }
   }
 
   /// The first one is done with.
   mutating func removeFirst() {
-    sequences.removeFirst()
-    sealed = nil
+    guard let first = sequences.first else { return }
+    remove(through: first)
     fullCount = 0
   }
 
-  /// Its device has these by other ways.
+  /// The first one was taken: the mailbox is one that takes something.
+  mutating func noteTaken(now: UInt64) {
+    removeFirst()
+    since = now
+  }
+
+  /// Its device has these, or is not to have them.
   mutating func remove(through sequence: UInt64) {
-    guard let first = sequences.first, first <= sequence else { return }
+    guard let first = sequences.first, first <= sequence, let last = sequences.last else { return }
+    let highest = highest
     sequences.removeAll { $0 <= sequence }
     sealed = nil
+    guard sequences.isEmpty else { return }
+    // The next of those that were too many to be listed.
+    furtherCount = 0
+    let done = max(last, sequence)
+    guard done < highest else { return }
+    sequences = Array((done + 1...highest).prefix(Self.sequenceCount))
+    furtherCount = highest - (sequences.last ?? highest)
   }
 
   /// The mailbox was full once more.
@@ -85,7 +111,8 @@ struct Redelivery: Sendable, WireCodable {
     device = try reader.read()
     identity = try reader.read()
     sequences = try reader.readList(maxCount: Self.sequenceCount)
-    leftOutCount = try reader.readUInt64()
+    furtherCount = try reader.readUInt64()
+    guard furtherCount <= UInt64.max - (sequences.last ?? 0) else { throw .invalidValue(furtherCount) }
     since = try reader.readUInt64()
     fullCount = try reader.readUInt32()
     triedAt = try reader.readUInt64()
@@ -97,7 +124,7 @@ struct Redelivery: Sendable, WireCodable {
     writer.write(device)
     writer.write(identity)
     writer.writeList(sequences)
-    writer.write(leftOutCount)
+    writer.write(furtherCount)
     writer.write(since)
     writer.write(fullCount)
     writer.write(triedAt)
