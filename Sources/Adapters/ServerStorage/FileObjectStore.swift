@@ -9,7 +9,7 @@ import Synchronization
 /// there, and no file is forgotten:
 /// `open/DAY/XX/NAME` for one that is being written, `kept/DAY/XX/NAME` for a finished one, with the day on which it is deleted, the name (an
 /// HMAC under the server's secret), and the name's first byte to keep directories small. A file begins with a header of 16 bytes.
-/// An object takes its announced size of the quota from the beginning, so that what was begun can be ended.
+/// An object takes its announced size of the quota while it grows (`ObjectSpace`), so that what was begun can be ended.
 public final class FileObjectStore: ObjectStore {
   /// Threads that may wait for the disk at once. What concerns one object is done in order.
   private static let queueCount = 8
@@ -18,14 +18,18 @@ public final class FileObjectStore: ObjectStore {
   private let space: ObjectSpace
   private let queues: [DispatchQueue]
 
-  init(path: String, quota: UInt64, minimumFreeByteCount: Int = 0, disk: DiskSpace? = nil) throws(ServerStorageError) {
+  convenience init(path: String, quota: UInt64, minimumFreeByteCount: Int = 0) throws(ServerStorageError) {
+    try self.init(path: path, space: ObjectSpace(quota: quota, minimumFreeByteCount: minimumFreeByteCount, disk: DiskSpace(of: path)))
+  }
+
+  init(path: String, space: ObjectSpace) throws(ServerStorageError) {
     files = ObjectFiles(root: path)
-    space = ObjectSpace(quota: quota, minimumFreeByteCount: minimumFreeByteCount, disk: disk ?? DiskSpace(of: path))
+    self.space = space
     try files.prepare(counting: space)
     queues = (0..<Self.queueCount).map { DispatchQueue(label: "objects \($0)") }
   }
 
-  /// Bytes that files take, those included that were announced and have not come.
+  /// Bytes that files take, in whole blocks, those included that were announced and are coming.
   public var usedByteCount: UInt64 { space.byteCount }
 
   /// Leaves so many bytes of the disk free from now on.
@@ -47,16 +51,15 @@ public final class FileObjectStore: ObjectStore {
     try await run(object.name) { [self] () throws(FileFailure) in
       if let file = try files.find(object.name, today: today, in: [.open, .kept]) { return .stands(try file.state) }
       let (size, overflow) = object.byteCount.addingReportingOverflow(UInt64(ObjectFile.headerByteCount))
-      guard !overflow, space.reserve(size) else { return .overQuota }
+      guard !overflow, space.reserve(object.name, announced: size, present: 0) else { return .overQuota }
       do throws(FileFailure) {
         try files.create(object, today: today)
       } catch {
-        // What is left of it, if anything is, is not found under its name, or goes with its day.
-        space.release(charged: size, present: 0)
+        space.release(object.name, present: 0)
         guard error == .full else { throw error }
         return .overQuota
       }
-      space.grew(from: 0, to: UInt64(ObjectFile.headerByteCount))
+      space.grew(object.name, from: 0, to: UInt64(ObjectFile.headerByteCount))
       return .made
     }
   }
@@ -71,9 +74,12 @@ public final class FileObjectStore: ObjectStore {
       let (end, overflow) = offset.addingReportingOverflow(UInt64(bytes.count))
       let header = try file.header
       guard !overflow, end <= header.byteCount else { return .refused }
-      guard end <= before || space.mayGrow(by: end - before) else { return .overQuota }
+      let fileBefore = Self.onDisk(before)
+      guard end <= before || space.mayGrow(name, from: fileBefore, to: Self.onDisk(end), announced: Self.onDisk(header.byteCount)) else {
+        return .overQuota
+      }
       // A full disk may have taken a part of it.
-      defer { space.grew(from: before, to: (try? file.byteCount) ?? max(before, end)) }
+      defer { space.grew(name, from: fileBefore, to: Self.onDisk((try? file.byteCount) ?? max(before, end))) }
       try file.write(bytes, at: offset, day: today)
       // Who writes the same again and again holds nothing up.
       if end > before { try files.keepOpen(file, name, until: header.lastDay(today: today), today: today) }
@@ -105,7 +111,7 @@ public final class FileObjectStore: ObjectStore {
   public func delete(_ name: StoredName, today: Day) async throws(StoreFailure) -> Bool {
     try await run(name) { [self] () throws(FileFailure) in
       guard let file = try files.find(name, today: today, in: [.open, .kept]) else { return false }
-      try remove(file.place.path)
+      try remove(file.place.path, of: name)
       return true
     }
   }
@@ -114,7 +120,7 @@ public final class FileObjectStore: ObjectStore {
     for directory in files.expiredDirectories(today: today) {
       for file in directory.files {
         // In the queue of its object, so that no write is under way in it.
-        try await run(file.name) { [self] () throws(FileFailure) in try remove(file.path) }
+        try await run(file.name) { [self] () throws(FileFailure) in try remove(file.path, of: file.name) }
       }
       files.removeDirectory(directory.path)
     }
@@ -123,12 +129,17 @@ public final class FileObjectStore: ObjectStore {
   // MARK: -
 
   /// Removes a file; it is durable on return, and no longer counted as soon as it is gone, durable or not.
-  private func remove(_ path: String) throws(FileFailure) {
+  private func remove(_ path: String, of name: StoredName) throws(FileFailure) {
     guard let size = ObjectFiles.size(of: path) else { return }
-    let charge = files.charge(path, size: size)
     guard try files.unlink(path) else { return }
-    space.release(charged: charge, present: size)
+    space.release(name, present: size)
     try files.synchronizeParent(of: path)
+  }
+
+  /// Bytes of the file of so many bytes.
+  private static func onDisk(_ byteCount: UInt64) -> UInt64 {
+    let (sum, overflow) = byteCount.addingReportingOverflow(UInt64(ObjectFile.headerByteCount))
+    return overflow ? .max : sum
   }
 
   /// As `run`, where a full disk is an answer.

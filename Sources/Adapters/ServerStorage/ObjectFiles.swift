@@ -35,18 +35,10 @@ struct ObjectFiles: Sendable {
       for day in days(in: area) {
         for path in paths(below: "\(root)/\(area.rawValue)/\(day.number)") {
           guard let size = Self.size(of: path) else { continue }
-          space.add(charged: charge(path, size: size), present: size)
+          space.add(present: size)
         }
       }
     }
-  }
-
-  /// Bytes that a file is counted with: those that it was announced with, or those that are there if it does not say.
-  func charge(_ path: String, size: UInt64) -> UInt64 {
-    guard !path.hasSuffix(Self.newSuffix), let file = try? ObjectFile(ObjectPlace(area: .kept, path: path)), let header = try? file.header
-    else { return size }
-    let (announced, overflow) = header.byteCount.addingReportingOverflow(UInt64(ObjectFile.headerByteCount))
-    return overflow ? size : max(size, announced)
   }
 
   // MARK: Finding
@@ -93,7 +85,11 @@ struct ObjectFiles: Sendable {
       _ = unsafe Foundation.unlink(newPath)
       throw error
     }
-    try move(newPath, to: path, today: today)
+    do throws(FileFailure) { try move(newPath, to: path, today: today) } catch {
+      // It may have its name and not be durable: then nobody has paid for it, and it does not stand.
+      for name in [newPath, path] { _ = unsafe Foundation.unlink(name) }
+      throw error
+    }
   }
 
   /// Puts off the day on which an upload that is going on would be deleted.

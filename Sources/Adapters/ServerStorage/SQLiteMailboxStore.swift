@@ -223,7 +223,9 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredPlace) async throws(StoreFailure) {
     try await settle(.mailboxes, mailbox)
-    try await write { try MailboxRows($0, mailbox).setDeliveryKeys(keys) }
+    // Many keys make a long record; a few are never held up.
+    let cost = keys.count > 64 ? StorageCost.content(keys.count * StoredName.byteCount) : 0
+    try await write(adding: cost) { try MailboxRows($0, mailbox).setDeliveryKeys(keys) }
   }
 
   public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {

@@ -53,15 +53,24 @@ final class StorageRoom: Sendable {
   /// room: SQLite uses them before the file grows.
   func byteCount(_ db: Database) -> Int {
     let limits = limits
-    let onDisk = limits.minimumFreeByteCount == 0 ? Int.max : disk.freeByteCount().map { $0 - limits.minimumFreeByteCount } ?? 0
-    guard limits.maximumByteCount < .max else { return max(0, onDisk) }
     guard let pages = Self.number(db, "PRAGMA page_count"), let free = Self.number(db, "PRAGMA freelist_count"), pages >= free else {
       return 0
     }
+    let onDisk = Self.byteCount(onDisk: disk.freeByteCount, minimum: limits.minimumFreeByteCount, reusable: free)
+    guard limits.maximumByteCount < .max else { return max(0, onDisk) }
     let (used, overflow) = (pages - free).multipliedReportingOverflow(by: Schema.pageByteCount)
     let (sum, isBeyond) = used.addingReportingOverflow(PrivateFiles.byteCount(path + "-wal") ?? 0)
     guard !overflow, !isBeyond else { return 0 }
     return max(0, min(onDisk, limits.maximumByteCount - sum))
+  }
+
+  /// What the disk has beyond what stays free. The file never shrinks: once pages of it are free, they are room, and only the log that
+  /// fills them needs the disk. It may take half of what stays free for the minute until it is cut.
+  private static func byteCount(onDisk free: () -> Int?, minimum: Int, reusable pages: Int) -> Int {
+    guard minimum > 0 else { return .max }
+    guard let free = free() else { return 0 }
+    let (reusable, overflow) = pages.multipliedReportingOverflow(by: Schema.pageByteCount)
+    return max(free - minimum, min(overflow ? .max : reusable, free - minimum / 2))
   }
 
   private static func number(_ db: Database, _ pragma: String) -> Int? { (try? Rows(db).first(pragma)).map { $0[0] } }

@@ -98,6 +98,11 @@ extension MailboxEngine {
       rest = rest.dropFirst(batchCount)
       let batchOutcomes: [CopyOutcome]
       do { batchOutcomes = try await store.append(batch, today: clock.today) } catch {
+        // Some have theirs already, and that is what the answer says; the others may have theirs later.
+        if error == .noRoom, !outcomes.isEmpty {
+          outcomes += repeatElement(.full, count: fanOut.copies.count - outcomes.count)
+          break
+        }
         // A write that may have happened counts.
         if error == .outcomeUnknown { outcomes += batch.map { _ in .accepted } }
         throw error

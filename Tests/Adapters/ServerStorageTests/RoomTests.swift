@@ -134,6 +134,23 @@ import Testing
     #expect(try size() > bound, "the limit was lifted")
   }
 
+  @Test func `on a disk that has no more, what was deleted makes room, for the file does not shrink`() async throws {
+    let minimum = 1 << 20
+    let store = try open { $0.minimumFreeByteCount = minimum }
+    let target = try await Workload(random: random).target(in: store)
+    let sealed = [UInt8](repeating: 7, count: 30_000)
+    for _ in 0..<20 { #expect(try await store.append([Workload.copy(to: target, sealed)], today: Workload.today) == [.accepted]) }
+    free.count = minimum
+    await #expect(throws: StoreFailure.noRoom) { try await store.append([Workload.copy(to: target, sealed)], today: Workload.today) }
+    let all = try await store.read(target.mailbox, after: 0, page: PageLimit(count: 9_999, byteCount: 1 << 30), today: Workload.today)
+    try await store.acknowledge(target.mailbox, through: all[all.count - 1].sequence)
+    try await store.truncateLog()
+    #expect(try await store.append([Workload.copy(to: target, sealed)], today: Workload.today) == [.accepted])
+    // What stays free for the log is not given away.
+    free.count = minimum / 2
+    await #expect(throws: StoreFailure.noRoom) { try await store.append([Workload.copy(to: target, sealed)], today: Workload.today) }
+  }
+
   @Test func `one transaction looks once, and takes as many of its writes as there is room for`() async throws {
     let store = try open { $0.minimumFreeByteCount = 1 }
     let target = try await Workload(random: random).target(in: store)
