@@ -61,6 +61,12 @@ public final class MailboxEngine: Sendable {
     }
   }
 
+  /// What an answer costs beyond its request: a registration without room costs its sender half a minute, so that who polls for
+  /// the place of somebody else is seldom there first.
+  public static func surcharge(for answer: [UInt8], to request: [UInt8]) -> Int {
+    request.first == 1 && answer == Answer.noRoom(retrySeconds: ServerLimits.noRoomRetrySeconds).encoded ? 2_950 : 0
+  }
+
   var names: StoredNames { secrets.names }
   var expiry: Day { clock.today.adding(UInt32(Limits.expiryDays)) }
 
