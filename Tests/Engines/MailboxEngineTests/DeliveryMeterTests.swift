@@ -2,6 +2,7 @@ import CryptoSuite
 import MailboxEngineTesting
 import Metering
 import SottoProtocol
+import WireFormat
 import Testing
 
 @testable import MailboxEngine
