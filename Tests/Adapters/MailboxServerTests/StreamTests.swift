@@ -22,8 +22,11 @@ struct StreamTests {
       for message in messages {
         probe.sendFrame(opcode: 2, message)
       }
-      let frames = await probe.frames { $0.count == 101 }
-      #expect(frames.map(\.payload) == [EchoSession.greeting] + messages)
+      // On a busy machine the server asks meanwhile whether anybody is there.
+      @Sendable func withoutPings(_ frames: [RawFrame]) -> [RawFrame] { frames.filter { $0.opcode != 9 } }
+      let frames = withoutPings(await probe.frames { withoutPings($0).count == 101 })
+      let areAllThere = frames.map(\.payload) == [EchoSession.greeting] + messages
+      #expect(areAllThere)
       #expect(frames.allSatisfy { $0.opcode == 2 && $0.isFinal })
       probe.sendFrame(opcode: 8, [0x03, 0xe8])
       #expect(closeCode(await framesUntilClosed(probe)) == 1000)

@@ -2,8 +2,8 @@ import CryptoSuite
 import MailboxEngineTesting
 import Metering
 import SottoProtocol
-import WireFormat
 import Testing
+import WireFormat
 
 @testable import MailboxEngine
 
