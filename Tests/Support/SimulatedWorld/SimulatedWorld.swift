@@ -307,28 +307,33 @@ package final class SimulatedWorld {
     queue.add(.callEnds(call, answer), at: now + delay())
   }
 
+  /// Frames of short texts are no longer; those of Welcomes are.
+  private static let textFrameByteCount = 512
+
   /// Lets some mailboxes be full: the server is shown a wrong key for them.
   ///
   /// - Returns: also which it says to have taken all the same.
   private func fill(_ request: Request) -> (Request, full: Set<Int>, swallowed: Set<Int>) {
     var full: Set<Int> = []
     var swallowed: Set<Int> = []
-    func change(_ recipients: [Recipient]) -> [Recipient] {
+    func change(_ recipients: [Recipient], frameByteCount: Int) -> [Recipient] {
       recipients.enumerated().map { index, recipient in
         let isFull = devices.contains {
           fullMailboxes.contains($0.index) && $0.engine?.mailbox(at: server.address.serverKey) == recipient.mailbox
         }
         guard isFull || chance(faults.full) else { return recipient }
         full.insert(index)
-        if !isFull, chance(faults.swallowed) { swallowed.insert(index) }
+        // Texts alone: nobody can notice that a server swallowed a Welcome, but who waits for it.
+        if !isFull, frameByteCount <= Self.textFrameByteCount, chance(faults.swallowed) { swallowed.insert(index) }
         return Recipient(mailbox: recipient.mailbox, deliveryKey: Permission(trusted: [UInt8](repeating: 1, count: Permission.byteCount)))
       }
     }
     switch request {
-    case .send(let id, let frame, let recipients): return (.send(id: id, frame: frame, recipients: change(recipients)), full, swallowed)
+    case .send(let id, let frame, let recipients):
+      return (.send(id: id, frame: frame, recipients: change(recipients, frameByteCount: frame.count)), full, swallowed)
     case .append(var append):
       let named = append.recipients
-      append.recipients = change(named)
+      append.recipients = change(named, frameByteCount: .max)
       for index in full {
         let mailbox = named[index].mailbox
         ledger.lackEntries.formUnion(devices.filter { $0.engine?.mailbox(at: server.address.serverKey) == mailbox }.map(\.index))
