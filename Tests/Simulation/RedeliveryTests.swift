@@ -40,13 +40,19 @@ import Testing
     try await MeetingTests.requireGood(world)
   }
 
-  @Test func `nothing overtakes what a full mailbox has yet to take, and a new message hastens it`() async throws {
-    let (world, id) = try await GroupTests.group(seed: 111)
+  /// Ada wrote "canary 1" while Cleo's mailbox was full. It has room again, and Ada does not know.
+  private static func groupAfterADayWithoutRoom(seed: UInt64) async throws -> (world: SimulatedWorld, id: ConversationID) {
+    let (world, id) = try await GroupTests.group(seed: seed)
     world.fullMailboxes = [2]
     try world.send("canary 1", from: 0, to: id)
     // Long enough for pauses of hours.
     try await world.run(for: 86_400_000)
     world.fullMailboxes = []
+    return (world, id)
+  }
+
+  @Test func `nothing overtakes what a full mailbox has yet to take, and a new message hastens it`() async throws {
+    let (world, id) = try await Self.groupAfterADayWithoutRoom(seed: 111)
     try world.send("canary 2", from: 0, to: id)
     try await world.run(for: 5_000)
     #expect(try world.texts(2, in: id) == ["Ada: canary 1", "Ada: canary 2"])
@@ -55,11 +61,7 @@ import Testing
   }
 
   @Test func `who writes has fetched, and gets at once what waited for room`() async throws {
-    let (world, id) = try await GroupTests.group(seed: 112)
-    world.fullMailboxes = [2]
-    try world.send("canary 1", from: 0, to: id)
-    try await world.run(for: 86_400_000)
-    world.fullMailboxes = []
+    let (world, id) = try await Self.groupAfterADayWithoutRoom(seed: 112)
     try world.send("canary of Cleo", from: 2, to: id)
     try await world.run(for: 5_000)
     #expect(try world.texts(2, in: id).contains("Ada: canary 1"))
