@@ -106,19 +106,21 @@ struct EnvelopeRows {
     case envelope(StoredEnvelope)
     /// Its cells are not there yet, or no more.
     case notYet
-    /// Its cells are there, and are not what was written.
-    case unreadable
+    /// Its cells are there, and so many of them are not what was written.
+    case unreadable(cellCount: Int)
   }
 
   func read(_ item: Queue.Item) throws -> Reading {
     var numbers = SlotNumbers(keys)
     var parts: [[UInt8]] = []
+    var unreadableCount = 0
     for (index, number) in item.numbers(&numbers).enumerated() {
-      guard let sealed = try cells.row(at: number), !sealed.isEmpty else { return index == 0 ? .notYet : .unreadable }
-      guard let cell = cells.open(sealed, at: number, keys) else { return .unreadable }
-      parts.append(cell)
+      let sealed = try cells.row(at: number).flatMap { $0.isEmpty ? nil : $0 }
+      if index == 0, sealed == nil { return .notYet }
+      if let cell = sealed.flatMap({ cells.open($0, at: number, keys) }) { parts.append(cell) } else { unreadableCount += 1 }
     }
-    guard let content = CellRows.join(parts), Self.sequence(content) == item.sequence else { return .unreadable }
+    guard unreadableCount == 0 else { return .unreadable(cellCount: unreadableCount) }
+    guard let content = CellRows.join(parts), Self.sequence(content) == item.sequence else { return .unreadable(cellCount: 1) }
     return .envelope(StoredEnvelope(sequence: item.sequence, sealed: Array(content.dropFirst(8))))
   }
 

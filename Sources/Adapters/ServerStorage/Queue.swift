@@ -9,6 +9,8 @@ struct Queue: Sendable {
     /// The first of the slots in that day in which its cells lie.
     var slot: UInt32
     var byteCount: UInt32
+    /// The disk has changed its cells. It is passed over, and deleted like the others.
+    var isUnreadable = false
 
     /// The content of an item's cells: the sequence and the sealed envelope.
     static func contentByteCount(_ byteCount: Int) -> Int { 8 + byteCount }
@@ -40,16 +42,27 @@ struct Queue: Sendable {
 
   mutating func setNextSlot(_ day: Day, _ slot: UInt64) { nextSlots[day.number] = slot }
 
-  /// The items behind a sequence that a page has room for.
+  /// The readable items behind a sequence that a page has room for.
   func page(after sequence: UInt64, _ limit: PageLimit, today: Day) -> [Item] {
     var page: [Item] = []
     var byteCount = 0
-    for item in items[firstIndex(after: sequence)...] where item.expires > today.number {
+    for item in items[firstIndex(after: sequence)...] where item.expires > today.number && !item.isUnreadable {
       byteCount += Int(item.byteCount)
       guard page.count < limit.count, page.isEmpty || byteCount <= limit.byteCount else { break }
       page.append(item)
     }
     return page
+  }
+
+  /// Notes that the item with this sequence cannot be read.
+  ///
+  /// - Returns: whether that is new; not for an item that is not here any more.
+  mutating func markUnreadable(_ sequence: UInt64) -> Bool {
+    guard sequence > 0 else { return false }
+    let index = firstIndex(after: sequence - 1)
+    guard index < items.count, items[index].sequence == sequence, !items[index].isUnreadable else { return false }
+    items[index].isUnreadable = true
+    return true
   }
 
   /// Takes out what has a sequence up to this one.

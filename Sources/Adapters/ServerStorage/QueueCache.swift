@@ -58,6 +58,10 @@ final class QueueCache: Sendable {
   }
 
   private let state = Mutex(State())
+  private let unreadable: @Sendable (_ cellCount: Int) -> Void
+
+  /// - Parameter unreadable: hears of cells that the disk has changed: of each once, for as long as its queue is here.
+  init(unreadable: @escaping @Sendable (_ cellCount: Int) -> Void = { _ in }) { self.unreadable = unreadable }
 
   /// What an append must know of a queue: how many envelopes wait, their bytes, and the next slot of a day.
   func room(_ name: StoredName, _ day: Day) -> (count: Int, byteCount: Int, nextSlot: UInt64)? {
@@ -89,14 +93,31 @@ final class QueueCache: Sendable {
   }
 
   func endLoad(_ load: Load, _ name: StoredName, _ queue: Queue) {
-    state.withLock { state in
-      guard state.loads[name] == load.number else { return }
+    let isKept = state.withLock { state in
+      guard state.loads[name] == load.number else { return false }
       state.loads[name] = nil
       // The writer may have been here before this reader said that it begins, and what stands in a transaction of which a
       // write was taken back is seen by nobody yet.
-      guard state.entries[name] == nil, !state.hasUndone else { return }
+      guard state.entries[name] == nil, !state.hasUndone else { return false }
       state.put(queue, name)
+      return true
     }
+    if isKept { tell(queue.unreadableCount) }
+  }
+
+  /// Cells of envelopes turned out to be changed by the disk. Of a queue that is not here nothing is noted: who reads it next finds
+  /// them again.
+  ///
+  /// - Parameter cellCounts: how many, by the sequence of their envelope.
+  func markUnreadable(_ cellCounts: [UInt64: Int], of name: StoredName) {
+    let count = state.withLock { state in
+      cellCounts.reduce(0) { $0 + (state.entries[name]?.queue.markUnreadable($1.key) == true ? $1.value : 0) }
+    }
+    tell(count)
+  }
+
+  private func tell(_ unreadableCount: Int) {
+    if unreadableCount > 0 { unreadable(unreadableCount) }
   }
 
   // MARK: For the writer
@@ -106,6 +127,7 @@ final class QueueCache: Sendable {
       state.loads[name] = nil
       state.put(queue, name)
     }
+    tell(queue.unreadableCount)
   }
 
   /// Adds an envelope behind the others, to a queue that is here.

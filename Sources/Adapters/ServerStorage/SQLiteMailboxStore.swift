@@ -27,7 +27,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   private let room: StorageRoom
   private let observer: StoreObserver
   private let veil: Secret
-  let cache = QueueCache()
+  let cache: QueueCache
   private let old = OldTables()
   /// The last sequence: the number of this opening, and below it a count of all envelopes since. Nil where none may be written.
   private let lastSequence: Mutex<UInt64?>
@@ -44,6 +44,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   ) throws(ServerStorageError) {
     room = StorageRoom(path: path, disk: disk ?? DiskSpace(of: path), limits: limits)
     self.observer = observer
+    cache = QueueCache { observer(.unreadable(cellCount: $0)) }
     self.veil = veil
     let old = old
     do {
@@ -260,21 +261,20 @@ public final class SQLiteMailboxStore: MailboxStore {
     try await settle(.mailboxes, mailbox)
     if let items = cache.page(mailbox.name, after: sequence, page, today: today) {
       guard !items.isEmpty else { return [] }
-      return try await read { [observer] context in
+      return try await read { context in
         let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
-        return try Self.envelopes(rows, observer) { last in
+        return try Self.envelopes(rows, context.cache, of: mailbox.name) { last in
           // A queue that is forgotten meanwhile is read anew with the next question.
           last.map { context.cache.page(mailbox.name, after: $0, page, today: today) ?? [] } ?? items
         }
       }
     }
     let load = cache.beginLoad(mailbox.name)
-    return try await read { [observer] context in
+    return try await read { context in
       let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
       let queue = try rows.load()
       context.cache.endLoad(load, mailbox.name, queue)
-      if queue.unreadableCount > 0 { observer(.unreadable(count: queue.unreadableCount)) }
-      return try Self.envelopes(rows, observer) { queue.page(after: $0 ?? sequence, page, today: today) }
+      return try Self.envelopes(rows, context.cache, of: mailbox.name) { queue.page(after: $0 ?? sequence, page, today: today) }
     }
   }
 
@@ -283,20 +283,20 @@ public final class SQLiteMailboxStore: MailboxStore {
   ///
   /// - Parameter page: the items behind a sequence; behind where the client is for nil.
   private static func envelopes(
-    _ rows: EnvelopeRows, _ observer: StoreObserver, page: (UInt64?) -> [Queue.Item]
+    _ rows: EnvelopeRows, _ cache: QueueCache, of name: StoredName, page: (UInt64?) -> [Queue.Item]
   ) throws -> [StoredEnvelope] {
     var items = page(nil)
     while let last = items.last {
       var envelopes: [StoredEnvelope] = []
-      var unreadable = 0
+      var unreadable: [UInt64: Int] = [:]
       for item in items {
         switch try rows.read(item) {
         case .envelope(let envelope): envelopes.append(envelope)
         case .notYet: break
-        case .unreadable: unreadable += 1
+        case .unreadable(let cellCount): unreadable[item.sequence] = cellCount
         }
       }
-      if unreadable > 0 { observer(.unreadable(count: unreadable)) }
+      if !unreadable.isEmpty { cache.markUnreadable(unreadable, of: name) }
       if !envelopes.isEmpty { return envelopes }
       items = page(last.sequence)
     }

@@ -6,8 +6,9 @@ public enum StoreEvent: Sendable, Equatable {
   case commitFailed
   /// Writes of one transaction that were refused for want of room.
   case noRoom(writeCount: Int)
-  /// Envelopes of a queue, or cells of some, that do not open or are not whole: the disk has changed them. They are passed over.
-  case unreadable(count: Int)
+  /// Cells of envelopes that do not open, are gone, or do not fit each other: the disk has changed them. Their envelopes are passed
+  /// over. Each cell is told once for as long as its queue is in memory.
+  case unreadable(cellCount: Int)
   /// The write-ahead log could not be moved into the database; SQLite's result code.
   case checkpointFailed(code: Int32)
   /// Rows that expiry deleted or changed in one step.

@@ -81,7 +81,7 @@ final class ServerMetrics: Sendable {
         case .noRoom(let writeCount):
           state.refusedForRoom += UInt64(writeCount)
           state.lastWithoutRoom = .now
-        case .unreadable(let count): state.unreadable += UInt64(count)
+        case .unreadable(let cellCount): state.unreadable += UInt64(cellCount)
         case .checkpointFailed: state.failedCheckpoints += 1
         }
       }
@@ -173,7 +173,7 @@ final class ServerMetrics: Sendable {
       state.rows.sorted { $0.key < $1.key }.map { ("{table=\"\($0.key)\"}", "\($0.value)") })
     text.add("sotto_expired_rows_total", .counter, "Rows that expiry deleted or changed.", state.expiredRows)
     text.add("sotto_no_room_total", .counter, "Writes that were refused for want of room.", state.refusedForRoom)
-    text.add("sotto_unreadable_total", .counter, "Envelopes passed over because the disk has changed them.", state.unreadable)
+    text.add("sotto_unreadable_total", .counter, "Cells of waiting envelopes that the disk has changed.", state.unreadable)
     text.add(
       "sotto_checkpoint_failures_total", .counter, "Times that the log could not be moved into the database.", state.failedCheckpoints)
     text.add("sotto_database_bytes", .gauge, "Size of the database file.", gauges.databaseBytes)
