@@ -81,25 +81,23 @@ final class GroupCommit: Sendable {
   }
 
   private func commit(_ batch: [any Write], _ db: Database) {
-    var applied: [any Write] = []
-    func endAll(_ failure: StoreFailure?) {
-      cache.end(isCommitted: failure == nil)
-      for write in applied { write.end(failure) }
-    }
-    guard !hasFailed else {
-      for write in batch { write.end(.unavailable) }
-      return
-    }
+    guard !hasFailed else { return end(batch, .unavailable) }
     do {
       try db.beginTransaction(.immediate)
     } catch {
-      for write in batch { write.end(.unavailable) }
-      return
+      return end(batch, Self.failure(of: error))
     }
+    var applied: [any Write] = []
+    func endAll(_ failure: StoreFailure?) {
+      cache.end(isCommitted: failure == nil)
+      end(applied, failure)
+    }
+    /// What ended the transaction before its time.
+    var lost = StoreFailure.unavailable
     for write in admitted(batch, db) {
       // A full disk, for one, makes SQLite roll back the whole transaction and not the savepoint alone.
       guard db.isInsideTransaction else {
-        write.end(.unavailable)
+        end([write], lost)
         continue
       }
       do {
@@ -107,10 +105,11 @@ final class GroupCommit: Sendable {
         applied.append(write)
       } catch {
         cache.undo()
-        write.end(.unavailable)
+        lost = Self.failure(of: error)
+        end([write], lost)
       }
     }
-    guard db.isInsideTransaction else { return endAll(.unavailable) }
+    guard db.isInsideTransaction else { return endAll(lost) }
     let start = ContinuousClock.now
     do {
       try db.commit()
@@ -121,6 +120,15 @@ final class GroupCommit: Sendable {
       if db.isInsideTransaction { try? db.rollback() }
       endAll(failure(ofCommit: error))
     }
+  }
+
+  /// Answers writes. Where the disk became full in the middle of them, although there was room when it was looked at, those that add
+  /// something hear so; the others, which are never held up for long, may come again at once.
+  private func end(_ writes: [any Write], _ failure: StoreFailure?) {
+    for write in writes { write.end(failure == .noRoom && write.addition == 0 ? .unavailable : failure) }
+    guard failure == .noRoom else { return }
+    let count = writes.count { $0.addition > 0 }
+    if count > 0 { observer(.noRoom(writeCount: count)) }
   }
 
   /// Those writes for which there is room, in their order; the others are answered.
@@ -162,10 +170,15 @@ final class GroupCommit: Sendable {
     }
   }
 
+  /// What it means that something failed before its commit.
+  private static func failure(of error: any Error) -> StoreFailure {
+    (error as? DatabaseError)?.resultCode == .SQLITE_FULL ? .noRoom : .unavailable
+  }
+
   /// What a failed commit means.
   private func failure(ofCommit error: any Error) -> StoreFailure {
     switch (error as? DatabaseError)?.resultCode {
-    case .SQLITE_FULL?, .SQLITE_BUSY?: return .unavailable
+    case .SQLITE_FULL?, .SQLITE_BUSY?: return Self.failure(of: error)
     default:
       // Pages may or may not have reached the disk, and after a failed flush the system may claim that they did.
       state.withLock { $0.hasFailed = true }

@@ -80,22 +80,31 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// Deletes what was acknowledged, moves the write-ahead log into the database and cuts it to nothing, so that no old page
   /// lies in it for long. To be called about every minute; when readers are in the way, the next call does it.
   public func truncateLog() async throws(StoreFailure) {
-    try await deleteAcknowledged()
+    // On a full disk nothing can be deleted until the log has given back its room.
+    let deletion: StoreFailure?
+    do {
+      try await deleteAcknowledged()
+      deletion = nil
+    } catch { deletion = error }
     let result: Result<Void, StoreFailure> = await withCheckedContinuation { continuation in
       pool.asyncWriteWithoutTransaction { [observer] db in
         do {
           try db.checkpoint(.truncate)
           continuation.resume(returning: .success(()))
         } catch {
+          switch error as? DatabaseError {
           // Readers in the way are no fault of the disk.
-          if let error = error as? DatabaseError, error.resultCode != .SQLITE_BUSY {
-            observer(.checkpointFailed(code: error.extendedResultCode.rawValue))
+          case nil: break
+          case let error? where error.resultCode == .SQLITE_BUSY: break
+          case let error? where error.resultCode == .SQLITE_FULL: observer(.noRoom(writeCount: 0))
+          case let error?: observer(.checkpointFailed(code: error.extendedResultCode.rawValue))
           }
           continuation.resume(returning: .failure(.unavailable))
         }
       }
     }
     try result.get()
+    if let deletion { throw deletion }
   }
 
   /// Waits for what is being done, and closes the files.
@@ -314,7 +323,8 @@ public final class SQLiteMailboxStore: MailboxStore {
       try await write { try EnvelopeRows($0.db, $0.cache, mailbox, keys).ensureLoaded() }
       count = acknowledge()
     }
-    if let count, count >= Self.deletionCount { try await deleteAcknowledged() }
+    // They are acknowledged, whether or not the disk lets them be deleted now.
+    if let count, count >= Self.deletionCount { try? await deleteAcknowledged() }
   }
 
   private func deleteAcknowledged() async throws(StoreFailure) {

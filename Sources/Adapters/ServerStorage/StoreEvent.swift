@@ -4,7 +4,7 @@ public enum StoreEvent: Sendable, Equatable {
   case committed(writeCount: Int, duration: Duration)
   /// A transaction failed, and its writes were answered so.
   case commitFailed
-  /// Writes of one transaction that were refused for want of room.
+  /// Writes of one transaction that were refused for want of room; none where the log found no room in the database.
   case noRoom(writeCount: Int)
   /// Cells of envelopes that do not open, are gone, or do not fit each other: the disk has changed them. Their envelopes are passed
   /// over. Each cell is told once for as long as its queue is in memory.

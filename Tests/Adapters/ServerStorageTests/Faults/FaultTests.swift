@@ -71,6 +71,74 @@ import Testing
     #expect(struck * 4 > fault.count, "\(struck) of \(fault.count)")
   }
 
+  @Test(arguments: [false, true])
+  func `a disk that becomes full in the middle of a batch has no room for what adds, and what deletes may come again`(
+    beforeTheCommit: Bool
+  ) async throws {
+    let server = try TemporaryServer()
+    let disk = try FaultyDisk(server)
+    let refused = Mutex(0)
+    let observer: StoreObserver = { event in if case .noRoom(let count) = event { refused.withLock { $0 += count } } }
+    let store = try server.openStore(limits: StorageLimits(), observer: observer)
+    let target = try await Workload(random: SeededRandom(seed: 5)).target(in: store)
+    // More than the writer keeps in memory is written before the commit.
+    let copies = (UInt8(0)..<(beforeTheCommit ? 100 : 1)).map {
+      Workload.copy(to: target, [$0] + [UInt8](repeating: $0, count: 200_000))
+    }
+    for round in 1...2 {
+      disk.fail(.write, nth: round, lasts: true, code: Self.SQLITE_FULL, percent: 30)
+      let gate = DispatchSemaphore(value: 0)
+      store.pool.asyncWriteWithoutTransaction { _ in gate.wait() }
+      async let count = outcome { _ = try await store.countTokens(1, for: target.mailbox, quota: 99) }
+      async let first = outcome { _ = try await store.append(copies, today: Workload.today) }
+      async let second = outcome { _ = try await store.append(copies, today: Workload.today) }
+      while store.waitingWriteCount < 3 { await Task.yield() }
+      gate.signal()
+      #expect(await count == .unavailable)
+      #expect(await [first, second] == [.noRoom, .noRoom])
+      #expect(refused.withLock { $0 } == 2 * round)
+      #expect(!store.hasFailed)
+      // Owners read, and what they acknowledge stays so.
+      #expect(try await Workload.readAll(target, in: store).isEmpty)
+      disk.mend()
+    }
+    #expect(try await store.append(copies, today: Workload.today) == copies.map { _ in .accepted })
+    #expect(try await Workload.readAll(target, in: store) == copies.map(\.sealed))
+    try store.close()
+    try server.openStore(checking: true).close()
+  }
+
+  private func outcome(_ body: () async throws -> Void) async -> StoreFailure? {
+    do { try await body() } catch { return error as? StoreFailure }
+    return nil
+  }
+
+  @Test func `on a full disk owners read and acknowledge, and what they emptied is deleted when there is room again`() async throws {
+    let server = try TemporaryServer()
+    let disk = try FaultyDisk(server)
+    let failures = Mutex(0)
+    let observer: StoreObserver = { event in if case .checkpointFailed = event { failures.withLock { $0 += 1 } } }
+    let store = try server.openStore(limits: StorageLimits(), observer: observer)
+    let target = try await Workload(random: SeededRandom(seed: 6)).target(in: store)
+    // More cells than are deleted at a time.
+    let count = 1_100
+    for start in stride(from: 0, to: count, by: 100) {
+      _ = try await store.append((start..<start + 100).map { _ in Workload.copy(to: target, [1]) }, today: Workload.today)
+    }
+    disk.fail(.write, nth: 1, lasts: true, code: Self.SQLITE_FULL)
+    let page = PageLimit(count: count, byteCount: 1 << 30)
+    let all = try await store.read(target.mailbox, after: 0, page: page, today: Workload.today)
+    #expect(all.count == count)
+    for number in [600, count - 1, count - 1] { try await store.acknowledge(target.mailbox, through: all[number].sequence) }
+    #expect(try await Workload.readAll(target, in: store).isEmpty)
+    await #expect(throws: StoreFailure.unavailable) { try await store.truncateLog() }
+    #expect(failures.withLock { $0 } == 0, "no room is no fault of the disk")
+    disk.mend()
+    try await store.truncateLog()
+    #expect(try await store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM envelopes WHERE sealed <> x''") } == 0)
+    try store.close()
+  }
+
   @Test func `a disk that can only be read is said so at the start`() async throws {
     let server = try TemporaryServer()
     let disk = try FaultyDisk(server)
