@@ -47,7 +47,7 @@ extension EndToEndTests {
     }
     let refused = try Programs.run("sotto-server", ["serve", "--config", server.settings.path], in: scratch.url)
     #expect(refused.status == 65)
-    #expect(refused.errors.contains("server.sqlite is missing beside server.keys"))
+    #expect(refused.errors.contains("server.sqlite is missing or empty beside server.keys"))
     #expect(refused.errors.contains("sotto-server new-database"))
     #expect(!FileManager.default.fileExists(atPath: server.data.appending(path: "server.sqlite").path))
     #expect(try server.command("new-database").status == 0)

@@ -37,10 +37,12 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// its place. Sequences go on above all that were given out.
   public let isOlderThanBefore: Bool
 
-  /// - Parameter mark: the highest number of an opening that is known from elsewhere.
+  /// - Parameters:
+  ///   - change: what may become of its tables.
+  ///   - mark: the highest number of an opening that is known from elsewhere.
   init(
-    path: String, veil: Secret, checking: Bool, purpose: Purpose = .serving, mark: UInt64 = 0, limits: StorageLimits = StorageLimits(),
-    disk: DiskSpace? = nil, observer: @escaping StoreObserver = { _ in }
+    path: String, veil: Secret, checking: Bool, purpose: Purpose = .serving, change: Schema.Change = .make, mark: UInt64 = 0,
+    limits: StorageLimits = StorageLimits(), disk: DiskSpace? = nil, observer: @escaping StoreObserver = { _ in }
   ) throws(ServerStorageError) {
     room = StorageRoom(path: path, disk: disk ?? DiskSpace(of: path), limits: limits)
     self.observer = observer
@@ -48,10 +50,10 @@ public final class SQLiteMailboxStore: MailboxStore {
     self.veil = veil
     let old = old
     do {
-      try Schema.widenPages(path: path)
+      if change != .none { try Schema.widenPages(path: path) }
       pool = try DatabasePool(path: path, configuration: Schema.configuration)
       let opening = try pool.writeWithoutTransaction { db in
-        try Schema.prepare(db, checking: checking)
+        try Schema.prepare(db, checking: checking, change: change)
         try old.find(db)
         return purpose == .serving ? try Schema.beginOpening(db, above: mark) : nil
       }

@@ -91,11 +91,13 @@ enum Schema {
 
   /// Makes the tables of a new database, or recognises those of an old one; then sees to it that a commit is on disk.
   ///
+  /// - Parameter change: what may become of its tables.
   /// - Throws: a `ServerStorageError`, or what the database throws.
-  static func prepare(_ db: Database, checking: Bool) throws {
+  static func prepare(_ db: Database, checking: Bool, change: Change) throws {
     let version = try integer(db, "PRAGMA user_version")
     let applicationID = try integer(db, "PRAGMA application_id")
     let tableCount = try integer(db, "SELECT count(*) FROM sqlite_schema")
+    try permit(change, version: version, tableCount: tableCount)
     switch (version, applicationID, tableCount) {
     case (0, 0, 0): try execute(lastingTables + tables + TokenRows.tables + additions + RegistrationRows.additions + marks, db)
     case (1, Self.applicationID, _):

@@ -56,55 +56,71 @@ public struct ServerDirectory: Sendable {
   ///   - checking: reads all of it first, to find damage before clients do.
   ///   - limits: how much it may take.
   ///   - observer: hears what an operator's figures count.
-  /// - Throws: `.databaseMissing` where there are keys and no database.
+  /// - Throws: `.databaseMissing` where there are keys and no database, or an empty one although a server has run.
   public func openStore(
     creating: Bool, checking: Bool, limits: StorageLimits = StorageLimits(), observer: @escaping StoreObserver = { _ in }
   ) throws(ServerStorageError) -> SQLiteMailboxStore {
     let mark = try prepareDatabase(creating: creating)
     let store = try SQLiteMailboxStore(
-      path: databaseFile, veil: keys(creating: false).veil, checking: checking, mark: mark, limits: limits, observer: observer)
+      path: databaseFile, veil: keys(creating: false).veil, checking: checking, change: creating && mark == nil ? .make : .update,
+      mark: mark ?? 0, limits: limits, observer: observer)
     if let opening = store.opening { try PrivateFiles.replace(markFile, with: Array(String(opening).utf8)) }
     return store
   }
 
   /// Opens the database to add vouchers, beside a server that may be running.
+  ///
+  /// - Throws: `.serverOlder` for a database of an older version while a server uses it, which would not understand it afterwards.
   public func openStoreForInviting() throws(ServerStorageError) -> SQLiteMailboxStore {
-    _ = try prepareDatabase(creating: false)
-    return try SQLiteMailboxStore(path: databaseFile, veil: keys(creating: false).veil, checking: false, purpose: .inviting)
+    let mark = try prepareDatabase(creating: false)
+    let veil = try keys(creating: false).veil
+    func open(_ change: Schema.Change) throws(ServerStorageError) -> SQLiteMailboxStore {
+      do throws(ServerStorageError) {
+        return try SQLiteMailboxStore(path: databaseFile, veil: veil, checking: false, purpose: .inviting, change: change)
+      } catch { throw error == .databaseMissing && mark == nil ? .missing : error }
+    }
+    do throws(ServerStorageError) { return try open(.none) } catch {
+      guard error == .serverOlder else { throw error }
+    }
+    // Nobody serves it meanwhile, in whatever version.
+    let lock: ServerLock
+    do throws(ServerStorageError) { lock = try self.lock() } catch { throw error == .inUse ? .serverOlder : error }
+    defer { withExtendedLifetime(lock) {} }
+    return try open(.update)
   }
 
   /// Makes an empty database for keys that lost theirs: the server that links name, with nobody on it.
   ///
-  /// - Throws: `.exists` where there is a database, `.missing` without keys, `.inUse`.
+  /// - Throws: `.exists` where there is anything but an empty database, `.missing` without keys, `.inUse`.
   public func makeNewDatabase() throws(ServerStorageError) {
     guard PrivateFiles.exists(keysFile) else { throw .missing }
     let lock = try lock()
     defer { withExtendedLifetime(lock) {} }
-    guard (PrivateFiles.byteCount(databaseFile) ?? 0) == 0 else { throw .exists }
+    guard (PrivateFiles.byteCount(databaseFile) ?? 0) == 0 || (try? Schema.isEmpty(path: databaseFile)) == true else { throw .exists }
     // What a lost database left beside it would be taken for the new one's.
-    for suffix in ["-wal", "-shm"] { try PrivateFiles.remove(databaseFile + suffix) }
+    for suffix in ["", "-wal", "-shm"] { try PrivateFiles.remove(databaseFile + suffix) }
     try PrivateFiles.touch(databaseFile)
     let store = try SQLiteMailboxStore(path: databaseFile, veil: keys(creating: false).veil, checking: false, mark: mark() ?? 0)
     do { try store.close() } catch { throw .database(code: 0) }
     try PrivateFiles.synchronizeDirectory(path)
   }
 
-  /// - Returns: the highest number of an opening that is known beside the database.
-  private func prepareDatabase(creating: Bool) throws(ServerStorageError) -> UInt64 {
+  /// - Returns: the highest number of an opening that is known beside the database; nil where no server has run yet.
+  private func prepareDatabase(creating: Bool) throws(ServerStorageError) -> UInt64? {
     _ = try keys(creating: creating)
     let mark = try mark()
     switch PrivateFiles.byteCount(databaseFile) {
     case nil: throw .databaseMissing
     // The file of a first start that was cut off, unless a server has run since.
     case 0? where mark != nil || !creating: throw mark == nil ? .missing : .databaseMissing
-    default: return mark ?? 0
+    default: return mark
     }
   }
 
-  /// Nil where no server has run yet, or the file says nothing.
+  /// Nil where no server has run yet, 0 where the file says nothing.
   private func mark() throws(ServerStorageError) -> UInt64? {
     guard PrivateFiles.exists(markFile) else { return nil }
-    return UInt64(String(decoding: try PrivateFiles.readPrivate(markFile, limit: 32), as: UTF8.self))
+    return UInt64(String(decoding: try PrivateFiles.readPrivate(markFile, limit: 32), as: UTF8.self)) ?? 0
   }
 
   /// Opens the place of the files that people send each other, and makes it if it is missing.

@@ -8,7 +8,7 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case inUse
   /// The file of keys is gone while the database is there: without it nothing in the database can be found again.
   case keysMissing
-  /// The database is gone while the file of keys is there: with an empty one, everybody's mailboxes would be gone.
+  /// The database is gone, or empty, while the file of keys is there: with an empty one, everybody's mailboxes would be gone.
   case databaseMissing
   /// The file of keys has been changed or cut.
   case keysDamaged
@@ -22,6 +22,8 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case databaseDamaged
   /// A newer version of this program has written the database.
   case databaseNewer(version: Int)
+  /// The database is of an older version, and the server that uses it is, too: it must not be changed under it.
+  case serverOlder
   /// The disk, or the database's file, can only be read, or not even that.
   case readOnly
   /// The database does not keep its promise to be on disk when it says so.

@@ -44,7 +44,7 @@ struct ServerFailure: Error {
         exitCode: Self.badData)
     case .databaseMissing:
       self.init(
-        "server.sqlite is missing beside server.keys",
+        "server.sqlite is missing or empty beside server.keys",
         hint:
           "restore it from a backup; or, if it is lost: sotto-server new-database makes an empty one, and everybody has to register anew",
         exitCode: Self.badData)
@@ -74,6 +74,10 @@ struct ServerFailure: Error {
       self.init(
         "the database was written by a newer program (version \(version))", hint: "install that version again",
         exitCode: Self.badData)
+    case .serverOlder:
+      self.init(
+        "the server that runs here is of an older version than this program: restart it first",
+        hint: "systemctl restart sotto-server; nothing was changed", exitCode: Self.tryAgain)
     case .notDurable:
       self.init(
         "the database does not promise to be on disk when it says so",

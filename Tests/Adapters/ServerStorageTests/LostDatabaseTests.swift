@@ -46,6 +46,47 @@ import Testing
     #expect(!new.isOlderThanBefore)
   }
 
+  @Test func `a database without tables is as good as gone once a server has run`() async throws {
+    let store = try server.openStore()
+    _ = try await Workload(random: random).target(in: store)
+    try store.close()
+    let whole = try server.read("server.sqlite")
+    // What SQLite makes first, and all that is left of a young database that loses its log.
+    let page = server.file("page.sqlite")
+    let queue = try DatabaseQueue(path: page, configuration: Schema.configuration)
+    try await queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = WAL") }
+    try queue.close()
+    let onePage = try server.read("page.sqlite")
+    #expect(onePage.count == Schema.pageByteCount)
+    for empty in [[], [0], onePage] {
+      try server.write(empty, to: "server.sqlite")
+      for _ in 0..<2 { #expect(throws: ServerStorageError.databaseMissing) { try server.openStore() } }
+      #expect(throws: ServerStorageError.databaseMissing) { try server.directory.openStoreForInviting() }
+    }
+    // A mark that was lost with it says as much as a good one.
+    let mark = try server.read("server.mark")
+    try server.write([], to: "server.mark")
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: server.file("server.mark"))
+    #expect(throws: ServerStorageError.databaseMissing) { try server.openStore() }
+    try server.write(mark, to: "server.mark")
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: server.file("server.mark"))
+    // A database is never taken for an empty one.
+    try server.write(whole, to: "server.sqlite")
+    #expect(throws: ServerStorageError.exists) { try server.directory.makeNewDatabase() }
+    try server.openStore(checking: true).close()
+    // Whoever means it gets a new one, also where a first try was cut off.
+    for empty in [[], onePage] {
+      try server.write(empty, to: "server.sqlite")
+      try server.directory.makeNewDatabase()
+      try server.openStore(checking: true).close()
+    }
+    // Without a mark it is a first start that was cut off; that is for serve to go on with.
+    try remove("server.mark")
+    try server.write(onePage, to: "server.sqlite")
+    #expect(throws: ServerStorageError.missing) { try server.directory.openStoreForInviting() }
+    try server.openStore(checking: true).close()
+  }
+
   @Test func `a first start that was cut off at any point is begun again`() async throws {
     // Nothing yet but the empty file.
     try PrivateFiles.touch(server.file("server.sqlite"))

@@ -59,6 +59,32 @@ import Testing
     #expect(try await server.openStore(checking: true).redeem(token, for: batch, today: Self.today))
   }
 
+  @Test func `no command changes a database of an older version under the server that uses it`() async throws {
+    try OldSchema.make(server)
+    func version() throws -> Int? {
+      let queue = try DatabaseQueue(path: server.file("server.sqlite"))
+      defer { try? queue.close() }
+      return try queue.read { try Int.fetchOne($0, sql: "PRAGMA user_version") }
+    }
+    var lock: ServerLock? = try server.directory.lock()
+    #expect(throws: ServerStorageError.serverOlder) { try server.directory.openStoreForInviting() }
+    try server.directory.backUp(to: server.file("copy"), parts: .everything)
+    #expect(server.directory.isInUse)
+    #expect(try version() == 1)
+    withExtendedLifetime(lock) {}
+    lock = nil
+    // Nobody serves: then it is brought up to date, by whoever comes first.
+    let inviting = try server.directory.openStoreForInviting()
+    try await inviting.addVouchers([.random(using: random)], expires: Self.today)
+    try inviting.close()
+    #expect(try version() == Schema.version)
+    #expect(!server.directory.isInUse)
+    lock = try server.directory.lock()
+    // Of this version, it takes vouchers beside the server.
+    try server.directory.openStoreForInviting().close()
+    withExtendedLifetime(lock) {}
+  }
+
   @Test func `a mailbox of schema 1 keeps its keys and what waits, in order, and takes more`() async throws {
     let (one, other) = (target(), target())
     let waiting = (UInt8(0)..<70).map { number in
