@@ -19,16 +19,21 @@ final class GroupCommit: Sendable {
 
   private let pool: DatabasePool
   private let cache: QueueCache
+  private let versions: RecordVersions
   private let room: StorageRoom
   private let observer: StoreObserver
   private let state = Mutex(State())
 
   /// - Parameters:
   ///   - cache: is told what became of each transaction, before the next one begins.
+  ///   - versions: is told of its end.
   ///   - room: is asked once for each transaction that adds something.
-  init(_ pool: DatabasePool, cache: QueueCache, room: StorageRoom, observer: @escaping StoreObserver = { _ in }) {
+  init(
+    _ pool: DatabasePool, cache: QueueCache, versions: RecordVersions, room: StorageRoom, observer: @escaping StoreObserver = { _ in }
+  ) {
     self.pool = pool
     self.cache = cache
+    self.versions = versions
     self.room = room
     self.observer = observer
   }
@@ -90,6 +95,7 @@ final class GroupCommit: Sendable {
     var applied: [any Write] = []
     func endAll(_ failure: StoreFailure?) {
       cache.end(isCommitted: failure == nil)
+      versions.endTransaction()
       end(applied, failure)
     }
     /// What ended the transaction before its time.

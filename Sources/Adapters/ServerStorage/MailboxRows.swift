@@ -4,12 +4,13 @@ import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// What a row works with beside its place: the database, the server's outer key, the queues in
+/// What a row works with beside its place: the database, the server's outer key, the queues and the versions of records in
 /// memory, and what is left of an older schema.
 struct Context {
   let db: Database
   let veil: Secret
   let cache: QueueCache
+  let versions: RecordVersions
   let old: OldTables
 }
 
@@ -31,7 +32,10 @@ struct MailboxRows {
 
   func record() throws -> MailboxRecord? { try records.read(place, keys).map { try MailboxRecord($0) } }
 
-  func write(_ record: MailboxRecord) throws { try records.write(record.bytes, of: place, keys) }
+  func write(_ record: MailboxRecord) throws {
+    context.versions.change(place.name)
+    try records.write(record.bytes, of: place, keys)
+  }
 
   /// Makes a mailbox.
   ///
@@ -67,17 +71,30 @@ struct MailboxRows {
   ///
   /// - Parameter sequence: gives the next sequence.
   func append(_ copy: SealedCopy, today: Day, sequence: () throws -> UInt64) throws -> CopyOutcome {
-    guard try record()?.accepts(copy.target.deliveryKey) == true else { return .refused }
-    if let receipt = copy.receipt,
-      try rows.first("SELECT 1 FROM receipts WHERE name = ? AND expires > ?", [receipt.data, today.integer]) != nil
-    {
-      return .repeated
-    }
+    guard try accepts(copy) else { return .refused }
+    if let receipt = copy.receipt, try !leave(receipt, expires: copy.expires, today: today) { return .repeated }
     let envelopes = EnvelopeRows(context.db, context.cache, place, keys)
-    guard try envelopes.append(copy.sealed, sequence: try sequence(), expires: copy.expires) else { return .full }
-    if let receipt = copy.receipt {
-      try rows.run("INSERT OR REPLACE INTO receipts VALUES (?, ?)", [receipt.data, copy.expires.integer])
+    guard try envelopes.append(copy.sealed, sequence: try sequence(), expires: copy.expires) else {
+      if let receipt = copy.receipt { try rows.run("DELETE FROM receipts WHERE name = ?", [receipt.data]) }
+      return .full
     }
     return .accepted
+  }
+
+  /// Whether the delivery key is still good. The record was looked at when the copy was sealed, and is looked at again if it can have
+  /// changed since.
+  private func accepts(_ copy: SealedCopy) throws -> Bool {
+    if let version = copy.grantVersion, version == context.versions.version(of: place.name) { return true }
+    return try record()?.accepts(copy.target.deliveryKey) == true
+  }
+
+  /// Leaves a receipt.
+  ///
+  /// - Returns: false when it is there already. One that has expired counts as gone.
+  private func leave(_ receipt: StoredName, expires: Day, today: Day) throws -> Bool {
+    try rows.run(
+      "INSERT INTO receipts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET expires = excluded.expires WHERE expires <= ?",
+      [receipt.data, expires.integer, today.integer])
+    return rows.changes == 1
   }
 }

@@ -24,10 +24,12 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   let pool: DatabasePool
   private let writer: GroupCommit
+  private let reader: GroupRead
   private let room: StorageRoom
   private let observer: StoreObserver
   private let veil: Secret
   let cache: QueueCache
+  private let versions = RecordVersions()
   private let old = OldTables()
   /// The last sequence: the number of this opening, and below it a count of all envelopes since. Nil where none may be written.
   private let lastSequence: Mutex<UInt64?>
@@ -67,7 +69,8 @@ public final class SQLiteMailboxStore: MailboxStore {
     } catch {
       throw .databaseDamaged
     }
-    writer = GroupCommit(pool, cache: cache, room: room, observer: observer)
+    writer = GroupCommit(pool, cache: cache, versions: versions, room: room, observer: observer)
+    reader = GroupRead(pool)
   }
 
   /// Uses other limits from now on.
@@ -122,29 +125,40 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   // MARK: Access
 
+  /// What a read works with.
+  enum Extent {
+    /// Some rows.
+    case rows
+    /// As many as a queue or a log has: it gets a connection of its own.
+    case many
+  }
+
   func read<Value: Sendable>(
-    _ body: @escaping @Sendable (Context) throws -> Value
+    of extent: Extent = .rows, _ body: @escaping @Sendable (Context) throws -> Value
   ) async throws(StoreFailure) -> Value {
-    let (veil, cache, old) = (veil, cache, old)
     let result: Result<Value, StoreFailure> = await withCheckedContinuation { continuation in
-      pool.asyncRead { database in
+      let read: GroupRead.Read = { database in
         do {
-          let context = Context(db: try database.get(), veil: veil, cache: cache, old: old)
-          continuation.resume(returning: .success(try body(context)))
+          continuation.resume(returning: .success(try body(self.context(try database.get()))))
         } catch {
           continuation.resume(returning: .failure(.unavailable))
         }
+      }
+      switch extent {
+      case .rows: reader.add(read)
+      case .many: pool.asyncRead(read)
       }
     }
     return try result.get()
   }
 
+  private func context(_ db: Database) -> Context { Context(db: db, veil: veil, cache: cache, versions: versions, old: old) }
+
   /// - Parameter addition: bytes that it may add (`StorageCost`); 0 for what is never held up for want of room.
   private func write<Value: Sendable>(
     adding addition: Int = 0, _ body: @escaping @Sendable (Context) throws -> Value
   ) async throws(StoreFailure) -> Value {
-    let (veil, cache, old) = (veil, cache, old)
-    return try await writer.write(adding: addition) { try body(Context(db: $0, veil: veil, cache: cache, old: old)) }
+    try await writer.write(adding: addition) { try body(self.context($0)) }
   }
 
   /// Moves what an older schema holds of a place, before the place is used.
@@ -240,19 +254,24 @@ public final class SQLiteMailboxStore: MailboxStore {
     try await write(adding: cost) { try MailboxRows($0, mailbox).setDeliveryKeys(keys) }
   }
 
-  public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
+  public func grants(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [DeliveryGrant?] {
     try await settle(targets.map(\.mailbox))
-    var keys: [PublicKey32?] = []
+    var grants: [DeliveryGrant?] = []
     for start in stride(from: 0, to: targets.count, by: Self.lookupCount) {
       let some = targets[start..<min(targets.count, start + Self.lookupCount)]
-      keys += try await read { context in
-        try some.map { target in
+      // Before the records are read: what changes from now on is looked at again.
+      let recordVersions = some.map { versions.version(of: $0.mailbox.name) }
+      grants += try await read { context in
+        try zip(some, recordVersions).map { target, version in
           // One damaged record is one recipient who cannot be reached, and no reason to refuse the others.
-          do { return try MailboxRows(context, target.mailbox).sealKey(showing: target.deliveryKey) } catch is DamagedRow { return nil }
+          do {
+            let key = try MailboxRows(context, target.mailbox).sealKey(showing: target.deliveryKey)
+            return key.map { DeliveryGrant(sealKey: $0, version: version) }
+          } catch is DamagedRow { return nil }
         }
       }
     }
-    return keys
+    return grants
   }
 
   public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [CopyOutcome] {
@@ -281,7 +300,7 @@ public final class SQLiteMailboxStore: MailboxStore {
       }
     }
     let load = cache.beginLoad(mailbox.name)
-    return try await read { context in
+    return try await read(of: .many) { context in
       let rows = EnvelopeRows(context.db, context.cache, mailbox, RowKeys(mailbox))
       let queue = try rows.load()
       context.cache.endLoad(load, mailbox.name, queue)
@@ -386,12 +405,12 @@ public final class SQLiteMailboxStore: MailboxStore {
     _ log: StoredPlace, from slot: UInt64, page: PageLimit, today: Day
   ) async throws(StoreFailure) -> LogPage? {
     try await settle(.logs, log)
-    return try await read { try LogRows($0, log).read(from: slot, page: page, today: today) }
+    return try await read(of: .many) { try LogRows($0, log).read(from: slot, page: page, today: today) }
   }
 
   public func groupInfo(_ log: StoredPlace) async throws(StoreFailure) -> [UInt8]? {
     try await settle(.logs, log)
-    return try await read { try LogRows($0, log).groupInfo() }
+    return try await read(of: .many) { try LogRows($0, log).groupInfo() }
   }
 
   // MARK: Upkeep

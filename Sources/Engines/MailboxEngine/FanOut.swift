@@ -38,20 +38,20 @@ extension FanOut {
   ///
   /// - Parameters:
   ///   - targets: the recipients' names, in their order.
-  ///   - keys: for each, the key to seal with; nil where the mailbox or the delivery key is unknown.
+  ///   - grants: for each, what its delivery key grants; nil where the mailbox or the delivery key is unknown.
   ///   - receipt: the name under which a mailbox remembers this frame, if it is to.
   ///   - admit: takes what one more costs its delivery key; asked for the copies only.
   static func seal(
-    _ envelope: Envelope, for recipients: [Recipient], targets: [DeliveryTarget], keys: [PublicKey32?], expires: Day,
+    _ envelope: Envelope, for recipients: [Recipient], targets: [DeliveryTarget], grants: [DeliveryGrant?], expires: Day,
     random: any RandomSource, receipt: (Recipient) -> StoredName?, admit: (DeliveryTarget) -> DeliveryCharge?
   ) async -> FanOut {
     var fanOut = FanOut(recipientCount: recipients.count)
     var generator = SourceGenerator(random)
-    var order = Array(zip(zip(recipients, targets), keys).enumerated())
+    var order = Array(zip(zip(recipients, targets), grants).enumerated())
     order.shuffle(using: &generator)
     var indexOfMailbox: [StoredPlace: Int] = [:]
-    for (position, ((recipient, target), key)) in order {
-      guard let key else { continue }
+    for (position, ((recipient, target), grant)) in order {
+      guard let grant else { continue }
       if let index = indexOfMailbox[target.mailbox] {
         fanOut.places[position] = .copy(index)
         continue
@@ -60,11 +60,12 @@ extension FanOut {
         fanOut.places[position] = .full
         continue
       }
-      guard let sealed = try? envelope.sealed(to: key, mailbox: recipient.mailbox) else { continue }
+      guard let sealed = try? envelope.sealed(to: grant.sealKey, mailbox: recipient.mailbox) else { continue }
       indexOfMailbox[target.mailbox] = fanOut.copies.count
       fanOut.places[position] = .copy(fanOut.copies.count)
       fanOut.copies.append(
-        SealedCopy(target: target, receipt: receipt(recipient), sealed: sealed, expires: expires))
+        SealedCopy(
+          target: target, grantVersion: grant.version, receipt: receipt(recipient), sealed: sealed, expires: expires))
       fanOut.charges.append(charge)
       // A thousand seals are 50 ms: others get their turn in between.
       if fanOut.copies.count % 16 == 0 { await Task.yield() }
@@ -128,11 +129,11 @@ extension MailboxEngine {
         mailbox: names.mailbox(recipient.mailbox),
         deliveryKey: names.deliveryKey(recipient.deliveryKey.hash, of: recipient.mailbox))
     }
-    let keys = targets.isEmpty ? [] : try await store.sealKeys(for: targets)
+    let grants = targets.isEmpty ? [] : try await store.grants(for: targets)
     let now = clock.secondsSince1970()
     let byteCount = envelope.frame.count
     return await FanOut.seal(
-      envelope, for: recipients, targets: targets, keys: keys, expires: expiry, random: random, receipt: receipt
+      envelope, for: recipients, targets: targets, grants: grants, expires: expiry, random: random, receipt: receipt
     ) { [deliveries, wakes] target in
       deliveries.admit(target, byteCount: byteCount, isOwnerPresent: wakes.hasSession(target.mailbox.name), at: now)
     }

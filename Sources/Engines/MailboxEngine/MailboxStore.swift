@@ -64,10 +64,10 @@ public protocol MailboxStore: Sendable {
   /// Replaces the delivery keys of a mailbox; nothing happens for a mailbox that is not there.
   func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredPlace) async throws(StoreFailure)
 
-  /// For each target, in order, the key to seal its copy with; nil where the mailbox or the delivery key is unknown.
-  func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?]
+  /// For each target, in order, what its delivery key grants; nil where the mailbox or the delivery key is unknown.
+  func grants(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [DeliveryGrant?]
 
-  /// Writes sealed copies, and says what became of each, in order. The delivery keys are checked again.
+  /// Writes sealed copies, and says what became of each, in order. A delivery key that was withdrawn since it was looked up is refused.
   func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [CopyOutcome]
 
   /// Envelopes behind a sequence, in order: as many as the page allows, but one if there is any.

@@ -48,16 +48,32 @@ public struct DeliveryTarget: Hashable, Sendable {
   }
 }
 
+/// What a delivery key grants to who shows it.
+public struct DeliveryGrant: Hashable, Sendable {
+  /// The key to seal a copy with.
+  public var sealKey: PublicKey32
+  /// Which state of the mailbox the store has looked at: means something to that store alone.
+  public var version: UInt64
+
+  public init(sealKey: PublicKey32, version: UInt64 = 0) {
+    self.sealKey = sealKey
+    self.version = version
+  }
+}
+
 /// One copy on its way into a mailbox.
 public struct SealedCopy: Sendable {
   public var target: DeliveryTarget
+  /// That of the grant; nil where nothing was looked up before.
+  public var grantVersion: UInt64?
   /// When the mailbox has seen it, the copy is accepted and not written. Nil for copies of a log entry, which stands once.
   public var receipt: StoredName?
   public var sealed: [UInt8]
   public var expires: Day
 
-  public init(target: DeliveryTarget, receipt: StoredName?, sealed: [UInt8], expires: Day) {
+  public init(target: DeliveryTarget, grantVersion: UInt64? = nil, receipt: StoredName?, sealed: [UInt8], expires: Day) {
     self.target = target
+    self.grantVersion = grantVersion
     self.receipt = receipt
     self.sealed = sealed
     self.expires = expires

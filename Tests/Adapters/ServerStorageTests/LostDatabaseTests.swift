@@ -262,13 +262,13 @@ import Testing
     let reopened = try server.openStore(limits: limits)
     #expect(try await reopened.schemaVersion() == 3)
     #expect(try await Workload.readAll(targets[0], in: reopened) == [[1]])
-    for target in targets { #expect(try await reopened.sealKeys(for: [target]) != [nil]) }
+    for target in targets { #expect(try await reopened.grants(for: [target]) != [nil]) }
     // Who had redeemed a voucher before registers, and one more does not.
     _ = try await workload.target(in: reopened)
     await #expect(throws: StoreFailure.noRoom) { _ = try await workload.target(in: reopened) }
     #expect(try await reopened.pool.read { try Int.fetchOne($0, sql: "SELECT mailboxes FROM upkeep") } == 3)
     try await reopened.expire(today: Workload.today)
-    for target in targets { #expect(try await reopened.sealKeys(for: [target]) != [nil]) }
+    for target in targets { #expect(try await reopened.grants(for: [target]) != [nil]) }
     // With fresh bytes, the one key of then opens nothing any more.
     try await reopened.pool.read { db in
       for row in try Row.fetchAll(db, sql: "SELECT name, sealed FROM mailboxes") {

@@ -111,7 +111,7 @@ import Testing
     #expect(try await Workload.readAll(one, in: store) == waiting.map(\.sealed) + [[200]])
     #expect(try await store.ownerKey(of: one.mailbox) == ownerKey)
     #expect(try await store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM old_mailboxes") } == 1)
-    #expect(try await store.sealKeys(for: [other]) != [nil])
+    #expect(try await store.grants(for: [other]) != [nil])
     try await store.expire(today: Self.today)
     #expect(try await oldTables(store).isEmpty)
   }

@@ -152,7 +152,7 @@ import Testing
     try await store.expire(today: Workload.today.adding(1))
     #expect(try await rows().allSatisfy { later[$0.key] != $0.value })
     #expect(Set(later.values.map(\.count)).count == 1)
-    for target in targets { #expect(try await store.sealKeys(for: [target]) != [nil]) }
+    for target in targets { #expect(try await store.grants(for: [target]) != [nil]) }
   }
 
   @Test func `a database that refuses to be written refuses appends, and goes on reading`() async throws {

@@ -64,7 +64,8 @@ import Testing
     }
     let envelope = Envelope(source: .send, frame: random.bytes(512))
     let fanOut = await FanOut.seal(
-      envelope, for: recipients, targets: targets, keys: recipients.map { _ in PublicKey32(trusted: pair.publicKey) },
+      envelope, for: recipients, targets: targets,
+      grants: recipients.map { _ in DeliveryGrant(sealKey: PublicKey32(trusted: pair.publicKey)) },
       expires: Day(number: 1), random: random, receipt: { _ in nil },
       admit: { DeliveryMeter(DeliveryLimits()).admit($0, byteCount: 1, isOwnerPresent: true, at: 0) })
     #expect(Set(fanOut.copies.map(\.target)) == Set(targets))

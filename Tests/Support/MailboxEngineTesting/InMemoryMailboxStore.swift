@@ -118,9 +118,9 @@ public final class InMemoryMailboxStore: MailboxStore {
     try transact { $0.setDeliveryKeys(keys, of: mailbox.name) }
   }
 
-  public func sealKeys(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [PublicKey32?] {
+  public func grants(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [DeliveryGrant?] {
     try read { tables in
-      targets.map { tables.accepts($0) ? tables.mailboxes[$0.mailbox.name]?.sealKey : nil }
+      targets.map { tables.accepts($0) ? tables.mailboxes[$0.mailbox.name].map { DeliveryGrant(sealKey: $0.sealKey) } : nil }
     }
   }
 

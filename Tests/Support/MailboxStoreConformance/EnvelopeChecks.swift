@@ -4,7 +4,7 @@ import SottoProtocol
 
 enum EnvelopeChecks {
   static let all = [
-    order, idempotency, deliveryKeys, pages, acknowledgement, countQuota, byteQuota, expiry, wakeRace,
+    order, idempotency, deliveryKeys, withdrawnGrants, ownChanges, pages, acknowledgement, countQuota, byteQuota, expiry, wakeRace,
   ]
 
   static let order = ConformanceCheck("32 concurrent writers leave every mailbox in an order that keeps each writer's own") {
@@ -71,8 +71,8 @@ enum EnvelopeChecks {
       DeliveryTarget(mailbox: target.mailbox, deliveryKey: other.deliveryKey),
       DeliveryTarget(mailbox: samples.place(), deliveryKey: target.deliveryKey),
     ]
-    try requireEqual(try await store.sealKeys(for: wrong), [nil, nil], "no key for a wrong target")
-    try require(try await store.sealKeys(for: [target])[0] != nil, "a key for a right target")
+    try requireEqual(try await store.grants(for: wrong), [nil, nil], "no key for a wrong target")
+    try require(try await store.grants(for: [target])[0] != nil, "a key for a right target")
     let copies = [samples.copy(to: wrong[0]), samples.copy(to: target), samples.copy(to: wrong[1])]
     try requireEqual(
       try await store.append(copies, today: Samples.today), [.refused, .accepted, .refused], "answers stand in order")
@@ -84,6 +84,53 @@ enum EnvelopeChecks {
     let replaced = DeliveryTarget(mailbox: target.mailbox, deliveryKey: newKey)
     try requireEqual(try await store.append([samples.copy(to: replaced)], today: Samples.today), [.accepted], "the new key")
     try requireEqual(try await store.readAll(target.mailbox).count, 2, "what was accepted stays")
+  }
+
+  static let withdrawnGrants = ConformanceCheck("a delivery key that was withdrawn after it was looked up is refused") { fixture in
+    let samples = Samples()
+    let store = fixture.store
+    let first = try await samples.mailbox(in: store)
+    let grant = try await store.grants(for: [first])[0]
+    try requireEqual(
+      try await store.append([samples.copy(to: first, grant: grant)], today: Samples.today), [.accepted], "a grant is good")
+    for _ in 0..<25 {
+      let target = try await samples.mailbox(in: store)
+      // Looked up before, after and while the key is withdrawn.
+      let grants = try await withThrowingTaskGroup(of: [DeliveryGrant?].self) { group in
+        for _ in 0..<4 { group.addTask { try await store.grants(for: [target]) } }
+        group.addTask {
+          try await store.setDeliveryKeys([samples.name()], of: target.mailbox)
+          return []
+        }
+        for _ in 0..<4 { group.addTask { try await store.grants(for: [target]) } }
+        return try await group.reduce(into: []) { $0 += $1 }
+      }
+      for grant in grants where grant != nil {
+        try requireEqual(
+          try await store.append([samples.copy(to: target, grant: grant)], today: Samples.today), [.refused], "it is no good any more")
+      }
+    }
+  }
+
+  static let ownChanges = ConformanceCheck("whoever has changed something finds it changed, however many ask at once") { fixture in
+    let samples = Samples()
+    let store = fixture.store
+    try await withThrowingTaskGroup { group in
+      for _ in 0..<24 {
+        let target = try await samples.mailbox(in: store)
+        group.addTask {
+          var old = target
+          for _ in 0..<10 {
+            let new = DeliveryTarget(mailbox: target.mailbox, deliveryKey: samples.name())
+            try await store.setDeliveryKeys([new.deliveryKey], of: target.mailbox)
+            let found = try await store.grants(for: [old, new]).map { $0 != nil }
+            try requireEqual(found, [false, true], "the new key is good, and the old one is not")
+            old = new
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
   }
 
   static let pages = ConformanceCheck("a page holds its count and bytes, and one envelope at least") { fixture in

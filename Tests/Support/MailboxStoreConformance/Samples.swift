@@ -37,9 +37,10 @@ struct Samples: Sendable {
   }
 
   func copy(
-    to target: DeliveryTarget, _ sealed: [UInt8] = [1, 2, 3], receipt: StoredName? = nil, expires: Day = Samples.expires
+    to target: DeliveryTarget, _ sealed: [UInt8] = [1, 2, 3], grant: DeliveryGrant? = nil, receipt: StoredName? = nil,
+    expires: Day = Samples.expires
   ) -> SealedCopy {
-    SealedCopy(target: target, receipt: receipt, sealed: sealed, expires: expires)
+    SealedCopy(target: target, grantVersion: grant?.version, receipt: receipt, sealed: sealed, expires: expires)
   }
 
   func log(in store: any MailboxStore) async throws -> NewLog {

@@ -1,0 +1,69 @@
+import GRDB
+import MailboxEngine
+import Synchronization
+
+/// Does the small reads that come while others are being done together, in one transaction.
+///
+/// What surrounds a read (two changes of threads, a transaction, pages that are read anew after each commit) costs more than
+/// to look up a row. A transaction takes what waits before it begins, so a read sees all that was committed before it was
+/// asked for.
+final class GroupRead: Sendable {
+  /// Reads in one transaction: as many pages of envelopes, or 32 times as many lookups, are some tens of milliseconds.
+  private static let batchCount = 32
+  /// Transactions side by side. The pool has two connections more, for what takes long.
+  private static let laneCount = 2
+
+  typealias Read = @Sendable (Result<Database, any Error>) -> Void
+
+  private struct State {
+    var waiting: [Read] = []
+    var busyLaneCount = 0
+  }
+
+  private let pool: DatabasePool
+  private let state = Mutex(State())
+
+  init(_ pool: DatabasePool) { self.pool = pool }
+
+  /// Calls `read` once: in a transaction, or with what kept it from beginning.
+  func add(_ read: @escaping Read) {
+    let mustSchedule = state.withLock { state in
+      state.waiting.append(read)
+      guard state.busyLaneCount < Self.laneCount else { return false }
+      state.busyLaneCount += 1
+      return true
+    }
+    if mustSchedule { schedule() }
+  }
+
+  /// The transaction is begun here, since one that the pool begins has seen the database before this can take what waits.
+  private func schedule() { pool.asyncUnsafeRead { self.drain($0) } }
+
+  private func drain(_ connection: Result<Database, any Error>) {
+    let batch = state.withLock { state in
+      let batch = Array(state.waiting.prefix(Self.batchCount))
+      state.waiting.removeFirst(batch.count)
+      return batch
+    }
+    perform(batch, connection)
+    let mustGoOn = state.withLock { state in
+      if state.waiting.isEmpty { state.busyLaneCount -= 1 }
+      return !state.waiting.isEmpty
+    }
+    if mustGoOn { schedule() }
+  }
+
+  private func perform(_ batch: [Read], _ connection: Result<Database, any Error>) {
+    guard !batch.isEmpty else { return }
+    do {
+      let db = try connection.get()
+      let rows = Rows(db)
+      try rows.run("BEGIN DEFERRED")
+      for read in batch { read(.success(db)) }
+      // It has read, so there is nothing that could be lost.
+      do { try rows.run("COMMIT") } catch { try? db.rollback() }
+    } catch {
+      for read in batch { read(.failure(error)) }
+    }
+  }
+}
