@@ -112,12 +112,15 @@ public final class SQLiteMailboxStore: MailboxStore {
     if let deletion { throw deletion }
   }
 
-  /// Waits for what is being done, and closes the files.
+  /// Waits for what is being done, deletes what was acknowledged from the files, and closes them. A disk that does not let it be deleted
+  /// costs nothing that was promised: the next opening does it.
   public func close() throws(StoreFailure) {
     do {
-      if !hasFailed, cache.hasDeletions {
+      if !hasFailed, opening != nil {
         let cache = cache
-        try? pool.write { try EnvelopeRows.deleteAcknowledged($0, cache) }
+        if cache.hasDeletions { try? pool.write { try EnvelopeRows.deleteAcknowledged($0, cache) } }
+        // SQLite would do it with the last connection, if that could write; but a pool closes its writer first.
+        try? pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
       }
       try pool.close()
     } catch { throw .unavailable }

@@ -27,7 +27,6 @@ struct ServerRun: Sendable {
     let store = try directory.openStore(
       creating: true, checking: true, limits: settings.storage, observer: metrics.storeObserver)
     if store.isOlderThanBefore { Output.note(Self.olderWarning) }
-    // The last writer moves what the log holds into the database; a failure here costs nothing that was promised.
     defer { try? store.close() }
     let objects = try directory.openObjects(
       quota: UInt64(settings.fileQuotaByteCount), minimumFreeByteCount: settings.storage.minimumFreeByteCount)
