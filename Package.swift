@@ -160,7 +160,9 @@ let package = Package(
     tests(
       "Engines/MailboxEngineTests", "MailboxEngineTests",
       core + ["SottoProtocol", "Metering", "MailboxEngine", "MailboxEngineTesting", "MailboxStoreConformance", "TestSupport"]),
-    tests("Engines/ConversationEngineTests", "ConversationEngineTests", core + ["SottoProtocol", "ConversationEngine", "TestSupport"]),
+    tests(
+      "Engines/ConversationEngineTests", "ConversationEngineTests",
+      core + ["SottoProtocol", "ConversationEngine", "DeviceStoreTesting", "TestSupport"]),
     tests(
       "Adapters/ServerStorageTests", "ServerStorageTests",
       core + [

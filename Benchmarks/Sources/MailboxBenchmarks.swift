@@ -43,7 +43,7 @@ struct MailboxBenchmarks {
         throw BenchmarkError.refused
       }
       let register = Request.register(
-        token: try TestIssuer.token(using: random), mailbox: recipient.mailbox, ownerKey: ownerKey, sealKey: sealKey)
+        token: try TestIssuer.token(.entry, using: random), mailbox: recipient.mailbox, ownerKey: ownerKey, sealKey: sealKey)
       guard await engine.call(register.encoded) == .reply(Answer.registered.encoded) else { throw BenchmarkError.refused }
       try await Self.attach(owner, recipient, engine, serverKey: secrets.identity.publicKey)
       recipients.append(recipient)

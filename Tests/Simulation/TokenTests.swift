@@ -1,6 +1,7 @@
 import ConversationEngine
 import CryptoSuite
 import DeviceStoreTesting
+import MailboxEngine
 import MailboxEngineTesting
 import SimulatedWorld
 import SottoProtocol
@@ -45,6 +46,23 @@ import Testing
     #expect(world.devices[0].events.contains(.registrationRefused(world.server.address)))
   }
 
+  @Test func `an entry token whose key has ended registers nobody, and its owner hears of it`() async throws {
+    let world = try await SimulatedWorld(seed: 96, deviceCount: 1)
+    var shown: Token?
+    world.interceptCall = { _, request in
+      guard case .register(let token, _, _, _) = request, shown == nil else { return false }
+      shown = token
+      // The client comes back half a year later, with the token that it has in hand.
+      world.setOnline(0, false, in: 0)
+      world.setOnline(0, true, in: 183 * 86_400_000)
+      return true
+    }
+    try await world.run()
+    #expect(shown != nil)
+    #expect(world.devices[0].events.contains(.registrationRefused(world.server.address)))
+    #expect(world.devices[0].engine?.taskCount == 0)
+  }
+
   @Test func `a device that makes many groups has more tokens signed as it goes`() async throws {
     let world = try await SimulatedWorld(seed: 92, deviceCount: 1)
     try await world.run()
@@ -70,10 +88,20 @@ import Testing
     address = try #require(ServerAddress(host: "server.example", port: 443, serverKey: key))
   }
 
-  private func statement(_ sequence: UInt64, _ keys: [BlindSignatureKey]) throws -> IdentityStatement {
+  private static func makeKeys(quarter: UInt32 = 1) throws -> QuarterKeys {
+    try QuarterKeys(entry: .generate(), common: .generate(), quarter: quarter)
+  }
+
+  private func statement(_ sequence: UInt64, _ keys: [QuarterKeys]) throws -> IdentityStatement {
     try IdentityStatement(
-      signer: signer, sequence: sequence, notAfter: 1 << 40, keyHashes: [.random(using: random)],
-      issuerKeys: keys.map { IssuerKey(trusted: $0.publicKey.modulus) })
+      signer: signer, sequence: sequence, notAfter: 1 << 40, keyHashes: [.random(using: random)], issuerKeys: keys.map(\.publicKeys))
+  }
+
+  /// As a server signs for a voucher or, on a stream, for an owner.
+  private func sign(_ blinded: [BlindNumber], _ keys: QuarterKeys, isRedemption: Bool = true) throws -> [BlindNumber] {
+    try zip(blinded, TokenKind.signed(blinded.count, isRedemption: isRedemption)).map { number, kind in
+      BlindNumber(trusted: try keys[kind].sign(number.bytes))
+    }
   }
 
   private func identification(_ work: [Work]) throws -> UInt64 {
@@ -88,7 +116,7 @@ import Testing
   }
 
   @Test func `a key that the server has no more is asked for anew, and the voucher is shown under the new one`() throws {
-    let (old, new) = (try BlindSignatureKey.generate(), try BlindSignatureKey.generate())
+    let (old, new) = (try Self.makeKeys(), try Self.makeKeys(quarter: 2))
     let voucher = Permission.random(using: random)
     var (engine, _) = try ConversationEngine.create(
       name: "Ada", registration: RegistrationLink(server: address, voucher: voucher), store: InMemoryDeviceStore(), random: random, now: 0)
@@ -96,34 +124,36 @@ import Testing
     try engine.noteStatement(statement(1, [old]), of: address)
     try engine.complete(first, .identified, now: 2)
     let shown = try redemption(engine.nextWork(now: 3))
-    #expect(shown.issuer == IssuerKey(trusted: old.publicKey.modulus).hash)
+    #expect(shown.issuer == old.hash)
     try engine.complete(shown.id, .answer(.issuerUnknown), now: 4)
     let second = try identification(engine.nextWork(now: 100_000))
     try engine.noteStatement(statement(2, [new, old]), of: address)
     try engine.complete(second, .identified, now: 100_001)
     let again = try redemption(engine.nextWork(now: 200_000))
     #expect(again.voucher == voucher)
-    #expect(again.issuer == IssuerKey(trusted: new.publicKey.modulus).hash)
+    #expect(again.issuer == new.hash)
     #expect(Set(again.blinded).isDisjoint(with: shown.blinded))
   }
 
   @Test func `what a server answers instead of signatures is not taken, and asked for again`() throws {
-    let (key, other) = (try BlindSignatureKey.generate(), try BlindSignatureKey.generate())
+    let (keys, other) = (try Self.makeKeys(), try Self.makeKeys())
     var (engine, _) = try ConversationEngine.create(
       name: "Ada", registration: RegistrationLink(server: address, voucher: .random(using: random)), store: InMemoryDeviceStore(),
       random: random, now: 0)
     _ = try engine.nextWork(now: 1)
-    try engine.noteStatement(statement(1, [key]), of: address)
+    try engine.noteStatement(statement(1, [keys]), of: address)
     var now: UInt64 = 2
     func redeem() throws -> (id: UInt64, voucher: Permission, issuer: KeyHash, blinded: [BlindNumber]) {
       now += 200_000
       return try redemption(engine.nextWork(now: now))
     }
     let shown = try redeem()
-    let good = try shown.blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) }
-    let foreign = shown.blinded.map { BlindNumber(trusted: [0] + $0.bytes.dropFirst()) }
-      .map { (try? other.sign($0.bytes)).flatMap(BlindNumber.init) ?? $0 }
-    for answer in [foreign, Array(good.dropLast()), good.reversed(), good + good] {
+    let good = try sign(shown.blinded, keys)
+    let foreign = try sign(shown.blinded.map { BlindNumber(trusted: [0] + $0.bytes.dropFirst()) }, other)
+    // Signed with the one key where the other was asked for.
+    let small = shown.blinded.map { BlindNumber(trusted: [0] + $0.bytes.dropFirst()) }
+    let crossed = try good.prefix(1) + small.dropFirst().map { BlindNumber(trusted: try keys[.entry].sign($0.bytes)) }
+    for answer in [foreign, Array(crossed), Array(good.dropLast()), good.reversed(), good + good] {
       try engine.complete(shown.id, .answer(.redeemed(answer)), now: now)
       let again = try redeem()
       #expect(again.id == shown.id)
@@ -135,7 +165,7 @@ import Testing
   }
 
   @Test func `tokens are asked for by the calendar and always as many, whether or not any were spent, and few are kept`() throws {
-    let key = try BlindSignatureKey.generate()
+    let keys = try Self.makeKeys()
     for groupHours in [0, 8] as [UInt64] {
       var now: UInt64 = 1_800_000_000_000
       var (engine, _) = try ConversationEngine.create(
@@ -144,7 +174,7 @@ import Testing
       var asked: [UInt64] = []
       var groupCount = 0
       func pump() throws {
-        let served = try serve(&engine, key, now: now)
+        let served = try serve(&engine, keys, now: now)
         asked += repeatElement(now, count: served.askedCount)
         groupCount += served.logCount
       }
@@ -177,7 +207,7 @@ import Testing
   ///
   /// - Returns: how often tokens were asked for, and how many logs were made.
   private func serve(
-    _ engine: inout ConversationEngine, _ key: BlindSignatureKey, now: UInt64
+    _ engine: inout ConversationEngine, _ keys: QuarterKeys, now: UInt64
   ) throws -> (askedCount: Int, logCount: Int) {
     var (askedCount, logCount) = (0, 0)
     var work = try engine.nextWork(now: now)
@@ -186,10 +216,10 @@ import Testing
         let result: WorkResult
         switch item.action {
         case .identify:
-          try engine.noteStatement(statement(1, [key]), of: address)
+          try engine.noteStatement(statement(1, [keys]), of: address)
           result = .identified
         case .call(.redeem(_, _, let blinded)):
-          result = .answer(.redeemed(try blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) }))
+          result = .answer(.redeemed(try sign(blinded, keys)))
         case .call(.register): result = .answer(.registered)
         case .call(.createLog):
           logCount += 1
@@ -199,7 +229,7 @@ import Testing
           #expect(blinded.count == 16)
           // Who asks waits for the answer, or would ask anew each time.
           #expect(engine.hasWork)
-          result = .issued(try blinded.map { BlindNumber(trusted: try key.sign($0.bytes)) })
+          result = .issued(try sign(blinded, keys, isRedemption: false))
         default: result = .done(.done)
         }
         try engine.complete(item.id, result, now: now)
@@ -211,29 +241,32 @@ import Testing
   }
 
   @Test func `a clock that was ahead keeps no device from asking for tokens`() throws {
-    let key = try BlindSignatureKey.generate()
+    let keys = try Self.makeKeys()
     var now: UInt64 = 1_900_000_000_000
     var (engine, _) = try ConversationEngine.create(
       name: "Ada", registration: RegistrationLink(server: address, voucher: .random(using: random)), store: InMemoryDeviceStore(),
       random: random, now: now)
-    let ahead = try serve(&engine, key, now: now).askedCount
+    let ahead = try serve(&engine, keys, now: now).askedCount
     now -= 86_400_000_000
-    let back = try serve(&engine, key, now: now).askedCount
-    let again = try serve(&engine, key, now: now + 1).askedCount
+    let back = try serve(&engine, keys, now: now).askedCount
+    let again = try serve(&engine, keys, now: now + 1).askedCount
     #expect([ahead, back, again] == [1, 1, 0])
   }
 
   @Test func `an issuer key that is none, and a statement older than one seen, change nothing`() throws {
-    let key = try BlindSignatureKey.generate()
+    let keys = try Self.makeKeys()
     var (engine, _) = try ConversationEngine.create(
       name: "Ada", registration: RegistrationLink(server: address, voucher: .random(using: random)), store: InMemoryDeviceStore(),
       random: random, now: 0)
     let first = try identification(engine.nextWork(now: 1))
-    let broken = try IdentityStatement(
-      signer: signer, sequence: 5, notAfter: 1 << 40, keyHashes: [.random(using: random)],
-      issuerKeys: [IssuerKey(trusted: [UInt8](repeating: 0, count: 256))])
-    try engine.noteStatement(broken, of: address)
-    try engine.noteStatement(statement(4, [key]), of: address)
+    let none = IssuerKey(trusted: [UInt8](repeating: 0, count: 256))
+    let good = keys.publicKeys
+    for (sequence, pair) in [(5, IssuerKeys(entry: none, common: good.common)), (6, IssuerKeys(entry: good.entry, common: none))] {
+      let broken = try IdentityStatement(
+        signer: signer, sequence: UInt64(sequence), notAfter: 1 << 40, keyHashes: [.random(using: random)], issuerKeys: [pair])
+      try engine.noteStatement(broken, of: address)
+    }
+    try engine.noteStatement(statement(4, [keys]), of: address)
     try engine.complete(first, .identified, now: 2)
     // Still without a key: nothing is shown to the server, and the statement is asked for once more after a while.
     let atOnce = try engine.nextWork(now: 3)

@@ -45,12 +45,12 @@ struct RefusalTiming {
     let world = server.world
     let frame = [UInt8](repeating: 1, count: 512)
     guard let log = HandleID(world.log), let capability = Permission(world.capability), let voucher = Permission(world.voucher),
-      let issuerKey = IssuerKey(world.issuerKey), let spentID = TokenID(Array(world.token.prefix(32))),
+      let issuerKeys = try? IssuerKeys(decoding: world.issuerKeys), let spentID = TokenID(Array(world.token.prefix(32))),
       let signature = BlindNumber(Array(world.token.dropFirst(32))), let unfinished = Permission(world.unfinishedFile),
       let anyKey = PublicKey32(SignatureAlgorithm.ed25519.generateKey().publicKey)
     else { throw BenchmarkError.refused }
     let administrator = SignatureAlgorithm.ed25519.generateKey()
-    let blinded = try BlindedToken(issuer: issuerKey, random: random).blinded
+    let blinded = try BlindedToken(issuer: issuerKeys.entry, random: random).blinded
     func recipient(_ isThere: Bool, _ index: Int) throws -> Recipient {
       Recipient(mailbox: isThere ? try world.recipient(index).mailbox : .random(using: random), deliveryKey: .random(using: random))
     }
@@ -98,7 +98,7 @@ struct RefusalTiming {
       Pair(
         name: "redeem", there: "a used voucher", absent: "an unknown voucher",
         make: { isThere in
-          .redeem(voucher: isThere ? voucher : .random(using: random), issuerKey: issuerKey.hash, blinded: [blinded])
+          .redeem(voucher: isThere ? voucher : .random(using: random), issuerKey: issuerKeys.hash, blinded: [blinded])
         }, answer: .refused),
       Pair(
         name: "register", there: "a spent token", absent: "a forged token", count: 2_000,

@@ -21,7 +21,7 @@ struct ServerWorld: Codable, Sendable {
   var log: [UInt8] = []
   /// A capability whose only blob is taken.
   var capability: [UInt8] = []
-  var issuerKey: [UInt8] = []
+  var issuerKeys: [UInt8] = []
   /// A voucher that is used up.
   var voucher: [UInt8] = []
   /// A token that is spent: its id, then its signature.
@@ -48,7 +48,7 @@ struct ServerWorld: Codable, Sendable {
 struct WorldMaker {
   private let engine: MailboxEngine
   private let serverKey: PublicKey32
-  private let issuerKey: IssuerKey
+  private let issuerKeys: IssuerKeys
   private let random = SystemRandom()
 
   /// Makes a directory that a server can be started on.
@@ -60,12 +60,12 @@ struct WorldMaker {
     let secrets = try directory.keys(creating: true).secrets()
     let clock = WallClock()
     let issuer = TokenIssuer(keys: try directory.issuerKeys(today: clock.today))
-    guard let issuerKey = issuer.publicKeys(today: clock.today).first else { throw BenchmarkError.refused }
+    guard let issuerKeys = issuer.publicKeys(today: clock.today).first else { throw BenchmarkError.refused }
     let engine = MailboxEngine(
       store: store, objects: try directory.openObjects(), secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
-    let maker = WorldMaker(engine: engine, serverKey: secrets.identity.publicKey, issuerKey: issuerKey)
+    let maker = WorldMaker(engine: engine, serverKey: secrets.identity.publicKey, issuerKeys: issuerKeys)
     var world = ServerWorld(directory: path)
-    world.issuerKey = issuerKey.bytes
+    world.issuerKeys = issuerKeys.encoded
     world.mailboxes = try await maker.makeMailboxes(mailboxCount)
     try await maker.addOthers(to: &world)
     try store.close()
@@ -86,16 +86,13 @@ struct WorldMaker {
     return voucher
   }
 
-  /// - Parameter count: tokens that the voucher is to bring.
+  /// - Parameter count: tokens that the voucher is to bring, of which the first makes a mailbox.
   private func makeTokens(_ count: Int, _ voucher: Permission) async throws -> [Token] {
-    var blinded: [BlindedToken] = []
-    for _ in 0..<count { blinded.append(try BlindedToken(issuer: issuerKey, random: random)) }
-    let answer = try await call(.redeem(voucher: voucher, issuerKey: issuerKey.hash, blinded: blinded.map(\.blinded)))
-    guard case .redeemed(let signatures) = answer, signatures.count == blinded.count else { throw BenchmarkError.refused }
-    return try zip(blinded, signatures).map { try $0.token(answer: $1, issuer: issuerKey) }
+    let batch = try TestBatch(count, issuer: issuerKeys, random: random)
+    return try batch.finish(try await call(batch.redeem(voucher)))
   }
 
-  /// Each by a voucher of its own, as a server counts them.
+  /// Each by a voucher of its own.
   private func makeMailboxes(_ count: Int) async throws -> [ServerWorld.Mailbox] {
     try await withThrowingTaskGroup(of: [ServerWorld.Mailbox].self) { group in
       // As many at once as fill a transaction.

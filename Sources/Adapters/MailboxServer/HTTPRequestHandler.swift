@@ -153,10 +153,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       perform { application in await application.identityProof(nonce: nonce) }
     case .call:
       pass.charge(application.weight(of: body))
-      perform({ application in await application.call(body) }) { [application] answer in
-        guard case .reply(let bytes) = answer else { return 0 }
-        return application.surcharge(for: bytes, to: body)
-      }
+      perform { application in await application.call(body) }
     case .report:
       pass.charge(Self.reportWeight)
       if let refusal = pass.takeReport() {
@@ -171,9 +168,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     }
   }
 
-  private func perform(
-    _ call: @escaping @Sendable (any MailboxApplication) async -> CallAnswer, surcharge: @escaping (CallAnswer) -> Int = { _ in 0 }
-  ) {
+  private func perform(_ call: @escaping @Sendable (any MailboxApplication) async -> CallAnswer) {
     // The application holds the body until it answers, however long that takes and whether or not its peer is still there.
     let lentByteCount = heldByteCount
     heldByteCount = 0
@@ -181,7 +176,6 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       await call(application)
     } then: { [self] answer in
       pass.release(lentByteCount)
-      pass.charge(surcharge(answer))
       finish(answer)
       process()
       readOn()

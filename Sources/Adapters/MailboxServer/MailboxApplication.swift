@@ -6,9 +6,6 @@ public protocol MailboxApplication: Sendable {
   /// computes. It is asked on an event loop, for bytes that may be anything.
   func weight(of request: [UInt8]) -> Int
 
-  /// What an answer costs beyond its request, in the same units: asking again for what is short must not be cheap.
-  func surcharge(for answer: [UInt8], to request: [UInt8]) -> Int
-
   /// Answers one request of `POST /v1/call`.
   ///
   /// The call runs to its end even when the peer has gone in the meantime.
@@ -34,7 +31,6 @@ public protocol MailboxApplication: Sendable {
 
 extension MailboxApplication {
   public func weight(of request: [UInt8]) -> Int { 1 }
-  public func surcharge(for answer: [UInt8], to request: [UInt8]) -> Int { 0 }
   public func identityProof(nonce: String) async -> CallAnswer { .absent }
   public func report(_ body: [UInt8]) async -> CallAnswer { .absent }
   public func securityText() async -> CallAnswer { .absent }

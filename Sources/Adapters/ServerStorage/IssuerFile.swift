@@ -1,17 +1,20 @@
 import CryptoSuite
 import Foundation
 public import MailboxEngine
+import SottoProtocol
 import WireFormat
 
 /// The keys that tokens are signed with, beside the server's long-lived ones: they change by the quarter, and losing them costs
 /// nothing but the tokens that are not spent.
 enum IssuerFile {
-  private static let version: UInt8 = 1
+  private static let version: UInt8 = 2
   private static let checkByteCount = 4
-  /// Two keys of about 1,200 bytes.
+  /// Four keys of about 1,200 bytes.
   private static let limit = 16_384
 
-  static func read(_ path: String) throws(ServerStorageError) -> [IssuerKeyPair] {
+  /// - Returns: the keys, and whether some were made that are not in the file yet: version 1 had one for all tokens, which goes on as
+  ///   that of common ones.
+  static func read(_ path: String) throws(ServerStorageError) -> (keys: [QuarterKeys], isChanged: Bool) {
     let bytes = try PrivateFiles.readPrivate(path, limit: limit)
     let body = Array(bytes.dropLast(checkByteCount))
     guard Array(bytes.suffix(checkByteCount)) == Array(HashAlgorithm.sha256.hash(body).prefix(checkByteCount)) else {
@@ -19,43 +22,50 @@ enum IssuerFile {
     }
     do {
       var reader = ByteReader(body.span)
-      guard try reader.readUInt8() == version else { throw ServerStorageError.issuerDamaged }
-      var keys: [IssuerKeyPair] = []
+      let found = try reader.readUInt8()
+      guard (1...version).contains(found) else { throw ServerStorageError.issuerDamaged }
+      var keys: [QuarterKeys] = []
       for _ in 0..<(try reader.readUInt8()) {
         let quarter = try reader.readUInt32()
-        keys.append(try IssuerKeyPair(BlindSignatureKey(derBytes: try reader.readSecret(limit: limit)), quarter: quarter))
+        let entry = found == 1 ? try BlindSignatureKey.generate() : try BlindSignatureKey(derBytes: try reader.readSecret(limit: limit))
+        let common = try BlindSignatureKey(derBytes: try reader.readSecret(limit: limit))
+        keys.append(try QuarterKeys(entry: entry, common: common, quarter: quarter))
       }
       try reader.finish()
-      return keys
+      return (keys, found != version)
     } catch { throw .issuerDamaged }
   }
 
-  static func write(_ keys: [IssuerKeyPair], to path: String) throws(ServerStorageError) {
-    var writer = ByteWriter(secretCapacity: 4_096)
+  static func write(_ keys: [QuarterKeys], to path: String) throws(ServerStorageError) {
+    var writer = ByteWriter(secretCapacity: limit)
     writer.write(version)
     writer.write(UInt8(clamping: keys.count))
     for key in keys {
       writer.write(key.quarter)
-      writer.writeVector(key.derBytes)
+      writer.writeVector(key[.entry].derBytes)
+      writer.writeVector(key[.common].derBytes)
     }
     try PrivateFiles.replace(path, with: writer.bytes + HashAlgorithm.sha256.hash(writer.bytes).prefix(checkByteCount))
   }
 }
 
 extension ServerDirectory {
-  /// The keys that sign tokens today; a new quarter's is made, and written, when there is none yet.
+  /// The keys that sign tokens today; a new quarter's are made, and written, when there are none yet.
   ///
   /// - Throws: `.issuerDamaged` for a file that was changed, `.keysExposed` for one that others may read. It may be deleted: then tokens that were not spent are refused, and
-  ///   clients have new ones signed.
-  public func issuerKeys(today: Day) throws(ServerStorageError) -> [IssuerKeyPair] {
-    let standing = PrivateFiles.exists(issuerFile) ? try IssuerFile.read(issuerFile).filter { today < $0.ends } : []
-    let quarter = IssuerKeyPair.quarter(of: today)
-    // A key of a later quarter, made when the clock was wrong, signs until then.
-    if standing.contains(where: { $0.quarter >= quarter }) { return standing }
-    let new: IssuerKeyPair
-    do { new = try IssuerKeyPair(BlindSignatureKey.generate(), quarter: quarter) } catch { throw .system(errno: ENOMEM) }
-    let keys = [new] + standing
-    try IssuerFile.write(keys, to: issuerFile)
+  ///   clients have new ones signed; who has redeemed a voucher and not registered needs another one.
+  public func issuerKeys(today: Day) throws(ServerStorageError) -> [QuarterKeys] {
+    let (found, isChanged) = PrivateFiles.exists(issuerFile) ? try IssuerFile.read(issuerFile) : ([], false)
+    var keys = found.filter { today < $0.ends }
+    let quarter = QuarterKeys.quarter(of: today)
+    // Keys of a later quarter, made when the clock was wrong, sign until then.
+    let isMissing = !keys.contains { $0.quarter >= quarter }
+    if isMissing {
+      do {
+        keys.insert(try QuarterKeys(entry: BlindSignatureKey.generate(), common: BlindSignatureKey.generate(), quarter: quarter), at: 0)
+      } catch { throw .system(errno: ENOMEM) }
+    }
+    if isMissing || isChanged { try IssuerFile.write(keys, to: issuerFile) }
     return keys
   }
 }

@@ -205,9 +205,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   }
 
   public func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) async throws(StoreFailure) -> Bool {
-    try await write(adding: StorageCost.rows(1)) { context in
-      try TokenRows(context.db).redeem(voucher, for: batch, today: today) { try RegistrationRows(context.db).addEntry() }
-    }
+    try await write(adding: StorageCost.rows(1)) { try TokenRows($0.db).redeem(voucher, for: batch, today: today) }
   }
 
   public func countTokens(_ count: Int, for mailbox: StoredPlace, quota: Int) async throws(StoreFailure) -> OwnerOutcome {
@@ -233,9 +231,9 @@ public final class SQLiteMailboxStore: MailboxStore {
     let outcome = try await write(adding: StorageCost.record + StorageCost.rows(1)) { [limits = room.limits] context in
       try MailboxRows(context, mailbox.place).register(ownerKey: mailbox.ownerKey, sealKey: mailbox.sealKey) {
         let tokens = TokenRows(context.db)
-        // A token that is refused takes nobody's place, and one that finds no room is not spent.
+        // A token that is refused is counted nowhere, and one that finds no room is not spent.
         guard try !tokens.isSpent(mailbox.token, today: today) else { return .tokenSpent }
-        guard try RegistrationRows(context.db).admitMailbox(limits, today: today) else { return nil }
+        guard try RegistrationRows(context.db).admitMailbox(limits) else { return nil }
         return try tokens.spend(mailbox.token, today: today) ? .done : .tokenSpent
       }
     }

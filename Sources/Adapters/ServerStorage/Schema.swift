@@ -5,7 +5,7 @@ import GRDB
 /// Rows are found by names and numbers that only follow from identifiers, which are not stored, and open to keys that do.
 /// No column holds a time but the day on which a row expires.
 enum Schema {
-  static let version = 3
+  static let version = 4
   /// "Sott", in SQLite's field for the kind of file.
   static let applicationID = 0x536F_7474
   /// Two of the largest cells, or six mailboxes, fit a page.
@@ -105,6 +105,7 @@ enum Schema {
         oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + TokenRows.tables + TokenRows.migrationFrom1 + additions
           + RegistrationRows.additions + RegistrationRows.additionsFrom1 + marks, db)
     case (2, Self.applicationID, _): try execute(RegistrationRows.additions + marks, db)
+    case (3, Self.applicationID, _): try execute(RegistrationRows.migrationFrom3 + marks, db)
     case (Self.version, Self.applicationID, _): break
     case (_, Self.applicationID, _) where version > Self.version: throw ServerStorageError.databaseNewer(version: version)
     default: throw ServerStorageError.notADatabase

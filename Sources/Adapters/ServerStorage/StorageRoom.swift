@@ -12,8 +12,6 @@ public struct StorageLimits: Sendable, Equatable {
   public var maximumMailboxCount = Int.max
   /// Vouchers that the owners of mailboxes may hand out in a day, all together.
   public var maximumInvitationsPerDay = Int.max
-  /// Registrations in a day beyond as many as vouchers were redeemed.
-  public var maximumSparesPerDay = Int.max
 
   public init() {}
 
@@ -24,7 +22,6 @@ public struct StorageLimits: Sendable, Equatable {
     limits.minimumFreeByteCount = 256 << 20
     limits.maximumMailboxCount = 100_000
     limits.maximumInvitationsPerDay = 500
-    limits.maximumSparesPerDay = 16
     return limits
   }()
 }

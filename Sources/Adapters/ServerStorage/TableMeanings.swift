@@ -12,7 +12,7 @@ package enum TableMeanings {
     "vouchers": "how many links to register are out, and which were used",
     "spent_tokens": "how many mailboxes, logs and pieces of files up to 256 MiB were made in the last two quarters, together",
     "upkeep":
-      "the version of the tables, how often the server was started, how many mailboxes there are and were made today, and days of its housekeeping",
+      "the version of the tables, how often the server was started, how many mailboxes there are, how many links people handed out today, and days of its housekeeping",
   ]
   /// Content of schema 1, which moves to the tables above when it is next named.
   private static let oldPrefix = "old_"

@@ -32,14 +32,13 @@ struct TokenRows {
     }
   }
 
-  /// - Parameter isFirst: is called when the voucher had been used for nothing before.
-  func redeem(_ voucher: StoredName, for batch: StoredName, today: Day, isFirst: () throws -> Void) throws -> Bool {
+  /// - Returns: whether the voucher is there and was used for nothing else.
+  func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) throws -> Bool {
     let row = try rows.first("SELECT batch FROM vouchers WHERE name = ? AND expires > ?", [voucher.data, today.integer])
     guard let row else { return false }
     let used: Data? = row[0]
     if let used { return used == batch.data }
     try rows.run("UPDATE vouchers SET batch = ? WHERE name = ?", [batch.data, voucher.data])
-    try isFirst()
     return true
   }
 

@@ -73,9 +73,13 @@ extension DeviceState {
     case .identify(let server):
       guard let record = servers[server], record.issuerKeys.isEmpty else { return nil }
       return (record.address, .identify)
-    case .register(let server, let standing):
-      guard let token = standing ?? takeToken(for: task, at: server), let record = servers[server],
-        let owner = PublicKey32(record.ownerKey.publicKey),
+    case .register(let server, let token):
+      guard let token else {
+        // A profile of an earlier version kept what registered among its common tokens.
+        refuseRegistration(task, at: server)
+        return nil
+      }
+      guard let record = servers[server], let owner = PublicKey32(record.ownerKey.publicKey),
         let seal = PublicKey32(record.sealKey.publicKey)
       else { return nil }
       return (record.address, .call(.register(token: token, mailbox: record.mailbox, ownerKey: owner, sealKey: seal)))
@@ -95,7 +99,7 @@ extension DeviceState {
       return (server, .call(.claim(capability: InvitationSecrets(seed: seed).capability, id: id)))
     case .createLog(let id, let standing):
       guard let conversation = conversations[id], conversation.group != nil,
-        let token = standing ?? takeToken(for: task, at: conversation.context.server.serverKey)
+        let token = standing ?? takeToken(for: task, making: id, at: conversation.context.server.serverKey)
       else { return nil }
       let keys = Conversation.administratorKeys(conversation.roster, conversation.context)
       return (
@@ -272,16 +276,8 @@ extension DeviceState {
     case (.redeem(let server, _, let batch), .redeemed(let signatures)):
       stock(signatures, from: task, batch, at: server, now: now)
     case (.redeem(let server, _, _), .issuerUnknown): renewIssuer(of: task, at: server, now: now)
-    case (.register, .tokenRefused) where showAnotherToken(task, now: now): break
     case (.redeem(let server, _, _), .refused), (.register(let server, _), .refused), (.register(let server, _), .tokenRefused):
-      guard let record = servers[server] else { return removeTask(task.id) }
-      let ended = Set(tasks.filter { $0.id == task.id || $0.lane == .server(server) }.map(\.id))
-      for waiting in tasks where waiting.after.map(ended.contains) ?? false {
-        if case .claim = waiting.kind, case .link(let link) = waiting.lane { events.append(.invitationRefused(link)) }
-      }
-      removeTasks { ended.contains($0.id) || ($0.after.map(ended.contains) ?? false) || $0.lane == .tokens(server) }
-      events.append(.registrationRefused(record.address))
-      setServer(nil, server)
+      refuseRegistration(task, at: server)
     case (.claim(let server, let seed, _), .claimed(let blob)):
       removeTask(task.id)
       try acceptBundle(blob, server: server, secrets: InvitationSecrets(seed: seed), now: now)
@@ -289,7 +285,11 @@ extension DeviceState {
       removeTask(task.id)
       events.append(.invitationRefused(InvitationSecrets(seed: seed).capabilityHash))
     case (.createLog, .created), (.createLog, .refused): removeTask(task.id)
-    case (.createLog, .tokenRefused): _ = showAnotherToken(task, now: now)
+    case (.createLog(let id, _), .tokenRefused):
+      // It is worth nothing: another one is shown.
+      var task = task
+      task.kind = .createLog(id, token: nil)
+      postpone(task, now: now)
     case (.append(let id), .logFull), (.rejoin(let id), .logFull):
       // What is wanted stays wanted; entries expire, so it is tried again.
       events.append(.logFull(id))

@@ -4,8 +4,8 @@ import WireFormat
 
 /// This device's tokens (docs/protocol.md §7): where they come from, and how they are kept so that a crash loses none.
 ///
-/// A token is in one place: in a batch until it is signed, then in the server's stock, then in the task that shows it, until that is
-/// done.
+/// A token is in one place: in a batch until it is signed, then, if it is a common one, in the server's stock, then in the task that
+/// shows it, until that is done.
 extension DeviceState {
   /// So many are asked for, always: a number that followed what they are for would tell it.
   private static let refillCount = SottoProtocol.Limits.issueCount
@@ -63,40 +63,34 @@ extension DeviceState {
   }
 
   /// New tokens, blinded, in the task that has them signed.
-  mutating func blind(for task: TaskRecord, at server: PublicKey32, count: Int) -> TokenBatch? {
+  private mutating func blind(for task: TaskRecord, at server: PublicKey32, voucher: Permission?) -> TokenBatch? {
+    let count = voucher == nil ? Self.refillCount : SottoProtocol.Limits.tokensPerVoucher
     guard let issuer = servers[server]?.issuerKeys.first,
-      let batch = try? TokenBatch(issuer: issuer, count: count, random: random)
+      let batch = try? TokenBatch(issuer: issuer, isRedemption: voucher != nil, count: count, random: random)
     else { return nil }
     var task = task
-    switch task.kind {
-    case .redeem(_, let voucher, _): task.kind = .redeem(server: server, voucher: voucher, batch: batch)
-    default: task.kind = .refill(server: server, batch: batch)
-    }
+    task.kind = voucher.map { .redeem(server: server, voucher: $0, batch: batch) } ?? .refill(server: server, batch: batch)
     updateTask(task)
     return batch
   }
 
   mutating func redeemRequest(_ task: TaskRecord, at server: PublicKey32, _ voucher: Permission, _ standing: TokenBatch?) -> Request? {
-    guard let batch = standing ?? blind(for: task, at: server, count: SottoProtocol.Limits.tokensPerVoucher) else { return nil }
+    guard let batch = standing ?? blind(for: task, at: server, voucher: voucher) else { return nil }
     return .redeem(voucher: voucher, issuerKey: batch.issuer.hash, blinded: batch.tokens.map(\.blinded))
   }
 
   mutating func refillMessage(_ task: TaskRecord, at server: PublicKey32, _ standing: TokenBatch?) -> OwnerMessage? {
-    guard let batch = standing ?? blind(for: task, at: server, count: Self.refillCount) else { return nil }
+    guard let batch = standing ?? blind(for: task, at: server, voucher: nil) else { return nil }
     let id = UInt32(truncatingIfNeeded: task.id)
     return .issue(id: id, issuerKey: batch.issuer.hash, blinded: batch.tokens.map(\.blinded))
   }
 
-  /// Moves a token from the stock into the task that shows it.
-  mutating func takeToken(for task: TaskRecord, at server: PublicKey32) -> Token? {
+  /// Moves a token from the stock into the task that makes a conversation's log.
+  mutating func takeToken(for task: TaskRecord, making id: ConversationID, at server: PublicKey32) -> Token? {
     guard var record = servers[server], let owned = record.tokens.popLast() else { return nil }
     setServer(record, server)
     var task = task
-    switch task.kind {
-    case .register: task.kind = .register(server: server, token: owned.token)
-    case .createLog(let id, _): task.kind = .createLog(id, token: owned.token)
-    default: preconditionFailure("no other task costs a token")
-    }
+    task.kind = .createLog(id, token: owned.token)
     updateTask(task)
     return owned.token
   }
@@ -105,19 +99,27 @@ extension DeviceState {
 
   /// The server has signed what a task asked for.
   mutating func stock(_ signatures: [BlindNumber], from task: TaskRecord, _ batch: TokenBatch?, at server: PublicKey32, now: UInt64) {
-    guard let batch, var record = servers[server], let tokens = batch.finished(signatures) else {
+    guard let batch, var record = servers[server], var tokens = batch.finished(signatures) else {
       // What is no signature is no answer.
       return postpone(task, now: now)
     }
     removeTask(task.id)
+    if batch.isRedemption, !tokens.isEmpty { showEntry(tokens.removeFirst().token, at: server) }
     record.tokens += tokens
     let surplus = record.tokens.count - max(Self.stockCount, wantedTokenCount(at: server))
     // The oldest go: their key ends first.
     if surplus > 0 { record.tokens.removeFirst(surplus) }
     setServer(record, server)
-    guard case .redeem = task.kind, !record.isRegistered else { return }
-    let isRegistering = tasks.contains { if case .register(server, _) = $0.kind { true } else { false } }
-    if !isRegistering { addTask(.register(server: server, token: nil)) }
+  }
+
+  /// What lets this device in goes straight into the task that shows it.
+  private mutating func showEntry(_ token: Token, at server: PublicKey32) {
+    guard var task = tasks.first(where: { if case .register(server, _) = $0.kind { true } else { false } }) else {
+      addTask(.register(server: server, token: token))
+      return
+    }
+    task.kind = .register(server: server, token: token)
+    updateTask(task)
   }
 
   /// The server signs with other keys by now: its statement is fetched again, and new tokens are made for the new key.
@@ -133,20 +135,16 @@ extension DeviceState {
     setServer(record, server)
   }
 
-  /// A token that was refused is worth nothing: another one is shown.
-  ///
-  /// - Returns: false when there is none and none will come.
-  mutating func showAnotherToken(_ task: TaskRecord, now: UInt64) -> Bool {
-    var task = task
-    switch task.kind {
-    case .register(let server, _):
-      guard servers[server]?.tokens.isEmpty == false else { return false }
-      task.kind = .register(server: server, token: nil)
-    case .createLog(let id, _): task.kind = .createLog(id, token: nil)
-    default: return false
+  /// Who has no good entry token, and whose voucher is used up, has no mailbox at a server and will have none: what waits for it ends.
+  mutating func refuseRegistration(_ task: TaskRecord, at server: PublicKey32) {
+    guard let record = servers[server] else { return removeTask(task.id) }
+    let ended = Set(tasks.filter { $0.id == task.id || $0.lane == .server(server) }.map(\.id))
+    for waiting in tasks where waiting.after.map(ended.contains) ?? false {
+      if case .claim = waiting.kind, case .link(let link) = waiting.lane { events.append(.invitationRefused(link)) }
     }
-    postpone(task, now: now)
-    return true
+    removeTasks { ended.contains($0.id) || ($0.after.map(ended.contains) ?? false) || $0.lane == .tokens(server) }
+    events.append(.registrationRefused(record.address))
+    setServer(nil, server)
   }
 
   /// A refill was not granted.
@@ -168,8 +166,10 @@ extension ServerRecord {
   mutating func note(_ statement: IdentityStatement) {
     statementSequence = statement.sequence
     // What is no key would have nothing signed for ever.
-    issuerKeys = statement.issuerKeys.filter { (try? BlindSignaturePublicKey(modulus: $0.bytes)) != nil }
-    let hashes = Set(issuerKeys.map(\.hash))
+    issuerKeys = statement.issuerKeys.filter { keys in
+      [keys.entry, keys.common].allSatisfy { (try? BlindSignaturePublicKey(modulus: $0.bytes)) != nil }
+    }
+    let hashes = Set(issuerKeys.map(\.common.hash))
     tokens.removeAll { !hashes.contains($0.issuer) }
   }
 }

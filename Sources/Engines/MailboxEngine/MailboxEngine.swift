@@ -61,12 +61,6 @@ public final class MailboxEngine: Sendable {
     }
   }
 
-  /// What an answer costs beyond its request: a registration without room costs its sender half a minute, so that who polls for
-  /// the place of somebody else is seldom there first.
-  public static func surcharge(for answer: [UInt8], to request: [UInt8]) -> Int {
-    request.first == 1 && answer == Answer.noRoom(retrySeconds: ServerLimits.noRoomRetrySeconds).encoded ? 2_950 : 0
-  }
-
   var names: StoredNames { secrets.names }
   var expiry: Day { clock.today.adding(UInt32(Limits.expiryDays)) }
 
@@ -109,7 +103,7 @@ public final class MailboxEngine: Sendable {
     case .send(let id, let frame, let recipients):
       return .sent(try await deliver(frame, id: id, to: recipients))
     case .createLog(let token, let handle, let writeKeyHash, let administrators):
-      guard let spending = spending(token) else { return .tokenRefused }
+      guard let spending = spending(token, as: .common) else { return .tokenRefused }
       let log = NewLog(
         place: names.log(handle), writeKey: names.writeKey(writeKeyHash, of: handle),
         administrators: administrators.map { names.administrator($0, of: handle) },
@@ -134,7 +128,7 @@ public final class MailboxEngine: Sendable {
   private func register(
     _ mailbox: MailboxID, token: Token, ownerKey: PublicKey32, sealKey: PublicKey32
   ) async throws(StoreFailure) -> Answer {
-    guard let spending = spending(token) else { return .tokenRefused }
+    guard let spending = spending(token, as: .entry) else { return .tokenRefused }
     guard SignatureAlgorithm.ed25519.isValidPublicKey(ownerKey.bytes), canSeal(to: sealKey, mailbox) else { return .refused }
     let registration = NewMailbox(
       place: names.mailbox(mailbox), token: spending, ownerKey: ownerKey, sealKey: sealKey)

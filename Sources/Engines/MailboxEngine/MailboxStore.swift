@@ -53,7 +53,7 @@ public protocol MailboxStore: Sendable {
 
   /// Makes a mailbox and spends its token; for a mailbox that has the same keys already, spends nothing.
   ///
-  /// - Throws: `.noRoom` also where as many mailboxes were made as the store takes, in all or today.
+  /// - Throws: `.noRoom` also where there are as many mailboxes as the store takes.
   func register(_ mailbox: NewMailbox, today: Day) async throws(StoreFailure) -> SpendOutcome
 
   /// The key of a mailbox's owner, or nil when there is no such mailbox.

@@ -49,7 +49,7 @@ extension MailboxEngine {
     }
     var spending: [SpentToken] = []
     for token in tokens {
-      guard let token = self.spending(token) else { return .tokenRefused }
+      guard let token = self.spending(token, as: .common) else { return .tokenRefused }
       spending.append(token)
     }
     let today = clock.today

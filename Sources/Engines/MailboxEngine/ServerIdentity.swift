@@ -20,9 +20,9 @@ public struct ServerIdentity: Sendable {
   ///
   /// - Parameters:
   ///   - tlsKeyHashes: SHA-256 of each SubjectPublicKeyInfo, 1 to 8.
-  ///   - issuerKeys: those that tokens are signed with, 1 or 2, the newest first.
+  ///   - issuerKeys: those that tokens are signed with, of 1 or 2 quarters, the newest first.
   ///   - now: seconds since 1970.
-  public func statement(tlsKeyHashes: [KeyHash], issuerKeys: [IssuerKey], now: UInt64) throws(CryptoError) -> IdentityStatement {
+  public func statement(tlsKeyHashes: [KeyHash], issuerKeys: [IssuerKeys], now: UInt64) throws(CryptoError) -> IdentityStatement {
     try IdentityStatement(
       signer: key, sequence: now, notAfter: now &+ ServerLimits.statementValidity, keyHashes: tlsKeyHashes,
       issuerKeys: issuerKeys)

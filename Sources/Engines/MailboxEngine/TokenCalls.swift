@@ -9,15 +9,16 @@ extension MailboxEngine {
     return vouchers
   }
 
-  /// Signs what a voucher is good for. Asked again for the same, it answers the same.
+  /// Signs what a voucher is good for: an entry token and some common ones. Asked again for the same, it answers the same.
   func redeem(_ voucher: Permission, issuerKey: KeyHash, blinded: [BlindNumber]) async throws(StoreFailure) -> Answer {
     let today = clock.today
-    guard let key = issuer.key(issuerKey, today: today) else { return .issuerUnknown }
-    guard key.canSign(blinded),
+    guard let keys = issuer.keys(issuerKey, today: today) else { return .issuerUnknown }
+    let kinds = TokenKind.signed(blinded.count, isRedemption: true)
+    guard keys.canSign(blinded, as: kinds),
       try await store.redeem(names.voucher(voucher), for: names.batch(issuerKey, blinded), today: today)
     else { return .refused }
     // Signing fails only for want of memory; the same request may be made again.
-    return await key.sign(blinded).map(Answer.redeemed) ?? .busy
+    return await keys.sign(blinded, as: kinds).map(Answer.redeemed) ?? .busy
   }
 
   /// Makes vouchers for a mailbox's owner to hand out.
@@ -30,21 +31,22 @@ extension MailboxEngine {
     return outcome == .done ? .vouchers(id: id, vouchers) : .done(id: id, outcome: outcome)
   }
 
-  /// Signs tokens for a mailbox's owner. What was asked for, and asked for again, counts each time.
+  /// Signs common tokens for a mailbox's owner. What was asked for, and asked for again, counts each time.
   func issue(
     _ id: UInt32, issuerKey: KeyHash, blinded: [BlindNumber], for mailbox: StoredPlace
   ) async throws(StoreFailure) -> ServerMessage {
-    guard let key = issuer.key(issuerKey, today: clock.today) else { return .done(id: id, outcome: .issuerUnknown) }
-    guard key.canSign(blinded) else { return .done(id: id, outcome: .refused) }
+    guard let keys = issuer.keys(issuerKey, today: clock.today) else { return .done(id: id, outcome: .issuerUnknown) }
+    let kinds = TokenKind.signed(blinded.count, isRedemption: false)
+    guard keys.canSign(blinded, as: kinds) else { return .done(id: id, outcome: .refused) }
     let outcome = try await store.countTokens(blinded.count, for: mailbox, quota: ServerLimits.tokensPerPeriod)
     guard outcome == .done else { return .done(id: id, outcome: outcome) }
-    return await key.sign(blinded).map { .issued(id: id, $0) } ?? .done(id: id, outcome: .refused)
+    return await keys.sign(blinded, as: kinds).map { .issued(id: id, $0) } ?? .done(id: id, outcome: .refused)
   }
 
-  /// Checks a token's signature, before anything is looked up.
+  /// Checks a token's signature, before anything is looked up. One of another kind is as good as a forged one, and costs as much.
   ///
   /// - Returns: what the store is to remember; nil when the signature is no good today.
-  func spending(_ token: Token) -> SpentToken? {
-    issuer.expiry(of: token, today: clock.today).map { SpentToken(name: names.token(token.id), expires: $0) }
+  func spending(_ token: Token, as kind: TokenKind) -> SpentToken? {
+    issuer.expiry(of: token, as: kind, today: clock.today).map { SpentToken(name: names.token(token.id), expires: $0) }
   }
 }

@@ -28,8 +28,6 @@ struct EngineApplication: MailboxApplication {
 
   func weight(of request: [UInt8]) -> Int { MailboxEngine.weight(of: request) }
 
-  func surcharge(for answer: [UInt8], to request: [UInt8]) -> Int { MailboxEngine.surcharge(for: answer, to: request) }
-
   func identityStatement() async -> [UInt8] {
     let now = clock.secondsSince1970()
     let statement = try? identity.statement(

@@ -32,12 +32,12 @@ public enum Limits {
   public static let blobByteCount = 16_384
   /// Vouchers asked for at once.
   public static let voucherCount = 16
-  /// Tokens that one voucher has signed: a mailbox, and the first conversations before the stream brings more.
+  /// Tokens that one voucher has signed: for a mailbox, and for the first conversations before the stream brings more.
   public static let tokensPerVoucher = 4
   /// Tokens that an owner has signed at once: 4 KiB, and 8 ms of the server's time.
   public static let issueCount = 16
-  /// Issuer keys that one identity statement names: this quarter's and the one before.
-  public static let statementIssuerKeyCount = 2
+  /// Quarters whose issuer keys one identity statement names: this one and the one before.
+  public static let statementQuarterCount = 2
   /// Bytes of a stream cursor.
   public static let cursorByteCount = 64
   /// TLS keys that one identity statement names.

@@ -46,16 +46,6 @@ struct LimitTests {
     }
   }
 
-  @Test func `what is answered can cost more than what was asked`() async throws {
-    var limits = ServerLimits()
-    limits.requests = Allowance(burst: 100, perMinute: 1)
-    try await withServer(ShortApplication(), limits: limits) { _, port in
-      let probe = try await Probe.connect(port: port)
-      probe.send(Self.call + Self.call + Self.call)
-      #expect(self.count("200 OK", in: await probe.received { _ in false }) == 2)
-    }
-  }
-
   @Test func `connections of one peer beyond its share are closed at once, and the others go on`() async throws {
     var limits = ServerLimits()
     limits.maximumConnectionCountPerPeer = 4
@@ -195,14 +185,6 @@ struct LimitTests {
 private struct HeavyApplication: MailboxApplication {
   func weight(of request: [UInt8]) -> Int { 99 }
   func call(_ request: [UInt8]) async -> CallAnswer { .reply([]) }
-  func identityStatement() async -> [UInt8] { [] }
-  func openStream() async -> any StreamSession { EchoSession() }
-}
-
-/// Has little of what it is asked for.
-private struct ShortApplication: MailboxApplication {
-  func surcharge(for answer: [UInt8], to request: [UInt8]) -> Int { answer == [7] && !request.isEmpty ? 98 : 0 }
-  func call(_ request: [UInt8]) async -> CallAnswer { .reply([7]) }
   func identityStatement() async -> [UInt8] { [] }
   func openStream() async -> any StreamSession { EchoSession() }
 }

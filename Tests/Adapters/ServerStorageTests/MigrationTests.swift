@@ -85,6 +85,48 @@ import Testing
     withExtendedLifetime(lock) {}
   }
 
+  @Test func `a database of version 3 goes on without its counts of redemptions, and a voucher that was used stays used`() async throws {
+    var store = try server.openStore()
+    let workload = Workload(random: random)
+    let target = try await workload.target(in: store)
+    _ = try await store.append([Workload.copy(to: target, [1])], today: Self.today)
+    let (used, unused) = (StoredName.random(using: random), StoredName.random(using: random))
+    let batches = [StoredName.random(using: random), .random(using: random)]
+    try await store.addVouchers([used, unused], expires: Workload.expires)
+    #expect(try await store.redeem(used, for: batches[0], today: Self.today))
+    let spent = SpentToken(name: .random(using: random), expires: Workload.expires)
+    #expect(try await store.spend([spent], today: Self.today))
+    let outcome = try await store.issueVouchers(
+      [.random(using: random)], expires: Workload.expires, for: target.mailbox, quota: 9, today: Self.today)
+    #expect(outcome == .done)
+    try await store.pool.write { db in
+      // Where the statements of version 3 left them.
+      for column in ["entries", "spares"] { try db.execute(sql: "ALTER TABLE upkeep ADD COLUMN \(column) INTEGER NOT NULL DEFAULT 0") }
+      try db.execute(sql: "UPDATE upkeep SET schema_version = 3, entries = 64, spares = 16")
+      try db.execute(sql: "PRAGMA user_version = 3")
+    }
+    try store.close()
+    var limits = StorageLimits()
+    (limits.maximumMailboxCount, limits.maximumInvitationsPerDay) = (2, 1)
+    store = try server.openStore(limits: limits)
+    #expect(try await store.schemaVersion() == Schema.version)
+    let columns = try await store.pool.read { try $0.columns(in: "upkeep").map(\.name) }
+    #expect(Set(columns).isDisjoint(with: ["entries", "spares"]))
+    #expect(try await Workload.readAll(target, in: store) == [[1]])
+    // What was counted goes on being counted.
+    let more = try await store.issueVouchers(
+      [.random(using: random)], expires: Workload.expires, for: target.mailbox, quota: 9, today: Self.today)
+    #expect(more == .overQuota)
+    #expect(try await store.redeem(used, for: batches[0], today: Self.today))
+    #expect(try await !store.redeem(used, for: batches[1], today: Self.today))
+    #expect(try await store.redeem(unused, for: batches[1], today: Self.today))
+    #expect(try await !store.spend([spent], today: Self.today))
+    _ = try await workload.target(in: store)
+    await #expect(throws: StoreFailure.noRoom) { _ = try await workload.target(in: store) }
+    try store.close()
+    #expect(try await server.openStore(checking: true).schemaVersion() == Schema.version)
+  }
+
   @Test func `a mailbox of schema 1 keeps its keys and what waits, in order, and takes more`() async throws {
     let (one, other) = (target(), target())
     let waiting = (UInt8(0)..<70).map { number in

@@ -84,9 +84,9 @@ import Testing
 
   @Test func `a database of a newer version is refused`() throws {
     let store = try server.openStore()
-    try store.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 4") }
+    try store.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = \(Schema.version + 1)") }
     try store.close()
-    #expect(throws: ServerStorageError.databaseNewer(version: 4)) { try server.openStore() }
+    #expect(throws: ServerStorageError.databaseNewer(version: Schema.version + 1)) { try server.openStore() }
   }
 
   @Test func `a damaged database is found when it is checked`() async throws {

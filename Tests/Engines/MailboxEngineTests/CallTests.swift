@@ -57,7 +57,7 @@ import WireFormat
 
   @Test func `registering needs a good token and good keys, and may be repeated`() async throws {
     let mailbox = TestMailbox(random: server.random)
-    let tokens = [try server.token(), try server.token()]
+    let tokens = [try server.entryToken(), try server.entryToken()]
     var forged = tokens[0]
     forged.id = .random(using: server.random)
     #expect(try await server.call(mailbox.registration(token: forged)) == .tokenRefused)
@@ -113,9 +113,9 @@ import WireFormat
       try rotate(elsewhere), .groupInfo(handle: handle), .groupInfo(handle: elsewhere),
       .readLog(handle: elsewhere, from: 0), .claim(capability: permission(), id: .random(using: server.random)),
       .createLog(token: try server.token(), handle: handle, writeKeyHash: permission().hash, administratorKeys: keys),
-      mailbox.registration(token: try server.token()).withOtherSealKey(server.random),
+      mailbox.registration(token: try server.entryToken()).withOtherSealKey(server.random),
       .redeem(
-        voucher: permission(), issuerKey: try TestIssuer.publicKey().hash, blinded: [BlindNumber(trusted: [0] + server.random.bytes(255))]),
+        voucher: permission(), issuerKey: try TestIssuer.publicKeys().hash, blinded: [BlindNumber(trusted: [0] + server.random.bytes(255))]),
     ]
     let writesBefore = store.writeCount
     for request in refused { #expect(try await server.call(request) == .refused) }
@@ -148,11 +148,11 @@ import WireFormat
   @Test func `the statement of the server's identity is believed, until it expires`() throws {
     let identity = server.secrets.identity
     let hashes = [KeyHash.random(using: server.random)]
-    let statement = try identity.statement(tlsKeyHashes: hashes, issuerKeys: [TestIssuer.publicKey()], now: 1_000)
+    let statement = try identity.statement(tlsKeyHashes: hashes, issuerKeys: [TestIssuer.publicKeys()], now: 1_000)
     let read = try IdentityStatement(
       verifying: statement.encoded, serverKey: identity.publicKey, now: 2_000, lastSequence: 999)
     #expect(read.keyHashes == hashes)
-    #expect(try read.issuerKeys == [TestIssuer.publicKey()])
+    #expect(try read.issuerKeys == [TestIssuer.publicKeys()])
     #expect(throws: IdentityStatementError.expired) {
       try IdentityStatement(
         verifying: statement.encoded, serverKey: identity.publicKey, now: 1_001 + ServerLimits.statementValidity,

@@ -63,15 +63,10 @@ import Testing
     }
 
     /// A voucher turned into a token, each step insisted on.
-    private func redeemedToken() async throws -> Token {
+    private func redeemedToken(_ kind: TokenKind) async throws -> Token {
       let voucher = try await insist { try await server.engine.makeVouchers(1).first }
-      let issuer = try TestIssuer.publicKey()
-      let token = try BlindedToken(issuer: issuer, random: server.random)
-      let redeem = Request.redeem(voucher: voucher, issuerKey: issuer.hash, blinded: [token.blinded])
-      guard case .redeemed(let signatures) = try await answer(redeem), let signature = signatures.first else {
-        throw FixtureError.unexpectedAnswer
-      }
-      return try token.token(answer: signature, issuer: issuer)
+      let batch = try TestBatch(2, random: server.random)
+      return try batch.finish(try await answer(batch.redeem(voucher)))[kind == .entry ? 0 : 1]
     }
 
     func tell() async throws {
@@ -80,7 +75,7 @@ import Testing
       var mailboxes: [TestMailbox] = []
       for _ in 0..<2 {
         let mailbox = TestMailbox(random: random)
-        let token = try await redeemedToken()
+        let token = try await redeemedToken(.entry)
         try check(try await answer(mailbox.registration(token: token)) == .registered)
         let hashes = TestMailbox.padded([key.hash], random: random)
         try await command(mailbox, .delivery(id: 1, keyHashes: hashes), expecting: .done(id: 1, outcome: .done))
@@ -97,7 +92,8 @@ import Testing
       let handle = HandleID.random(using: random)
       let administrators = [PublicKey32(trusted: admin.publicKey)]
       try check(
-        try await answer(.createLog(token: redeemedToken(), handle: handle, writeKeyHash: key.hash, administratorKeys: administrators))
+        try await answer(
+          .createLog(token: redeemedToken(.common), handle: handle, writeKeyHash: key.hash, administratorKeys: administrators))
           == .created)
       let entry = server.frame("entry")
       let nextKey = Permission.random(using: random)

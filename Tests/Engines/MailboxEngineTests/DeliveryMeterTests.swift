@@ -101,12 +101,4 @@ struct DeliveryMeterTests {
     #expect(MailboxEngine.weight(of: [1]) == 50)
     #expect(MailboxEngine.weight(of: [2] + [UInt8](repeating: 0, count: 49_152)) == 49)
   }
-
-  @Test func `a registration without room costs much, and so does nothing else`() {
-    let noRoom = Answer.noRoom(retrySeconds: ServerLimits.noRoomRetrySeconds).encoded
-    #expect(MailboxEngine.surcharge(for: noRoom, to: [1]) == 2_950)
-    #expect(MailboxEngine.surcharge(for: noRoom, to: [2]) == 0)
-    #expect(MailboxEngine.surcharge(for: Answer.registered.encoded, to: [1]) == 0)
-    #expect(MailboxEngine.surcharge(for: [], to: []) == 0)
-  }
 }

@@ -22,7 +22,7 @@ import WireFormat
     let rotation = try Rotation(
       handle: handle, slot: 0, writeKeyHash: key.hash, administratorKeys: keys, entry: frame, signer: admin)
     requests = [
-      TestMailbox(random: random).registration(token: try server.token()),
+      TestMailbox(random: random).registration(token: try server.entryToken()),
       .send(id: .random(using: random), frame: frame, recipients: recipients),
       .createLog(token: try server.token(), handle: handle, writeKeyHash: key.hash, administratorKeys: keys),
       .append(
@@ -30,13 +30,13 @@ import WireFormat
           handle: handle, slot: 0, writeKey: key, entry: frame, rotation: rotation, groupInfo: frame, recipients: recipients)),
       .readLog(handle: handle, from: 0), .groupInfo(handle: handle), .claim(capability: key, id: .random(using: random)),
       .rotate(handle: handle, slot: 0, rotation: rotation),
-      .redeem(voucher: key, issuerKey: try TestIssuer.publicKey().hash, blinded: [.random(using: random)]),
+      .redeem(voucher: key, issuerKey: try TestIssuer.publicKeys().hash, blinded: [.random(using: random)]),
     ]
     messages = [
       .acknowledge(cursor: random.bytes(36)), .delivery(id: 1, keyHashes: (0..<16).map { _ in .random(using: random) }),
       .publish(id: 2, capabilityHash: key.hash, days: 3, blobs: [random.bytes(40)]),
       .withdraw(id: 3, capabilityHash: key.hash), .vouchers(id: 4, count: 2),
-      .issue(id: 5, issuerKey: try TestIssuer.publicKey().hash, blinded: [.random(using: random), .random(using: random)]),
+      .issue(id: 5, issuerKey: try TestIssuer.publicKeys().hash, blinded: [.random(using: random), .random(using: random)]),
       .attach(mailbox: .random(using: random), signature: .random(using: random)),
     ]
   }

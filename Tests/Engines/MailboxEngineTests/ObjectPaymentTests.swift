@@ -34,7 +34,10 @@ import Testing
     #expect(try await restarted.call(create(writeKey, [token])) == Self.made)
     #expect(try await restarted.call(create(writeKey, [token])) == Self.made)
     #expect(objects.count == 1)
-    let isPaid = try await restarted.call(TestMailbox(random: server.random).registration(token: token)) == .tokenRefused
+    let random = server.random
+    let log = Request.createLog(
+      token: token, handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [.random(using: random)])
+    let isPaid = try await restarted.call(log) == .tokenRefused
     // A file that stands unpaid is the only one that a crash can give away: its token was not spent.
     #expect(isPaid || plan.failure == .outcomeUnknown)
   }

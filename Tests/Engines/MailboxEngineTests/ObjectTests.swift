@@ -32,7 +32,7 @@ import WireFormat
     let stranger = Token(id: first.id, signature: second.signature)
     let empty = Answer.object(ObjectState(byteCount: 0, isFinished: false))
     let writeKey = Permission.random(using: server.random)
-    for tokens in [[], [first], [first, first], [first, stranger], [first, second, third]] {
+    for tokens in [[], [first], [first, first], [first, stranger], [first, try server.entryToken()], [first, second, third]] {
       #expect(try await server.call(create(writeKey, size + 1, at: server, tokens: tokens)) == .tokenRefused)
     }
     #expect(try await server.call(create(writeKey, size + 1, at: server, tokens: [first, second])) == empty)

@@ -9,102 +9,133 @@ import WireFormat
 @Suite struct TokenTests {
   private let store = InMemoryMailboxStore()
   private let server: EngineFixture
-  private let issuer: IssuerKey
+  private let issuer: IssuerKeys
 
   init() throws {
     server = try EngineFixture(store: store)
-    issuer = try TestIssuer.publicKey()
+    issuer = try TestIssuer.publicKeys()
   }
 
-  private func blinded(_ count: Int) throws -> [BlindedToken] {
-    try (0..<count).map { _ in try BlindedToken(issuer: issuer, random: server.random) }
+  private func batch(_ count: Int = Limits.tokensPerVoucher, isRedemption: Bool = true) throws -> TestBatch {
+    try TestBatch(count, isRedemption: isRedemption, random: server.random)
   }
 
-  private func redeem(_ voucher: Permission, _ tokens: [BlindedToken], issuerKey: KeyHash? = nil) -> Request {
-    .redeem(voucher: voucher, issuerKey: issuerKey ?? issuer.hash, blinded: tokens.map(\.blinded))
+  private func register(_ token: Token) async throws -> Answer {
+    try await server.call(TestMailbox(random: server.random).registration(token: token))
   }
 
-  private func finish(_ tokens: [BlindedToken], _ answer: Answer) throws -> [Token] {
-    guard case .redeemed(let signatures) = answer else { throw FixtureError.unexpectedAnswer }
-    return try zip(tokens, signatures).map { try $0.token(answer: $1, issuer: issuer) }
+  private func createLog(_ token: Token, _ handle: HandleID? = nil) async throws -> Answer {
+    try await server.call(
+      .createLog(
+        token: token, handle: handle ?? .random(using: server.random), writeKeyHash: KeyHash(trusted: [UInt8](repeating: 1, count: 32)),
+        administratorKeys: [PublicKey32(trusted: [UInt8](repeating: 2, count: 32))]))
   }
 
-  @Test func `a voucher has its tokens signed once, and the same ones again`() async throws {
+  @Test func `a voucher has its tokens signed once, and the same ones again: one for a mailbox, the others for logs`() async throws {
     let voucher = try await server.engine.makeVouchers(1)[0]
-    let tokens = try blinded(Limits.tokensPerVoucher)
-    let answer = try await server.call(redeem(voucher, tokens))
-    let finished = try finish(tokens, answer)
-    #expect(try await server.call(redeem(voucher, tokens)) == answer)
-    #expect(try await server.call(redeem(voucher, blinded(1))) == .refused)
-    #expect(try await server.call(redeem(voucher, Array(tokens.reversed()))) == .refused)
-    #expect(try await server.call(redeem(voucher, Array(tokens.dropLast()))) == .refused)
-    for token in finished {
-      #expect(try await server.call(TestMailbox(random: server.random).registration(token: token)) == .registered)
-      #expect(try await server.call(TestMailbox(random: server.random).registration(token: token)) == .tokenRefused)
+    let tokens = try batch()
+    let answer = try await server.call(tokens.redeem(voucher))
+    let finished = try tokens.finish(answer)
+    #expect(try await server.call(tokens.redeem(voucher)) == answer)
+    #expect(try await server.call(batch(1).redeem(voucher)) == .refused)
+    for others in [tokens.blinded.reversed(), tokens.blinded.dropLast()] {
+      #expect(try await server.call(.redeem(voucher: voucher, issuerKey: issuer.hash, blinded: others)) == .refused)
+    }
+    #expect(try await register(finished[0]) == .registered)
+    #expect(try await register(finished[0]) == .tokenRefused)
+    for token in finished.dropFirst() {
+      #expect(try await createLog(token) == .created)
+      #expect(try await createLog(token) == .tokenRefused)
+    }
+  }
+
+  @Test func `a token of the wrong kind is as good as a forged one, reaches no store and is not spent`() async throws {
+    let (entry, common) = (try server.entryToken(), try server.token())
+    let writes = store.writeCount
+    #expect(try await register(common) == .tokenRefused)
+    #expect(try await createLog(entry) == .tokenRefused)
+    #expect(store.writeCount == writes)
+    #expect(try await register(entry) == .registered)
+    #expect(try await createLog(common) == .created)
+  }
+
+  @Test func `whatever is blinded, a voucher brings one entry token, and a stream none`() async throws {
+    // All are blinded for the entry key.
+    let tokens = try (0..<4).map { _ in try BlindedToken(issuer: issuer.entry, random: server.random) }
+    func entryCount(_ signatures: [BlindNumber]) -> Int {
+      zip(tokens, signatures).count { (try? $0.token(answer: $1, issuer: issuer.entry)) != nil }
+    }
+    let vouchers = try await server.engine.makeVouchers(2)
+    let answer = try await server.call(.redeem(voucher: vouchers[0], issuerKey: issuer.hash, blinded: tokens.map(\.blinded)))
+    guard case .redeemed(let signatures) = answer else { throw FixtureError.unexpectedAnswer }
+    #expect(entryCount(signatures) == 1)
+    let stream = try await server.attach(try await server.makeMailbox())
+    try await stream.send(.issue(id: 1, issuerKey: issuer.hash, blinded: tokens.map(\.blinded)))
+    guard case .issued(1, let issued)? = await stream.messages.last else { throw FixtureError.unexpectedAnswer }
+    #expect(entryCount(issued) == 0)
+    await stream.close()
+    // A quarter is named by both of its keys, and by neither alone.
+    for hash in [issuer.entry.hash, issuer.common.hash] {
+      #expect(try await server.call(.redeem(voucher: vouchers[1], issuerKey: hash, blinded: batch().blinded)) == .issuerUnknown)
     }
   }
 
   @Test func `a voucher that expired, that nobody made, or shown with numbers that cannot be signed is refused`() async throws {
     let vouchers = try await server.engine.makeVouchers(2)
-    #expect(try await server.call(redeem(.random(using: server.random), blinded(1))) == .refused)
-    let unsignable = Request.redeem(
-      voucher: vouchers[0], issuerKey: issuer.hash, blinded: [BlindNumber(trusted: [UInt8](repeating: 0xff, count: 256))])
-    #expect(try await server.call(unsignable) == .refused)
+    #expect(try await server.call(batch(1).redeem(.random(using: server.random))) == .refused)
+    let unsignable = BlindNumber(trusted: [UInt8](repeating: 0xff, count: 256))
+    let tokens = try batch(1)
+    for numbers in [[unsignable], tokens.blinded + [unsignable]] {
+      #expect(try await server.call(.redeem(voucher: vouchers[0], issuerKey: issuer.hash, blinded: numbers)) == .refused)
+    }
     // That used nothing up.
-    let tokens = try blinded(1)
-    #expect(try await server.call(redeem(vouchers[0], tokens)) != .refused)
+    #expect(try await server.call(tokens.redeem(vouchers[0])) != .refused)
     server.clock.advance(days: 30)
-    #expect(try await server.call(redeem(vouchers[0], tokens)) == .refused)
-    #expect(try await server.call(redeem(vouchers[1], tokens)) == .refused)
+    #expect(try await server.call(tokens.redeem(vouchers[0])) == .refused)
+    #expect(try await server.call(tokens.redeem(vouchers[1])) == .refused)
   }
 
   @Test func `a token that no key of today has signed reaches no store`() async throws {
     store.plan(CrashPlan(atWrite: 1, failure: .unavailable))
     let random = server.random
-    var wrong = try server.token()
+    var wrong = try server.entryToken()
     wrong.signature = .random(using: random)
     var foreign = try server.token()
     foreign.id = .random(using: random)
     for token in [wrong, foreign, Token(id: .random(using: random), signature: BlindNumber(trusted: [UInt8](repeating: 0, count: 256)))] {
-      #expect(try await server.call(TestMailbox(random: random).registration(token: token)) == .tokenRefused)
-      let create = Request.createLog(
-        token: token, handle: .random(using: random), writeKeyHash: .random(using: random), administratorKeys: [.random(using: random)])
-      #expect(try await server.call(create) == .tokenRefused)
+      #expect(try await register(token) == .tokenRefused)
+      #expect(try await createLog(token) == .tokenRefused)
     }
     #expect(store.writeCount == 0)
   }
 
   @Test func `a log costs a token, and making it again costs nothing`() async throws {
-    let random = server.random
-    let token = try server.token()
-    func create(_ token: Token, _ handle: HandleID) -> Request {
-      .createLog(
-        token: token, handle: handle, writeKeyHash: KeyHash(trusted: [UInt8](repeating: 1, count: 32)),
-        administratorKeys: [PublicKey32(trusted: [UInt8](repeating: 2, count: 32))])
-    }
-    let handle = HandleID.random(using: random)
-    #expect(try await server.call(create(token, handle)) == .created)
-    #expect(try await server.call(create(token, handle)) == .created)
-    #expect(try await server.call(create(token, .random(using: random))) == .tokenRefused)
-    let second = try server.token()
-    #expect(try await server.call(create(second, handle)) == .created)
-    #expect(try await server.call(create(second, .random(using: random))) == .created)
+    let (token, second) = (try server.token(), try server.token())
+    let handle = HandleID.random(using: server.random)
+    #expect(try await createLog(token, handle) == .created)
+    #expect(try await createLog(token, handle) == .created)
+    #expect(try await createLog(token) == .tokenRefused)
+    #expect(try await createLog(second, handle) == .created)
+    #expect(try await createLog(second) == .created)
   }
 
-  @Test func `an owner has tokens signed on the stream, up to the quota of a period`() async throws {
+  @Test func `an owner has common tokens signed on the stream, up to the quota of a period`() async throws {
     let mailbox = try await server.makeMailbox()
     let stream = try await server.attach(mailbox)
-    let tokens = try blinded(2)
-    func issue(_ id: UInt32, _ tokens: [BlindNumber], issuerKey: KeyHash? = nil) async throws -> ServerMessage? {
-      try await stream.send(.issue(id: id, issuerKey: issuerKey ?? issuer.hash, blinded: tokens))
+    func send(_ message: OwnerMessage) async throws -> ServerMessage? {
+      try await stream.send(message)
       return await stream.messages.last
     }
-    guard case .issued(1, let signatures)? = try await issue(1, tokens.map(\.blinded)) else { throw FixtureError.unexpectedAnswer }
-    for (token, signature) in zip(tokens, signatures) {
-      let registration = TestMailbox(random: server.random).registration(token: try token.token(answer: signature, issuer: issuer))
-      #expect(try await server.call(registration) == .registered)
+    func issue(_ id: UInt32, _ tokens: [BlindNumber], issuerKey: KeyHash? = nil) async throws -> ServerMessage? {
+      try await send(.issue(id: id, issuerKey: issuerKey ?? issuer.hash, blinded: tokens))
     }
-    #expect(try await issue(2, tokens.map(\.blinded), issuerKey: .random(using: server.random)) == .done(id: 2, outcome: .issuerUnknown))
+    let tokens = try batch(2, isRedemption: false)
+    guard case .issued(1, let signatures)? = try await send(tokens.issue(id: 1)) else { throw FixtureError.unexpectedAnswer }
+    for token in try tokens.finish(signatures) {
+      #expect(try await register(token) == .tokenRefused)
+      #expect(try await createLog(token) == .created)
+    }
+    #expect(try await issue(2, tokens.blinded, issuerKey: .random(using: server.random)) == .done(id: 2, outcome: .issuerUnknown))
     let unsignable = BlindNumber(trusted: [UInt8](repeating: 0xff, count: 256))
     #expect(try await issue(3, [unsignable]) == .done(id: 3, outcome: .refused))
     // Any number below the modulus can be signed.
@@ -118,32 +149,34 @@ import WireFormat
     await stream.close()
   }
 
-  @Test func `a key signs and is accepted in its quarter and the next, and no longer`() async throws {
-    let vouchers = try await server.engine.makeVouchers(2)
-    let tokens = try blinded(3)
-    let finished = try finish(tokens, try await server.call(redeem(vouchers[0], tokens)))
-    let next = try IssuerKeyPair(BlindSignatureKey.generate(), quarter: TestIssuer.quarter + 1)
-    let standing = try IssuerKeyPair(TestIssuer.key(), quarter: TestIssuer.quarter)
+  @Test func `keys sign and are accepted in their quarter and the next, and no longer`() async throws {
+    var finished: [Token] = []
+    for voucher in try await server.engine.makeVouchers(3) { finished.append(try await server.redeem(voucher)[0]) }
+    let late = try batch()
+    let next = try QuarterKeys(entry: .generate(), common: .generate(), quarter: TestIssuer.quarter + 1)
+    let standing = try TestIssuer.keys()
     #expect(!server.engine.issuer.isOverdue(today: server.clock.today))
-    let start = UInt64((TestIssuer.quarter + 1) * IssuerKeyPair.quarterDays)
+    let start = UInt64((TestIssuer.quarter + 1) * QuarterKeys.quarterDays)
     server.clock.advance(days: start - UInt64(server.clock.today.number))
     #expect(server.engine.issuer.isOverdue(today: server.clock.today))
     server.engine.issuer.replace(with: [standing, next])
     #expect(!server.engine.issuer.isOverdue(today: server.clock.today))
-    #expect(server.engine.issuer.publicKeys(today: server.clock.today) == [next.publicKey, issuer])
-    #expect(try await server.call(TestMailbox(random: server.random).registration(token: finished[0])) == .registered)
-    server.clock.advance(days: UInt64(IssuerKeyPair.quarterDays) - 1)
-    #expect(try await server.call(TestMailbox(random: server.random).registration(token: finished[1])) == .registered)
+    #expect(server.engine.issuer.publicKeys(today: server.clock.today) == [next.publicKeys, issuer])
+    #expect(try await register(finished[0]) == .registered)
+    server.clock.advance(days: UInt64(QuarterKeys.quarterDays) - 1)
+    #expect(try await register(finished[1]) == .registered)
     // Spent stays spent as long as the key is good.
     try await server.engine.expire()
-    #expect(try await server.call(TestMailbox(random: server.random).registration(token: finished[0])) == .tokenRefused)
+    #expect(try await register(finished[0]) == .tokenRefused)
     server.clock.advance(days: 1)
-    #expect(server.engine.issuer.publicKeys(today: server.clock.today) == [next.publicKey])
-    #expect(try await server.call(TestMailbox(random: server.random).registration(token: finished[2])) == .tokenRefused)
+    #expect(server.engine.issuer.publicKeys(today: server.clock.today) == [next.publicKeys])
+    #expect(try await register(finished[2]) == .tokenRefused)
     let fresh = try await server.engine.makeVouchers(1)[0]
-    #expect(try await server.call(redeem(fresh, tokens)) == .issuerUnknown)
-    let replacement = try BlindedToken(issuer: next.publicKey, random: server.random)
-    #expect(try await server.call(redeem(fresh, [replacement], issuerKey: next.hash)) != .refused)
+    #expect(try await server.call(late.redeem(fresh)) == .issuerUnknown)
+    let replacement = try TestBatch(2, issuer: next.publicKeys, random: server.random)
+    let tokens = try replacement.finish(try await server.call(replacement.redeem(fresh)))
+    #expect(try await register(tokens[0]) == .registered)
+    #expect(try await createLog(tokens[1]) == .created)
   }
 }
 
@@ -165,14 +198,13 @@ import WireFormat
   }
 
   private func visit(_ server: EngineFixture, voucher: Permission, mailbox: TestMailbox) async throws -> Visit {
-    let issuer = try TestIssuer.publicKey()
-    let tokens = try (0..<2).map { _ in try BlindedToken(issuer: issuer, random: server.random) }
-    let redeem = Request.redeem(voucher: voucher, issuerKey: issuer.hash, blinded: tokens.map(\.blinded))
+    let batch = try TestBatch(2, random: server.random)
+    let redeem = batch.redeem(voucher)
     let answer = try await server.call(redeem)
     guard case .redeemed(let signatures) = answer else { throw FixtureError.unexpectedAnswer }
-    let token = try tokens[0].token(answer: signatures[0], issuer: issuer)
+    let token = try batch.finish(signatures)[0]
     return Visit(
-      voucher: voucher, tokens: tokens, signatures: signatures, token: token, redeem: redeem.encoded, answer: answer.encoded,
+      voucher: voucher, tokens: batch.tokens, signatures: signatures, token: token, redeem: redeem.encoded, answer: answer.encoded,
       register: mailbox.registration(token: token).encoded)
   }
 
@@ -194,9 +226,9 @@ import WireFormat
     // Both redemptions are as good a match for both registrations: for each pair there is a blinding that would have led from the one to
     // the other, and the issuer's key alone cannot tell which was used. What the signer can compute is the message that it signed; the two
     // answers are its signatures on the two blinded numbers, and on nothing else that it saw.
-    let key = try TestIssuer.key()
     for visit in visits {
-      for (token, signature) in zip(visit.tokens, visit.signatures) {
+      for (kind, (token, signature)) in zip([TokenKind.entry, .common], zip(visit.tokens, visit.signatures)) {
+        let key = try TestIssuer.key(kind)
         #expect(try key.sign(token.blinded.bytes) == signature.bytes)
         #expect(!key.publicKey.verify(signature.bytes, of: visit.token.id.bytes))
       }
@@ -209,16 +241,13 @@ import WireFormat
       let server = try EngineFixture(store: store)
       let vouchers = try await server.engine.makeVouchers(2)
       let mailboxes = [TestMailbox(random: SeededRandom(seed: 11)), TestMailbox(random: SeededRandom(seed: 12))]
-      // Of each redemption one token is spent: by the one mailbox or by the other.
-      let redeemed = try Self.fixed(0..<4)
-      let spent = swapped ? [redeemed[2], redeemed[0]] : [redeemed[0], redeemed[2]]
-      for (voucher, tokens) in zip(vouchers, [redeemed[0...1], redeemed[2...3]]) {
-        let redeem = Request.redeem(voucher: voucher, issuerKey: try TestIssuer.publicKey().hash, blinded: tokens.map(\.blinded))
-        guard case .redeemed = try await server.call(redeem) else { throw FixtureError.unexpectedAnswer }
+      // The entry token of each redemption is spent: by the one mailbox or by the other.
+      var entries: [Token] = []
+      for (voucher, batch) in zip(vouchers, try Self.made.get()) {
+        entries.append(try batch.finish(try await server.call(batch.redeem(voucher)))[0])
       }
-      for (mailbox, blinded) in zip(mailboxes, spent) {
-        let registration = mailbox.registration(token: try Self.token(blinded))
-        guard try await server.call(registration) == .registered else { throw FixtureError.unexpectedAnswer }
+      for (mailbox, token) in zip(mailboxes, swapped ? entries.reversed() : entries) {
+        guard try await server.call(mailbox.registration(token: token)) == .registered else { throw FixtureError.unexpectedAnswer }
       }
       return store.contents
     }
@@ -229,12 +258,5 @@ import WireFormat
   }
 
   /// Blinded tokens, the same in every call.
-  private static let made = Result { try (0..<4).map { _ in try BlindedToken(issuer: TestIssuer.publicKey(), random: SystemRandom()) } }
-
-  private static func fixed(_ range: Range<Int>) throws -> [BlindedToken] { Array(try made.get()[range]) }
-
-  private static func token(_ blinded: BlindedToken) throws -> Token {
-    let answer = BlindNumber(trusted: try TestIssuer.key().sign(blinded.blinded.bytes))
-    return try blinded.token(answer: answer, issuer: TestIssuer.publicKey())
-  }
+  private static let made = Result { try (0..<2).map { _ in try TestBatch(2, random: SystemRandom()) } }
 }

@@ -121,13 +121,19 @@ import WireFormat
     let key = try #require(PublicKey32(signer.publicKey))
     let statement = try IdentityStatement(
       signer: signer, sequence: 4, notAfter: 1_000, keyHashes: [.random(using: random)],
-      issuerKeys: [.random(using: random), .random(using: random)])
+      issuerKeys: (0..<2).map { _ in IssuerKeys(entry: .random(using: random), common: .random(using: random)) })
     let bytes = statement.encoded
     #expect(try IdentityStatement(verifying: bytes, serverKey: key, now: 1_000, lastSequence: 4) == statement)
     #expect(throws: IdentityStatementError.expired) { try IdentityStatement(verifying: bytes, serverKey: key, now: 1_001, lastSequence: 0) }
     #expect(throws: IdentityStatementError.rolledBack) { try IdentityStatement(verifying: bytes, serverKey: key, now: 0, lastSequence: 5) }
     #expect(throws: IdentityStatementError.otherServer) {
       try IdentityStatement(verifying: bytes, serverKey: .random(using: random), now: 0, lastSequence: 0)
+    }
+    // What an earlier version said, with one issuer key for a quarter, is not read, whoever signed it.
+    for version in [1, 2, 4] as [UInt8] {
+      #expect(throws: IdentityStatementError.malformed) {
+        try IdentityStatement(verifying: [version] + bytes.dropFirst(), serverKey: key, now: 0, lastSequence: 0)
+      }
     }
     for index in bytes.indices {
       var changed = bytes

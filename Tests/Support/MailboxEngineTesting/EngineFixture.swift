@@ -48,7 +48,7 @@ public struct EngineFixture: Sendable {
   /// Registers a mailbox with these delivery keys, padded as the protocol asks.
   public func makeMailbox(deliveryKeys: [Permission] = []) async throws -> TestMailbox {
     let mailbox = TestMailbox(random: random)
-    guard try await call(mailbox.registration(token: token())) == .registered else { throw FixtureError.unexpectedAnswer }
+    guard try await call(mailbox.registration(token: entryToken())) == .registered else { throw FixtureError.unexpectedAnswer }
     if !deliveryKeys.isEmpty {
       let stream = try await attach(mailbox)
       try await stream.send(.delivery(id: 1, keyHashes: TestMailbox.padded(deliveryKeys.map(\.hash), random: random)))
@@ -58,8 +58,17 @@ public struct EngineFixture: Sendable {
     return mailbox
   }
 
-  /// A token that is good at this server, and that nobody has spent.
-  public func token() throws(CryptoError) -> Token { try TestIssuer.token(using: random) }
+  /// A common token that is good at this server, and that nobody has spent.
+  public func token() throws(CryptoError) -> Token { try TestIssuer.token(.common, using: random) }
+
+  /// One that makes a mailbox.
+  public func entryToken() throws(CryptoError) -> Token { try TestIssuer.token(.entry, using: random) }
+
+  /// Has tokens signed for a voucher: the first makes a mailbox, the others are common ones.
+  public func redeem(_ voucher: Permission, count: Int = Limits.tokensPerVoucher) async throws -> [Token] {
+    let batch = try TestBatch(count, random: random)
+    return try batch.finish(await call(batch.redeem(voucher)))
+  }
 
   /// Opens a stream and attaches to a mailbox.
   public func attach(_ mailbox: TestMailbox, acknowledging: Bool = false) async throws -> TestStream {

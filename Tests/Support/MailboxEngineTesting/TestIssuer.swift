@@ -3,12 +3,12 @@ import Foundation
 public import MailboxEngine
 public import SottoProtocol
 
-/// The issuer of all test servers: one key that everybody knows, since making one takes long.
+/// The issuer of all test servers: two keys that everybody knows, since making them takes long.
 public enum TestIssuer {
   /// The quarter of `ManualClock`'s first day.
-  public static let quarter: UInt32 = IssuerKeyPair.quarter(of: Day(number: 20_000))
+  public static let quarter: UInt32 = QuarterKeys.quarter(of: Day(number: 20_000))
 
-  private static let der = """
+  private static let commonKey = """
     MIIEowIBAAKCAQEAqoO7hDBwKNmcMIJVrAm6/7BLGlccnov9LXKJfTXV/rpe5ICTH1qvPyHsb/hdy2+pDVzDSGJV0Xv5HW6znZOr\
     AXmjFhMww+DDofFDdaYTJnGJsl+bDuMDcMSRql0f+BqLDrQLliRcVaaFvDEQs3LKtKNShJkeQAEM70PKsIkRmMq+Far3r7pl5qak\
     T3nQxVczNJniVKF/LZl1B6WCcWRO5H98IslP1MMPBk3jjOwTikj62jJMkAfXXYkulrNTUbrg0n3JAu13QA9iUdt38vlOQBtZJv6p\
@@ -27,25 +27,89 @@ public enum TestIssuer {
     VhFdYPKm18nsffm6seJtYzwe332uDrrz3xU18joLhXeIlLFvaUhP6NVmZxuEVm6TEI8mtLGS2ohrJ0hHsXQGhLkq
     """
 
-  public static func key() throws(CryptoError) -> BlindSignatureKey {
-    guard let bytes = Data(base64Encoded: der) else { throw .invalidKey }
+  private static let entryKey = """
+    MIIEogIBAAKCAQEAkM3fcZYxFl8lOqv990K2ucpo2JJlCfjq6heTRj75CuyDEFn9koH9DGVCULVj9MYq8U5Nonh3bta/+uYT/mc4\
+    tdZxUb+ou8/64lwYINKv9QAWZTFSu7fuxxWlCzU6fgu8wrcjAvcjIMrXOLcDvCTdhdakwc5IMTHIn28f3cKPNxRMIHDKBdGPEoBO\
+    cr98nNq1vrbxsOcVQommqM+V9f0/eGHu4rVSD/spy3MbgUuLMZvuVaJHntKZktBNYW8BSjwef5CEFDviKg9VHLr3dpVrj86WqyGZ\
+    gK6/a/rqv6lKbAgYWPVR7dL4xgjwncu3HUE8PhZSiyQrbqBtCqfNIxjrvQIDAQABAoIBABRam9nffq7iWN1SZ7Rl0EF1Th+DFGi+\
+    cGbPQYhSObdrX1DhFV+Onf8sDJJDrPUvFcIte4Qm4sLVtM6ToKPV5obIyczv38vmhCFlSI70jn8lsAAxWqvAQvQA+t4EcWBeTf4g\
+    t+8mxe1KFc6HCyNbGzhA34/Oax9fHBAtEpGdU3wuTAIbXhaXE99139BTt3ZPO5A3sVWPiWelLLYtLls46k1EP54gldaoQ5lyFdJA\
+    cbNF+ICJIo0GM8Srn+3WBjE63tzDjm3LqjOzx7ulcbapa5VjLwNpLwUOD5GtY2ttPTKydd8LjlakGeK2PreQzEJIpA98OfXtNAmc\
+    WJQ5B3rFBRECgYEAyrowJjysi2aW89U0l/OVcL7KdKkndpFD48woAhuZq57eer5jnZS/TJhrJxxXkSPmAaOmQbEZ4oL7a/hIZntH\
+    XapXm/bGOyrY/TcvDqzgVPshg2bmKx4xqZjp/EEmk8rsGwg1FIvg4JvGzyPZMILZsbZX6rSMjSCvHnDUPo9b528CgYEAttsZLDwp\
+    gOCp5vLQmJJodHri/ym9NACRj9uaAFVZ+bjfeBPcp7gXOtvyTIjLZ6oe+fb4C/t8AAOCfqkf0r4HwknC4L2xdMU+QFjJO0PlRNsv\
+    dDyOgsac+HxV0edQyRVkOjBdKIjlEvk7wUXwMkI65q2HrM7yDCmxqbxaLd/B6ZMCgYBvuYjLqeiVsuZCXx/rFk0no55ECO08xPYb\
+    Vuo9ryRTluyZzM9tiwqale2H0nDYBma+RIhd79KKKRGTAXQ1Nn+wOS6rP6cj+Is5ke4XMmM3smdX2Z/D55ILG8DoSqeOD+lrRGys\
+    dCJs5qz8f4800whSjmGJchN7u6WHKzttduh5dQKBgAfThtdK1+fpNbxpxh3RnmDl5ZNQQQXZxGEo4AWFoa07iW0FRJt1GKFvSoaW\
+    EEamlF7UgDdbEyqY+9vZ9z+43HInYAzocZDy5EAyzKIZvNVeoEBUWzEjuRI1mCK8yMtifAC1kzcp7MwMGM+j46zzArxezwDJdrio\
+    jC8cnat6+Ty7AoGAT53n+hNLxZOUqInD4bPe6iovU3UkmjHyul8k35lvNItjyaXpaxT41V3ObaynSrn693cG0uDE6cWtKDxs2RUm\
+    kPntjd0Vd5cplIttrsKMspazuhE11EnKTAPHia+LYhzVXHwdOYFY+vyIUC/+1UBZLfzTepMJH954wMsQP78y0yc=
+    """
+
+  public static func key(_ kind: TokenKind) throws(CryptoError) -> BlindSignatureKey {
+    guard let bytes = Data(base64Encoded: kind == .entry ? entryKey : commonKey) else { throw .invalidKey }
     return try BlindSignatureKey(derBytes: Secret(Array(bytes)))
   }
 
-  /// - Parameter day: one of the key's quarter.
+  /// As a server has them.
+  public static func keys(quarter: UInt32 = quarter) throws(CryptoError) -> QuarterKeys {
+    try QuarterKeys(entry: key(.entry), common: key(.common), quarter: quarter)
+  }
+
+  /// - Parameter day: one of the keys' quarter.
   public static func make(day: Day = Day(number: 20_000)) throws(CryptoError) -> TokenIssuer {
-    TokenIssuer(keys: [try IssuerKeyPair(key(), quarter: IssuerKeyPair.quarter(of: day))])
+    TokenIssuer(keys: [try keys(quarter: QuarterKeys.quarter(of: day))])
   }
 
   /// What clients find in a statement.
-  public static func publicKey() throws(CryptoError) -> IssuerKey {
-    IssuerKey(trusted: try key().publicKey.modulus)
+  public static func publicKeys() throws(CryptoError) -> IssuerKeys {
+    IssuerKeys(entry: IssuerKey(trusted: try key(.entry).publicKey.modulus), common: IssuerKey(trusted: try key(.common).publicKey.modulus))
   }
 
   /// A token that no server was asked for.
-  public static func token(using random: any RandomSource) throws(CryptoError) -> Token {
-    let issuer = try publicKey()
+  public static func token(_ kind: TokenKind, using random: any RandomSource) throws(CryptoError) -> Token {
+    let issuer = try publicKeys()[kind]
     let token = try BlindedToken(issuer: issuer, random: random)
-    return try token.token(answer: BlindNumber(trusted: key().sign(token.blinded.bytes)), issuer: issuer)
+    return try token.token(answer: BlindNumber(trusted: key(kind).sign(token.blinded.bytes)), issuer: issuer)
+  }
+}
+
+/// Tokens that a client has signed together.
+public struct TestBatch: Sendable {
+  public let issuer: IssuerKeys
+  public let tokens: [BlindedToken]
+  private let kinds: [TokenKind]
+
+  /// - Parameter isRedemption: the first is an entry token.
+  public init(
+    _ count: Int, isRedemption: Bool = true, issuer: IssuerKeys? = nil, random: any RandomSource
+  ) throws(CryptoError) {
+    kinds = TokenKind.signed(count, isRedemption: isRedemption)
+    if let issuer { self.issuer = issuer } else { self.issuer = try TestIssuer.publicKeys() }
+    var tokens: [BlindedToken] = []
+    for kind in kinds { tokens.append(try BlindedToken(issuer: self.issuer[kind], random: random)) }
+    self.tokens = tokens
+  }
+
+  public var blinded: [BlindNumber] { tokens.map(\.blinded) }
+
+  public func redeem(_ voucher: Permission) -> Request { .redeem(voucher: voucher, issuerKey: issuer.hash, blinded: blinded) }
+
+  public func issue(id: UInt32) -> OwnerMessage { .issue(id: id, issuerKey: issuer.hash, blinded: blinded) }
+
+  /// The tokens, which are good if these are the server's signatures.
+  public func finish(_ signatures: [BlindNumber]) throws(CryptoError) -> [Token] {
+    guard signatures.count == tokens.count else { throw CryptoError.invalidSignature }
+    var finished: [Token] = []
+    for (index, kind) in kinds.enumerated() {
+      finished.append(try tokens[index].token(answer: signatures[index], issuer: issuer[kind]))
+    }
+    return finished
+  }
+
+  /// As `finish`, of the answer to `redeem`.
+  public func finish(_ answer: Answer) throws -> [Token] {
+    guard case .redeemed(let signatures) = answer else { throw FixtureError.unexpectedAnswer }
+    return try finish(signatures)
   }
 }

@@ -43,8 +43,9 @@ struct ProfileRecord: Sendable, WireCodable {
 
 /// This device's mailbox at one server.
 struct ServerRecord: Sendable, WireCodable {
-  /// Version 1 had no issuer keys and no tokens, version 2 none of the times, version 3 not the last of them.
-  static let version: UInt8 = 4
+  /// Version 1 had no issuer keys and no tokens, version 2 none of the times, version 3 not the last of them, version 4 one issuer key
+  /// for each quarter.
+  static let version: UInt8 = 5
 
   var address: ServerAddress
   var mailbox: MailboxID
@@ -57,9 +58,9 @@ struct ServerRecord: Sendable, WireCodable {
   var statementSequence: UInt64 = 0
   /// Hashes of the delivery keys that were given out.
   var deliveryKeys: [KeyHash] = []
-  /// What the server's newest statement names, the newest key first; empty when it has to be fetched.
-  var issuerKeys: [IssuerKey] = []
-  /// Signed and not spent. None is in a task at the same time.
+  /// What the server's newest statement names, the newest quarter first; empty when it has to be fetched.
+  var issuerKeys: [IssuerKeys] = []
+  /// Common ones, signed and not spent. None is in a task at the same time.
   var tokens: [OwnedToken] = []
   /// When everything that waited there had been fetched last; milliseconds since 1970, 0 for never.
   var caughtUpAt: UInt64 = 0
@@ -87,7 +88,11 @@ struct ServerRecord: Sendable, WireCodable {
     statementSequence = try reader.readUInt64()
     deliveryKeys = try reader.readList(maxCount: SottoProtocol.Limits.deliveryKeyCount)
     guard version >= 2 else { return }
-    issuerKeys = try reader.readList(maxCount: SottoProtocol.Limits.statementIssuerKeyCount)
+    if version >= 5 {
+      issuerKeys = try reader.readList(maxCount: SottoProtocol.Limits.statementQuarterCount)
+    } else {
+      _ = try reader.readList(of: IssuerKey.self, maxCount: SottoProtocol.Limits.statementQuarterCount)
+    }
     tokens = try reader.readList()
     guard version >= 3 else { return }
     caughtUpAt = try reader.readUInt64()

@@ -32,9 +32,9 @@ struct TaskRecord: Sendable, WireCodable {
   enum Kind: Sendable {
     /// Has tokens signed for a voucher; nil before they are blinded.
     case redeem(server: PublicKey32, voucher: Permission, batch: TokenBatch?)
-    /// The token is the one that is shown, again and again, until the answer comes.
+    /// The entry token that is shown, again and again, until the answer comes; nil before there is one.
     case register(server: PublicKey32, token: Token?)
-    /// Has more tokens signed, against this mailbox's quota.
+    /// Has more common tokens signed, against this mailbox's quota.
     case refill(server: PublicKey32, batch: TokenBatch?)
     /// Learns with which keys the server signs.
     case identify(server: PublicKey32)
@@ -147,12 +147,18 @@ struct TaskRecord: Sendable, WireCodable {
     case 11: kind = .welcome(try reader.read(), id: try reader.read(), frame: try reader.readVector(), recipient: try reader.read())
     case 12: kind = .message(try reader.read())
     case 13: kind = .leave(try reader.read())
-    case 14: kind = .redeem(server: try reader.read(), voucher: try reader.read(), batch: try reader.readOptional())
+    case 14:
+      kind = .redeem(server: try reader.read(), voucher: try reader.read(), batch: nil)
+      try reader.skipOldTokenBatch()
     case 15: kind = .register(server: try reader.read(), token: try reader.readOptional())
-    case 16: kind = .refill(server: try reader.read(), batch: try reader.readOptional())
+    case 16:
+      kind = .refill(server: try reader.read(), batch: nil)
+      try reader.skipOldTokenBatch()
     case 17: kind = .identify(server: try reader.read())
     case 18: kind = .createLog(try reader.read(), token: try reader.readOptional())
     case 19: kind = .redelivery(try reader.read())
+    case 20: kind = .redeem(server: try reader.read(), voucher: try reader.read(), batch: try reader.readOptional())
+    case 21: kind = .refill(server: try reader.read(), batch: try reader.readOptional())
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -167,7 +173,7 @@ struct TaskRecord: Sendable, WireCodable {
     writer.write(notBefore)
     switch kind {
     case .redeem(let server, let voucher, let batch):
-      writer.write(UInt8(14))
+      writer.write(UInt8(20))
       writer.write(server)
       writer.write(voucher)
       writer.writeOptional(batch)
@@ -176,7 +182,7 @@ struct TaskRecord: Sendable, WireCodable {
       writer.write(server)
       writer.writeOptional(token)
     case .refill(let server, let batch):
-      writer.write(UInt8(16))
+      writer.write(UInt8(21))
       writer.write(server)
       writer.writeOptional(batch)
     case .identify(let server):

@@ -38,9 +38,6 @@ extension Setting {
     .count(
       "registrations.invitations-per-day", \.storage.maximumInvitationsPerDay, 0...1_000_000,
       "Invitations to register that people hand out a day, all together; those of `invite` do not count."),
-    .count(
-      "registrations.spare-per-day", \.storage.maximumSparesPerDay, 0...1_000_000,
-      "Registrations a day beyond as many as invitations were used."),
     .count("limits.connections", \.limits.maximumConnectionCount, 1...1_000_000, "Connections held at once."),
     .count(
       "limits.connections-per-address", \.limits.maximumConnectionCountPerPeer, 1...1_000_000,

@@ -5,8 +5,8 @@ import WireFormat
 ///
 /// Received bytes become a value only through `init(verifying:…)`, so a statement that exists was checked or was made here.
 public struct IdentityStatement: Hashable, Sendable {
-  private static let version: UInt8 = 2
-  private static let context = Array("sotto server identity 2".utf8)
+  private static let version: UInt8 = 3
+  private static let context = Array("sotto server identity 3".utf8)
 
   public let serverKey: PublicKey32
   public let sequence: UInt64
@@ -14,15 +14,15 @@ public struct IdentityStatement: Hashable, Sendable {
   public let notAfter: UInt64
   /// SHA-256 of the SubjectPublicKeyInfo of each current TLS key.
   public let keyHashes: [KeyHash]
-  /// Whose signatures make a token: 1 or 2, the newest first. The newest is the one to have tokens signed with.
-  public let issuerKeys: [IssuerKey]
+  /// Whose signatures make tokens: of 1 or 2 quarters, the newest first. The newest are those to have tokens signed with.
+  public let issuerKeys: [IssuerKeys]
   private let signature: Signature64
 
   /// Makes and signs a statement.
-  public init(signer: SigningKey, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash], issuerKeys: [IssuerKey]) throws(CryptoError) {
+  public init(signer: SigningKey, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash], issuerKeys: [IssuerKeys]) throws(CryptoError) {
     guard let key = PublicKey32(signer.publicKey) else { throw .invalidKey }
     guard (1...Limits.statementKeyCount).contains(keyHashes.count) else { throw .invalidLength(expected: 1, actual: keyHashes.count) }
-    guard (1...Limits.statementIssuerKeyCount).contains(issuerKeys.count) else {
+    guard (1...Limits.statementQuarterCount).contains(issuerKeys.count) else {
       throw .invalidLength(expected: 1, actual: issuerKeys.count)
     }
     serverKey = key
@@ -51,7 +51,7 @@ public struct IdentityStatement: Hashable, Sendable {
       sequence = try reader.readUInt64()
       notAfter = try reader.readUInt64()
       keyHashes = try reader.readList(maxCount: Limits.statementKeyCount)
-      issuerKeys = try reader.readList(maxCount: Limits.statementIssuerKeyCount)
+      issuerKeys = try reader.readList(maxCount: Limits.statementQuarterCount)
       signature = try reader.read()
       try reader.finish()
     } catch { throw .malformed }
@@ -73,7 +73,7 @@ public struct IdentityStatement: Hashable, Sendable {
   }
 
   private static func signedContent(
-    serverKey: PublicKey32, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash], issuerKeys: [IssuerKey]
+    serverKey: PublicKey32, sequence: UInt64, notAfter: UInt64, keyHashes: [KeyHash], issuerKeys: [IssuerKeys]
   )
     -> [UInt8]
   {

@@ -60,7 +60,7 @@ public enum Answer: Hashable, Sendable, WireCodable {
   case busy
   /// One blind signature for each blinded token, in their order.
   case redeemed([BlindNumber])
-  /// The token is spent, or no issuer key of the present has signed it; another one may do.
+  /// The token is spent, or no issuer key of the present, for this kind of token, has signed it; another one may do.
   case tokenRefused
   /// The server has no such issuer key, or has it no more: its statement names those of the present.
   case issuerUnknown

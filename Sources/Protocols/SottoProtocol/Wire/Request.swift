@@ -61,7 +61,7 @@ public enum Request: Hashable, Sendable, WireCodable {
   case groupInfo(handle: HandleID)
   case claim(capability: Permission, id: ClaimID)
   case rotate(handle: HandleID, slot: UInt64, rotation: Rotation)
-  /// Has blinded tokens signed for a voucher, which then is used up.
+  /// Has blinded tokens signed for a voucher, which then is used up: first an entry token, then common ones.
   case redeem(voucher: Permission, issuerKey: KeyHash, blinded: [BlindNumber])
   case object(ObjectRequest)
 

@@ -12,7 +12,7 @@ public enum OwnerMessage: Hashable, Sendable, WireCodable {
   case withdraw(id: UInt32, capabilityHash: KeyHash)
   /// Asks for vouchers to hand to others.
   case vouchers(id: UInt32, count: UInt8)
-  /// Has blinded tokens signed, against the mailbox's quota.
+  /// Has blinded common tokens signed, against the mailbox's quota.
   case issue(id: UInt32, issuerKey: KeyHash, blinded: [BlindNumber])
 
   public init(from reader: inout ByteReader) throws(WireError) {

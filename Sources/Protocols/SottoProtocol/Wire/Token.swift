@@ -1,7 +1,7 @@
 public import CryptoSuite
 public import WireFormat
 
-/// An RSA modulus of 2,048 bits, big-endian, with the exponent 65,537: the public key that a server's tokens are signed with
+/// An RSA modulus of 2,048 bits, big-endian, with the exponent 65,537: a public key that a server's tokens are signed with
 /// (docs/protocol.md §7).
 public struct IssuerKey: FixedBytes {
   public static let byteCount = 256
@@ -12,6 +12,45 @@ public struct IssuerKey: FixedBytes {
 extension IssuerKey {
   /// SHA-256 of the modulus.
   public var hash: KeyHash { KeyHash(trusted: HashAlgorithm.sha256.hash(bytes)) }
+}
+
+/// What a token is good for. Each kind has a key of its own, and who has tokens of one kind has nothing of the other.
+public enum TokenKind: Sendable {
+  /// A registration. Only a voucher brings one.
+  case entry
+  /// A log, or a part of a file.
+  case common
+
+  /// The kinds of tokens that are signed together: when a voucher is redeemed, the first lets somebody in.
+  public static func signed(_ count: Int, isRedemption: Bool) -> [TokenKind] {
+    (0..<count).map { isRedemption && $0 == 0 ? .entry : .common }
+  }
+}
+
+/// A quarter's keys, one for each kind of token.
+public struct IssuerKeys: Hashable, Sendable, WireCodable {
+  public var entry: IssuerKey
+  public var common: IssuerKey
+
+  public init(entry: IssuerKey, common: IssuerKey) {
+    self.entry = entry
+    self.common = common
+  }
+
+  /// The quarter's name in requests: SHA-256 of both. So who has tokens signed and the server mean the same two.
+  public var hash: KeyHash { KeyHash(trusted: HashAlgorithm.sha256.hash(encoded)) }
+
+  public subscript(kind: TokenKind) -> IssuerKey { kind == .entry ? entry : common }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    entry = try reader.read()
+    common = try reader.read()
+  }
+
+  public func encode(into writer: inout ByteWriter) {
+    writer.write(entry)
+    writer.write(common)
+  }
 }
 
 /// A number under an issuer key, big-endian: a blinded token, the signature on one, or a token's own signature.
@@ -28,7 +67,8 @@ public struct TokenID: FixedBytes {
   public init(trusted bytes: [UInt8]) { self.bytes = bytes }
 }
 
-/// The right to one thing that costs the server room, such as a mailbox (docs/protocol.md §7).
+/// The right to one thing that costs the server room, such as a mailbox (docs/protocol.md §7). Its kind is that of the key that
+/// signed it.
 ///
 /// The server signed it without seeing it, so it says that somebody had the right, and nothing on who.
 public struct Token: Hashable, Sendable, WireCodable {

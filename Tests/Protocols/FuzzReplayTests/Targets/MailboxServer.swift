@@ -22,17 +22,17 @@ extension MailboxTarget {
         throw BrokenProperty("a fixed secret is refused")
       }
       serverKey = secrets.identity.publicKey
-      guard let issuer = try? TestIssuer.make(), let tokens = try? (0..<2).map({ _ in try TestIssuer.token(using: random) }) else {
-        throw BrokenProperty("the fixed issuer is refused")
-      }
+      guard let issuer = try? TestIssuer.make(), let entry = try? TestIssuer.token(.entry, using: random),
+        let token = try? TestIssuer.token(.common, using: random)
+      else { throw BrokenProperty("the fixed issuer is refused") }
       engine = MailboxEngine(
         store: InMemoryMailboxStore(), objects: InMemoryObjectStore(quota: 1 << 20), secrets: secrets, issuer: issuer, clock: clock,
         random: SeededRandom(seed: 3))
       let vouchers = (try? await engine.makeVouchers(1)) ?? []
       try BrokenProperty.unless(vouchers == [keys.voucher], "vouchers are others than the seeds'")
-      let register = Request.register(token: tokens[0], mailbox: keys.mailbox, ownerKey: keys.ownerKey, sealKey: keys.sealKey)
+      let register = Request.register(token: entry, mailbox: keys.mailbox, ownerKey: keys.ownerKey, sealKey: keys.sealKey)
       let create = Request.createLog(
-        token: tokens[1], handle: keys.handle, writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
+        token: token, handle: keys.handle, writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
       try BrokenProperty.unless(await engine.call(register.encoded) == .reply(Answer.registered.encoded), "nobody can register")
       try BrokenProperty.unless(await engine.call(create.encoded) == .reply(Answer.created.encoded), "no log can be made")
       try await attach()

@@ -66,8 +66,8 @@ enum MailboxTarget {
     let handle: HandleID
     let writeKey: Permission
     let capability: Permission
+    let entry: Token
     let token: Token
-    let secondToken: Token
     let voucher: Permission
 
     init() throws {
@@ -86,8 +86,8 @@ enum MailboxTarget {
       handle = .random(using: random)
       writeKey = .random(using: random)
       capability = .random(using: random)
-      token = try TestIssuer.token(using: random)
-      secondToken = try TestIssuer.token(using: random)
+      entry = try TestIssuer.token(.entry, using: random)
+      token = try TestIssuer.token(.common, using: random)
       // The first voucher that the engine makes of its own source.
       voucher = .random(using: SeededRandom(seed: 3))
     }
@@ -117,12 +117,12 @@ extension MailboxTarget {
     rotate.write(UInt64(0))
     rotation.encode(into: &rotate)
     let register = Request.register(
-      token: keys.token, mailbox: .random(using: random), ownerKey: keys.ownerKey, sealKey: keys.sealKey)
+      token: keys.entry, mailbox: .random(using: random), ownerKey: keys.ownerKey, sealKey: keys.sealKey)
     let create = Request.createLog(
-      token: keys.secondToken, handle: .random(using: random), writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
+      token: keys.token, handle: .random(using: random), writeKeyHash: keys.writeKey.hash, administratorKeys: [keys.administratorKey])
     let publish = OwnerMessage.publish(id: 1, capabilityHash: keys.capability.hash, days: 3, blobs: [[1, 2], [3]])
     let hashes = [keys.deliveryKey.hash] + (0..<15).map { _ in KeyHash.random(using: random) }
-    let issuerKey = try TestIssuer.publicKey().hash
+    let issuerKey = try TestIssuer.publicKeys().hash
     let redeem = Request.redeem(voucher: keys.voucher, issuerKey: issuerKey, blinded: [BlindNumber(trusted: [0] + random.bytes(255))])
     let issue = OwnerMessage.issue(id: 4, issuerKey: issuerKey, blinded: [BlindNumber(trusted: [1] + random.bytes(255))])
     let object: [ObjectRequest] = [

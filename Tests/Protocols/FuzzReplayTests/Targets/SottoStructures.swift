@@ -166,7 +166,8 @@ extension Structure {
     let recovery = try RecoveryKey(random: random)
     var log = try DeviceLog(recoveryKey: recovery.signingKey, device: device, random: random)
     try log.addDevice(SignatureAlgorithm.ed25519.generateKey(), signer: device)
-    let statement = try IdentityStatement(signer: signer, sequence: 1, notAfter: 9, keyHashes: [fixed(), fixed()], issuerKeys: [fixed()])
+    let statement = try IdentityStatement(
+      signer: signer, sequence: 1, notAfter: 9, keyHashes: [fixed(), fixed()], issuerKeys: [IssuerKeys(entry: fixed(), common: fixed())])
     let keys = ConversationKeys(generation: 1, nextSlot: 2, wrapKey: Secret(random.bytes(32)), writeKey: fixed())
     var padded = try Frame.pad([1, 2, 3], overhead: 0)
     padded.removeLast(480)
