@@ -45,12 +45,17 @@ struct RefusalTiming {
     let world = server.world
     let frame = [UInt8](repeating: 1, count: 512)
     guard let log = HandleID(world.log), let capability = Permission(world.capability), let voucher = Permission(world.voucher),
-      let issuerKeys = try? IssuerKeys(decoding: world.issuerKeys), let spentID = TokenID(Array(world.token.prefix(32))),
-      let signature = BlindNumber(Array(world.token.dropFirst(32))), let unfinished = Permission(world.unfinishedFile),
+      let issuerKeys = try? IssuerKeys(decoding: world.issuerKeys), let spent = try? Token(decoding: world.token),
+      let common = try? Token(decoding: world.commonToken), let unfinished = Permission(world.unfinishedFile),
       let anyKey = PublicKey32(SignatureAlgorithm.ed25519.generateKey().publicKey)
     else { throw BenchmarkError.refused }
     let administrator = SignatureAlgorithm.ed25519.generateKey()
     let blinded = try BlindedToken(issuer: issuerKeys.entry, random: random).blinded
+    func register(_ token: Token?) -> Request {
+      .register(
+        token: token ?? Token(id: .random(using: random), signature: BlindNumber(trusted: [0] + random.bytes(255))),
+        mailbox: .random(using: random), ownerKey: anyKey, sealKey: anyKey)
+    }
     func recipient(_ isThere: Bool, _ index: Int) throws -> Recipient {
       Recipient(mailbox: isThere ? try world.recipient(index).mailbox : .random(using: random), deliveryKey: .random(using: random))
     }
@@ -102,13 +107,10 @@ struct RefusalTiming {
         }, answer: .refused),
       Pair(
         name: "register", there: "a spent token", absent: "a forged token", count: 2_000,
-        make: { isThere in
-          .register(
-            token: isThere
-              ? Token(id: spentID, signature: signature)
-              : Token(id: .random(using: random), signature: BlindNumber(trusted: [0] + random.bytes(255))),
-            mailbox: .random(using: random), ownerKey: anyKey, sealKey: anyKey)
-        }, answer: .tokenRefused),
+        make: { isThere in register(isThere ? spent : nil) }, answer: .tokenRefused),
+      Pair(
+        name: "register", there: "a common token", absent: "a forged token", count: 2_000,
+        make: { isThere in register(isThere ? common : nil) }, answer: .tokenRefused),
       Pair(
         name: "read of a file", there: "an unfinished file", absent: "an unknown file",
         make: { isThere in

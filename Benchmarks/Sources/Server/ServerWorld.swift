@@ -24,8 +24,9 @@ struct ServerWorld: Codable, Sendable {
   var issuerKeys: [UInt8] = []
   /// A voucher that is used up.
   var voucher: [UInt8] = []
-  /// A token that is spent: its id, then its signature.
+  /// An entry token that is spent, and a common one: the id, then the signature.
   var token: [UInt8] = []
+  var commonToken: [UInt8] = []
   /// The write key of a file that is complete, of two mebibytes.
   var file: [UInt8] = []
   /// The write key of a file of which nothing has come.
@@ -128,7 +129,8 @@ struct WorldMaker {
     let tokens = try await makeTokens(Limits.tokensPerVoucher, voucher)
     guard tokens.count == 4 else { throw BenchmarkError.refused }
     world.voucher = voucher.bytes
-    world.token = tokens[0].id.bytes + tokens[0].signature.bytes
+    world.token = tokens[0].encoded
+    world.commonToken = tokens[1].encoded
 
     let mailbox = TestMailbox(random: random)
     guard try await call(mailbox.registration(token: tokens[0])) == .registered else { throw BenchmarkError.refused }

@@ -1,4 +1,5 @@
 import MailboxClient
+import SottoProtocol
 
 /// Why a server cannot be used at this moment.
 public enum ServerProblem: Error, Equatable, Sendable {
@@ -26,6 +27,15 @@ public enum ServerProblem: Error, Equatable, Sendable {
       case .serverError: .refusing
       case .busy(let seconds): .busy(retryAfterSeconds: seconds)
       case .malformedRefused, .messageTooLarge, .unacceptableReply: .notUnderstood
+      }
+  }
+
+  init(_ error: IdentityStatementError) {
+    self =
+      switch error {
+      case .expired: .expired
+      case .otherVersion: .notUnderstood
+      case .malformed, .otherServer, .badSignature, .rolledBack: .notThisServer
       }
   }
 }

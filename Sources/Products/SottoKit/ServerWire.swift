@@ -79,7 +79,7 @@ final class ServerWire: Sendable {
       let proof = try IdentityProof(verifying: bytes, nonce: nonce, server: address)
       return try IdentityStatement(
         verifying: proof.statement, serverKey: address.serverKey, now: now, lastSequence: lastSequence)
-    } catch { throw error == .expired ? .expired : .notThisServer }
+    } catch { throw ServerProblem(error) }
   }
 
   private static func identifyByKey(
@@ -89,16 +89,13 @@ final class ServerWire: Sendable {
     do {
       answer = try await ServerConnection.fetchIdentityStatement(host: address.host, port: Int(address.port))
     } catch { throw ServerProblem(error) }
+    let statement: IdentityStatement
     do {
-      let statement = try IdentityStatement(
+      statement = try IdentityStatement(
         verifying: answer.statement, serverKey: address.serverKey, now: now, lastSequence: lastSequence)
-      guard statement.keyHashes.contains(where: { $0.bytes == answer.leafSPKIHash }) else {
-        throw ServerProblem.notThisServer
-      }
-      return statement
-    } catch let error as IdentityStatementError {
-      throw error == .expired ? .expired : .notThisServer
-    } catch { throw .notThisServer }
+    } catch { throw ServerProblem(error) }
+    guard statement.keyHashes.contains(where: { $0.bytes == answer.leafSPKIHash }) else { throw .notThisServer }
+    return statement
   }
 
   /// Opens the stream; messages are sent in the order of `send`.

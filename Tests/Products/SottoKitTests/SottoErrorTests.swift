@@ -1,7 +1,8 @@
 import CryptoSuite
 import Foundation
-import SottoKit
 import Testing
+
+@testable import SottoKit
 
 @Suite struct SottoErrorTests {
   private static let all: [SottoError] =
@@ -25,6 +26,14 @@ import Testing
       #expect(error.text.last != "." && error.hint.last != ".")
       #expect(texts.insert(error.text).inserted, "\(error.text) is said of two errors")
       #expect("\(error)" == error.text)
+    }
+  }
+
+  @Test func `a statement of another version is no sign of somebody in between, and every other fault but the time is`() {
+    #expect(ServerProblem(IdentityStatementError.otherVersion) == .notUnderstood)
+    #expect(ServerProblem(IdentityStatementError.expired) == .expired)
+    for error in [IdentityStatementError.malformed, .otherServer, .badSignature, .rolledBack] {
+      #expect(ServerProblem(error) == .notThisServer)
     }
   }
 

@@ -131,7 +131,7 @@ import WireFormat
     }
     // What an earlier version said, with one issuer key for a quarter, is not read, whoever signed it.
     for version in [1, 2, 4] as [UInt8] {
-      #expect(throws: IdentityStatementError.malformed) {
+      #expect(throws: IdentityStatementError.otherVersion) {
         try IdentityStatement(verifying: [version] + bytes.dropFirst(), serverKey: key, now: 0, lastSequence: 0)
       }
     }

@@ -43,10 +43,10 @@ public struct IdentityStatement: Hashable, Sendable {
   ///   - now: seconds since 1970.
   ///   - lastSequence: the highest sequence seen from this server.
   public init(verifying bytes: [UInt8], serverKey expected: PublicKey32, now: UInt64, lastSequence: UInt64) throws(IdentityStatementError) {
+    if let version = bytes.first, version != IdentityStatement.version { throw .otherVersion }
     do {
       var reader = ByteReader(bytes.span)
-      let version = try reader.readUInt8()
-      guard version == IdentityStatement.version else { throw IdentityStatementError.malformed }
+      _ = try reader.readUInt8()
       serverKey = try reader.read()
       sequence = try reader.readUInt64()
       notAfter = try reader.readUInt64()
@@ -91,6 +91,8 @@ public struct IdentityStatement: Hashable, Sendable {
 /// Why a server's statement is not believed.
 public enum IdentityStatementError: Error, Equatable, Sendable {
   case malformed
+  /// It says to be of a version that this program does not read; nothing of it was checked.
+  case otherVersion
   /// Another server answers at this address.
   case otherServer
   case badSignature
