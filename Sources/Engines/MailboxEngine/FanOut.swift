@@ -1,12 +1,20 @@
 import CryptoSuite
 import SottoProtocol
 
-/// The copies of one frame for its recipients, and the way back from answers for copies to answers for recipients.
+/// The copies of one frame for its recipients, before they are sealed, and the way back from answers for copies to answers for
+/// recipients.
 ///
 /// A mailbox that is named twice gets one copy. The copies stand in a shuffled order, so that the order in which a store
 /// writes them does not repeat the order in which a client names the members of a conversation.
 struct FanOut {
-  private(set) var copies: [SealedCopy] = []
+  /// A copy to be sealed.
+  struct Copy {
+    let recipient: Recipient
+    let target: DeliveryTarget
+    let grant: DeliveryGrant
+  }
+
+  private(set) var copies: [Copy] = []
   /// What each copy has taken of its delivery key's allowances.
   private(set) var charges: [DeliveryCharge] = []
   private var places: [Place]
@@ -19,7 +27,35 @@ struct FanOut {
     case full
   }
 
-  private init(recipientCount: Int) { places = Array(repeating: .refused, count: recipientCount) }
+  /// - Parameters:
+  ///   - targets: the recipients' names, in their order.
+  ///   - grants: for each, what its delivery key grants; nil where the mailbox or the delivery key is unknown.
+  ///   - admit: takes what one more costs its delivery key; asked for the copies only.
+  init(
+    _ recipients: [Recipient], targets: [DeliveryTarget], grants: [DeliveryGrant?], random: any RandomSource,
+    admit: (DeliveryTarget) -> DeliveryCharge?
+  ) {
+    places = Array(repeating: .refused, count: recipients.count)
+    var generator = SourceGenerator(random)
+    var order = Array(zip(zip(recipients, targets), grants).enumerated())
+    order.shuffle(using: &generator)
+    var indexOfMailbox: [StoredPlace: Int] = [:]
+    for (position, ((recipient, target), grant)) in order {
+      guard let grant else { continue }
+      if let index = indexOfMailbox[target.mailbox] {
+        places[position] = .copy(index)
+        continue
+      }
+      guard let charge = admit(target) else {
+        places[position] = .full
+        continue
+      }
+      indexOfMailbox[target.mailbox] = copies.count
+      places[position] = .copy(copies.count)
+      copies.append(Copy(recipient: recipient, target: target, grant: grant))
+      charges.append(charge)
+    }
+  }
 
   /// The answers for the recipients, in their order, from the answers for the copies.
   func answers(_ ofCopies: [CopyOutcome]) -> [RecipientAnswer] {
@@ -31,47 +67,51 @@ struct FanOut {
       }
     }
   }
+
+  /// Seals some of the copies: one X25519 seal each, about 50 µs.
+  ///
+  /// - Parameter receipt: the name under which a mailbox remembers this frame, if it is to.
+  func seal(
+    _ range: Range<Int>, _ envelope: Envelope, expires: Day, receipt: (Recipient) -> StoredName?
+  ) async -> SealedCopies {
+    var sealed = SealedCopies()
+    for copy in copies[range] {
+      guard let bytes = try? envelope.sealed(to: copy.grant.sealKey, mailbox: copy.recipient.mailbox) else {
+        sealed.isSealed.append(false)
+        continue
+      }
+      sealed.isSealed.append(true)
+      sealed.copies.append(
+        SealedCopy(
+          target: copy.target, grantVersion: copy.grant.version, receipt: receipt(copy.recipient), sealed: bytes, expires: expires))
+      // A thousand seals are 50 ms: others get their turn in between.
+      if sealed.copies.count % 16 == 0 { await Task.yield() }
+    }
+    return sealed
+  }
 }
 
-extension FanOut {
-  /// Seals the copies: one X25519 seal each, about 50 µs.
-  ///
-  /// - Parameters:
-  ///   - targets: the recipients' names, in their order.
-  ///   - grants: for each, what its delivery key grants; nil where the mailbox or the delivery key is unknown.
-  ///   - receipt: the name under which a mailbox remembers this frame, if it is to.
-  ///   - admit: takes what one more costs its delivery key; asked for the copies only.
-  static func seal(
-    _ envelope: Envelope, for recipients: [Recipient], targets: [DeliveryTarget], grants: [DeliveryGrant?], expires: Day,
-    random: any RandomSource, receipt: (Recipient) -> StoredName?, admit: (DeliveryTarget) -> DeliveryCharge?
-  ) async -> FanOut {
-    var fanOut = FanOut(recipientCount: recipients.count)
-    var generator = SourceGenerator(random)
-    var order = Array(zip(zip(recipients, targets), grants).enumerated())
-    order.shuffle(using: &generator)
-    var indexOfMailbox: [StoredPlace: Int] = [:]
-    for (position, ((recipient, target), grant)) in order {
-      guard let grant else { continue }
-      if let index = indexOfMailbox[target.mailbox] {
-        fanOut.places[position] = .copy(index)
-        continue
-      }
-      guard let charge = admit(target) else {
-        fanOut.places[position] = .full
-        continue
-      }
-      guard let sealed = try? envelope.sealed(to: grant.sealKey, mailbox: recipient.mailbox) else { continue }
-      indexOfMailbox[target.mailbox] = fanOut.copies.count
-      fanOut.places[position] = .copy(fanOut.copies.count)
-      fanOut.copies.append(
-        SealedCopy(
-          target: target, grantVersion: grant.version, receipt: receipt(recipient), sealed: sealed, expires: expires))
-      fanOut.charges.append(charge)
-      // A thousand seals are 50 ms: others get their turn in between.
-      if fanOut.copies.count % 16 == 0 { await Task.yield() }
-    }
-    return fanOut
+/// Some copies of a fan-out, ready to be written.
+struct SealedCopies {
+  fileprivate(set) var copies: [SealedCopy] = []
+  /// Of each that was to be sealed, whether it could be: an owner may have given a key that is none.
+  fileprivate var isSealed: [Bool] = []
+
+  /// What became of each that was to be sealed, from what became of those that were written.
+  func outcomes(_ written: [CopyOutcome]) -> [CopyOutcome] {
+    var written = written[...]
+    return isSealed.map { $0 ? written.popFirst() ?? .refused : .refused }
   }
+
+  /// The mailboxes in which a copy lies now.
+  func mailboxes(_ written: [CopyOutcome]) -> [StoredName] {
+    zip(copies, written).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name)
+  }
+}
+
+extension Envelope {
+  /// Bytes of one sealed copy, at most.
+  var sealedByteCount: Int { frame.count + Envelope.overheadByteCount }
 }
 
 /// A random source as Swift's own algorithms want it.
@@ -85,20 +125,25 @@ struct SourceGenerator: RandomNumberGenerator {
 
 extension MailboxEngine {
   /// Puts a frame into mailboxes, and answers for each recipient in order.
+  ///
+  /// Copies are sealed and written some at a time, so that a thousand of the largest are never in memory together.
   func deliver(_ frame: [UInt8], id: SendID, to recipients: [Recipient]) async throws(StoreFailure) -> [RecipientAnswer] {
-    let fanOut = try await self.fanOut(Envelope(source: .send, frame: frame), to: recipients) { recipient in
-      self.names.receipt(id, at: recipient.mailbox)
-    }
+    let envelope = Envelope(source: .send, frame: frame)
+    let fanOut = try await self.fanOut(to: recipients, byteCount: frame.count)
     var outcomes: [CopyOutcome] = []
     // What was not written is not counted, whatever ends this.
     defer { giveBack(fanOut.charges, outcomes) }
-    var rest = fanOut.copies[...]
-    while let first = rest.first {
-      let batchCount = min(ServerLimits.sendBatchCount, max(1, ServerLimits.sendBatchByteCount / first.sealed.count))
-      let batch = Array(rest.prefix(batchCount))
-      rest = rest.dropFirst(batchCount)
-      let batchOutcomes: [CopyOutcome]
-      do { batchOutcomes = try await store.append(batch, today: clock.today) } catch {
+    let batchCount = min(ServerLimits.sendBatchCount, max(1, ServerLimits.sendBatchByteCount / envelope.sealedByteCount))
+    while outcomes.count < fanOut.copies.count {
+      let batch = outcomes.count..<min(fanOut.copies.count, outcomes.count + batchCount)
+      do throws(StoreFailure) {
+        outcomes += try await copyMemory.hold(batch.count * envelope.sealedByteCount) { () async throws(StoreFailure) in
+          let sealed = await fanOut.seal(batch, envelope, expires: expiry) { names.receipt(id, at: $0.mailbox) }
+          let written = try await store.append(sealed.copies, today: clock.today)
+          wakes.wake(sealed.mailboxes(written))
+          return sealed.outcomes(written)
+        }
+      } catch {
         // Some have theirs already, and that is what the answer says; the others may have theirs later.
         if error == .noRoom, !outcomes.isEmpty {
           outcomes += repeatElement(.full, count: fanOut.copies.count - outcomes.count)
@@ -108,8 +153,6 @@ extension MailboxEngine {
         if error == .outcomeUnknown { outcomes += batch.map { _ in .accepted } }
         throw error
       }
-      wakes.wake(zip(batch, batchOutcomes).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
-      outcomes += batchOutcomes
     }
     return fanOut.answers(outcomes)
   }
@@ -120,10 +163,10 @@ extension MailboxEngine {
     if !unused.isEmpty { deliveries.giveBack(unused, at: clock.secondsSince1970()) }
   }
 
-  /// Seals copies for those recipients whose mailbox has the delivery key that is shown.
-  func fanOut(
-    _ envelope: Envelope, to recipients: [Recipient], receipt: (Recipient) -> StoredName?
-  ) async throws(StoreFailure) -> FanOut {
+  /// Copies for those recipients whose mailbox has the delivery key that is shown.
+  ///
+  /// - Parameter byteCount: of the frame.
+  func fanOut(to recipients: [Recipient], byteCount: Int) async throws(StoreFailure) -> FanOut {
     let targets = recipients.map { recipient in
       DeliveryTarget(
         mailbox: names.mailbox(recipient.mailbox),
@@ -131,10 +174,7 @@ extension MailboxEngine {
     }
     let grants = targets.isEmpty ? [] : try await store.grants(for: targets)
     let now = clock.secondsSince1970()
-    let byteCount = envelope.frame.count
-    return await FanOut.seal(
-      envelope, for: recipients, targets: targets, grants: grants, expires: expiry, random: random, receipt: receipt
-    ) { [deliveries, wakes] target in
+    return FanOut(recipients, targets: targets, grants: grants, random: random) { [deliveries, wakes] target in
       deliveries.admit(target, byteCount: byteCount, isOwnerPresent: wakes.hasSession(target.mailbox.name), at: now)
     }
   }

@@ -7,12 +7,21 @@ extension MailboxEngine {
       return .refused
     }
     let envelope = Envelope(source: .log(slot: append.slot), frame: append.entry)
-    let fanOut = try await self.fanOut(envelope, to: append.recipients) { _ in nil }
+    // All copies are one transaction, and so in memory together.
+    guard append.recipients.count * envelope.sealedByteCount <= ServerLimits.appendByteCount else { return .refused }
+    let fanOut = try await self.fanOut(to: append.recipients, byteCount: append.entry.count)
+    return try await copyMemory.hold(fanOut.copies.count * envelope.sealedByteCount) { () async throws(StoreFailure) in
+      let sealed = await fanOut.seal(0..<fanOut.copies.count, envelope, expires: expiry) { _ in nil }
+      let stored = StoredAppend(
+        log: names.log(append.handle), slot: append.slot, writeKey: names.writeKey(append.writeKey.hash, of: append.handle),
+        entry: append.entry, expires: expiry, rotation: rotation.value, groupInfo: append.groupInfo, copies: sealed.copies)
+      return try await self.append(stored, sealed, of: fanOut)
+    }
+  }
+
+  private func append(_ stored: StoredAppend, _ sealed: SealedCopies, of fanOut: FanOut) async throws(StoreFailure) -> Answer {
     var outcomes: [CopyOutcome] = []
     defer { giveBack(fanOut.charges, outcomes) }
-    let stored = StoredAppend(
-      log: names.log(append.handle), slot: append.slot, writeKey: names.writeKey(append.writeKey.hash, of: append.handle),
-      entry: append.entry, expires: expiry, rotation: rotation.value, groupInfo: append.groupInfo, copies: fanOut.copies)
     let outcome: AppendOutcome
     do { outcome = try await store.append(stored, today: clock.today) } catch {
       // A write that may have happened counts.
@@ -20,9 +29,9 @@ extension MailboxEngine {
       throw error
     }
     switch outcome {
-    case .appended(let ofCopies):
-      outcomes = ofCopies
-      wakes.wake(zip(fanOut.copies, outcomes).filter { $0.1 == .accepted }.map(\.0.target.mailbox.name))
+    case .appended(let written):
+      outcomes = sealed.outcomes(written)
+      wakes.wake(sealed.mailboxes(written))
       return .appended(fanOut.answers(outcomes))
     case .duplicate: return .duplicate
     case .refused: return .refused

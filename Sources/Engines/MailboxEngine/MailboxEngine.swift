@@ -24,6 +24,7 @@ public final class MailboxEngine: Sendable {
   let clock: any ServerClock
   let random: any RandomSource
   let deliveries: DeliveryMeter
+  let copyMemory = CopyMemory(byteCount: ServerLimits.copiesByteCount)
   /// Which mailboxes have an open stream.
   public let wakes = WakeRegistry()
 

@@ -29,6 +29,10 @@ public enum ServerLimits {
   public static let blobDays: UInt32 = 365
   /// Bytes of sealed copies that one transaction of a send may carry; a larger send becomes several.
   public static let sendBatchByteCount = 8 << 20
+  /// Bytes of sealed copies that one append may carry, which are one transaction: twice a conversation's devices with the largest entry.
+  public static let appendByteCount = 32 << 20
+  /// Bytes of sealed copies that all sends and appends together hold in memory: two of the largest appends. Others wait meanwhile.
+  public static let copiesByteCount = 64 << 20
   /// Recipients that one transaction of a send may carry: the writer is free again after a few milliseconds.
   public static let sendBatchCount = 128
   /// Entries of one log that wait to expire: a commit every four minutes for a month.

@@ -62,11 +62,9 @@ import Testing
     let targets = recipients.map { _ in
       DeliveryTarget(mailbox: .random(using: random), deliveryKey: .random(using: random))
     }
-    let envelope = Envelope(source: .send, frame: random.bytes(512))
-    let fanOut = await FanOut.seal(
-      envelope, for: recipients, targets: targets,
-      grants: recipients.map { _ in DeliveryGrant(sealKey: PublicKey32(trusted: pair.publicKey)) },
-      expires: Day(number: 1), random: random, receipt: { _ in nil },
+    let fanOut = FanOut(
+      recipients, targets: targets, grants: recipients.map { _ in DeliveryGrant(sealKey: PublicKey32(trusted: pair.publicKey)) },
+      random: random,
       admit: { DeliveryMeter(DeliveryLimits()).admit($0, byteCount: 1, isOwnerPresent: true, at: 0) })
     #expect(Set(fanOut.copies.map(\.target)) == Set(targets))
     #expect(fanOut.copies.map(\.target) != targets)

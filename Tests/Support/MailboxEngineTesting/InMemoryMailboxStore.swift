@@ -9,6 +9,7 @@ public final class InMemoryMailboxStore: MailboxStore {
     var plan: CrashPlan?
     var isCrashed = false
     var writeCount = 0
+    var observer: (@Sendable ([SealedCopy]) -> Void)?
   }
 
   private let state = Mutex(State())
@@ -17,6 +18,9 @@ public final class InMemoryMailboxStore: MailboxStore {
 
   /// Lets the disk fail, counting writes from now; nil takes a plan back.
   public func plan(_ plan: CrashPlan?) { state.withLock { $0.plan = plan } }
+
+  /// Lets somebody see the copies of each append before they are written.
+  public func observeAppends(_ observer: @escaping @Sendable ([SealedCopy]) -> Void) { state.withLock { $0.observer = observer } }
 
   /// Writes since the store was made.
   public var writeCount: Int { state.withLock { $0.writeCount } }
@@ -125,7 +129,8 @@ public final class InMemoryMailboxStore: MailboxStore {
   }
 
   public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [CopyOutcome] {
-    try transact { tables in copies.map { tables.append($0, today: today) } }
+    state.withLock { $0.observer }?(copies)
+    return try transact { tables in copies.map { tables.append($0, today: today) } }
   }
 
   public func read(
@@ -157,7 +162,8 @@ public final class InMemoryMailboxStore: MailboxStore {
   }
 
   public func append(_ append: StoredAppend, today: Day) async throws(StoreFailure) -> AppendOutcome {
-    try transact { $0.append(append, today: today) }
+    state.withLock { $0.observer }?(append.copies)
+    return try transact { $0.append(append, today: today) }
   }
 
   public func rotate(
