@@ -30,6 +30,33 @@ extension EndToEndTests {
     #expect(!second.errors.isEmpty)
   }
 
+  @Test func `an invitation that is made without the server shows its link later, once made and until used`() throws {
+    let scratch = try Scratch()
+    let server = try ServerProcess(in: scratch)
+    let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
+    #expect(try alice.run("invites").errors.contains("No invitation waits"))
+    #expect(server.stop()?.status == 0)
+    let queued = try alice.attempt(["invite", "--for", "Bob", "--timeout", "3"])
+    #expect([69, 75].contains(queued.status) && queued.output.isEmpty)
+    #expect(queued.errors.contains("The invitation is kept here") && queued.errors.contains("sotto invites"))
+    let waiting = try alice.run("invites", "--offline")
+    #expect(waiting.lines.count == 1 && waiting.output.contains("Bob") && waiting.output.contains("waits for the server"))
+    // What it shows does not hide that the server was not there.
+    let unreachable = try alice.attempt(["invites", "--timeout", "3"])
+    #expect([69, 75].contains(unreachable.status) && unreachable.output == waiting.output)
+
+    try server.start()
+    #expect(try alice.run("sync").errors.contains("an invitation that had waited is ready: sotto invites"))
+    struct Line: Decodable { var name: String, link: String?, until: String }
+    let lines = try alice.run("invites", "--json").lines.map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+    let link = try #require(lines.first?.link)
+    #expect(lines.count == 1 && lines[0].name == "Bob" && lines[0].until.count == 10)
+    #expect(try alice.run("invites").output.contains(link))
+    try bob.run("accept", link)
+    try alice.run("sync")
+    #expect(try alice.run("invites").output.isEmpty)
+  }
+
   @Test func `chat sends the lines of a pipe, and shows what comes`() throws {
     let scratch = try Scratch()
     let server = try ServerProcess(in: scratch)

@@ -56,6 +56,27 @@ import Testing
     try await Self.requireGood(world)
   }
 
+  @Test func `an invitation that had to wait for the server shows its link later, until it is used or has expired`() async throws {
+    let world = try await SimulatedWorld(seed: 8, deviceCount: 2)
+    try await world.run()
+    func invitations() -> [PendingInvitation] { world.devices[0].engine?.invitations(now: world.now) ?? [] }
+    for name in ["used", "expired"] {
+      try world.act(0) { (engine, now) throws(EngineError) in try engine.invite(petname: name, now: now) }
+    }
+    #expect(invitations().map(\.link) == [nil, nil])
+    #expect(Set(invitations().map(\.name)) == ["used", "expired"])
+    try await world.run()
+    let ready = invitations()
+    #expect(Set(ready.compactMap(\.link)) == Set(world.devices[0].links.map(\.link)) && ready.count == 2)
+    let used = try #require(ready.first { $0.name == "used" }?.link)
+    try world.accept(used, by: 1)
+    try await world.run()
+    #expect(invitations().map(\.name) == ["expired"])
+    #expect(world.devices[0].engine?.invitations(now: world.now + 29 * 86_400_000).count == 1)
+    #expect(world.devices[0].engine?.invitations(now: world.now + 30 * 86_400_000).isEmpty == true)
+    try await Self.requireGood(world)
+  }
+
   @Test func `a lost answer to a claim does not burn the link`() async throws {
     let world = try await SimulatedWorld(seed: 4, deviceCount: 2)
     var lossCount = 0

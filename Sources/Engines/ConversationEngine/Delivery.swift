@@ -365,7 +365,7 @@ extension DeviceState {
       return
     }
     guard outcome == .done else { return failOffer(id) }
-    events.append(.invitationReady(id, link: InvitationLink(server: offer.server, voucher: offer.voucher, secrets: offer.secrets).text))
+    events.append(.invitationReady(id, link: offer.link))
   }
 
   private mutating func failOffer(_ id: OfferID) {

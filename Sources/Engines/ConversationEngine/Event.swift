@@ -135,6 +135,17 @@ public struct ConversationSummary: Hashable, Sendable {
   public var waitingCount: Int
 }
 
+/// An invitation of this person's that nobody has used.
+public struct PendingInvitation: Hashable, Sendable {
+  public var id: OfferID
+  /// What this device's owner calls who is invited, or empty.
+  public var name: String
+  /// Nil until the server holds what belongs to it.
+  public var link: String?
+  /// Milliseconds since 1970; nobody can use it afterwards.
+  public var expires: UInt64
+}
+
 /// Somebody's invitation to a group, waiting for this device's owner.
 public struct PendingGroupInvitation: Hashable, Sendable {
   public var id: MessageID

@@ -29,6 +29,17 @@ extension ConversationEngine {
     state.conversations.values.map { summary(of: $0) }.sorted { ($0.title, $0.id.bytes.hex) < ($1.title, $1.id.bytes.hex) }
   }
 
+  /// Invitations of this person's that nobody has used and that have not expired; those that end first come first.
+  ///
+  /// - Parameter now: milliseconds since 1970.
+  public func invitations(now: UInt64) -> [PendingInvitation] {
+    let waiting = Set(state.tasks.compactMap(\.kind.invitation))
+    return state.offers.compactMap { id, offer -> PendingInvitation? in
+      guard case .invitation(let petname) = offer.purpose, let expires = offer.expires, now < expires else { return nil }
+      return PendingInvitation(id: id, name: petname, link: waiting.contains(id) ? nil : offer.link, expires: expires)
+    }.sorted { ($0.expires, $0.id.bytes.hex) < ($1.expires, $1.id.bytes.hex) }
+  }
+
   /// Invitations to groups that wait for this device's owner.
   public var groupInvitations: [PendingGroupInvitation] {
     state.groupInvitations.map { PendingGroupInvitation(id: $0, from: $1.from, title: $1.invitation.title) }
@@ -74,6 +85,28 @@ extension ConversationEngine {
         $0.bytes.lexicographicallyPrecedes($1.bytes)
       },
       waitingCount: state.tasks.filter { $0.lane == .messages(conversation.id) }.count)
+  }
+}
+
+extension OfferRecord {
+  /// What is handed over, once the server holds what belongs to it.
+  var link: String { InvitationLink(server: server, voucher: voucher, secrets: secrets).text }
+
+  /// When the key package ends, less a day of slack for clocks; milliseconds since 1970.
+  fileprivate var expires: UInt64? {
+    guard case .keyPackage(let lifetime) = keyPackage.keyPackage.leafNode.source else { return nil }
+    let seconds = min(lifetime.notAfter, .max / 1_000)
+    return seconds < 86_400 ? 0 : (seconds - 86_400) * 1_000
+  }
+}
+
+extension TaskRecord.Kind {
+  /// The invitation that is not ready before this is done.
+  fileprivate var invitation: OfferID? {
+    switch self {
+    case .vouchers(_, .offer(let id)), .publish(_, let id): id
+    default: nil
+    }
   }
 }
 

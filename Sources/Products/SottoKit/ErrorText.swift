@@ -24,7 +24,7 @@ extension SottoError: CustomStringConvertible {
     case .link(let error): Self.text(of: error)
     case .registrationRefused: "the registration link was used, or has expired"
     case .invitationRefused: "the invitation was used, withdrawn, or has expired"
-    case .invitationNotTaken: "the server takes no more invitations from this profile"
+    case .invitationNotTaken: "the server takes no more invitations for now, and this one was not kept"
     case .quotaUsedUp: "the server grants this profile no more new conversations for now"
     case .logFull: "the server keeps no more changes of this conversation's members for now"
     case .ownInvitation: "this invitation was made by this profile"
@@ -73,7 +73,8 @@ extension SottoError: CustomStringConvertible {
     case .registrationRefused:
       "each link works once, within 30 days: ask for a new one; if you did not use this one, somebody else may have"
     case .invitationRefused: "ask for a new invitation; if you did not use this one, somebody else may have"
-    case .invitationNotTaken: "wait until invitations that were not used have expired"
+    case .invitationNotTaken:
+      "try again tomorrow; there is room again when invitations that were not used have expired, or ask whoever runs the server"
     case .quotaUsedUp: "it stays queued; the server counts anew every 30 days, or ask whoever runs it"
     case .logFull: "it stays queued, and messages go on; there is room when changes older than 30 days are gone"
     case .ownInvitation: "it is for somebody else to accept"

@@ -7,6 +7,8 @@ extension Sotto {
 
   /// Makes an invitation for one person, and returns its link once the server holds what belongs to it.
   ///
+  /// Where it throws `.server`, `.timedOut` or `.cancelled`, the invitation stays queued: `invitations` has its link later.
+  ///
   /// - Parameter name: what you call the person; they still have to be confirmed.
   /// - Throws: `.invitationNotTaken`, `.server`, `.timedOut`.
   public func invite(as name: String? = nil, timeout: Duration = .seconds(30)) async throws(SottoError) -> String {
@@ -24,6 +26,9 @@ extension Sotto {
       return nil
     }
   }
+
+  /// Invitations that nobody has used yet, with their links as far as the server has what belongs to them.
+  public func invitations() throws(SottoError) -> [PendingInvitation] { try query { $0.invitations(now: Self.milliseconds()) } }
 
   /// Accepts an invitation, and returns who made it, and the conversation with them, once it stands.
   ///

@@ -44,13 +44,21 @@ struct GlobalOptions: ParsableArguments {
   }
 
   /// Opens the profile, does something with it, and closes it.
-  func withProfile(_ body: (Sotto) async throws -> Void) async throws {
+  ///
+  /// - Parameter notingInvitations: says what became of invitations that had waited for the server.
+  func withProfile(notingInvitations: Bool = true, _ body: (Sotto) async throws -> Void) async throws {
     let sotto = try await open()
     let events = await sotto.events()
     let listener = Task {
       for await event in events {
-        if case .mayHaveExpired(let server, let since) = event {
+        switch event {
+        case .mayHaveExpired(let server, let since):
           Terminal.note("note: \(DisplayText.line(server.host)): \(EntryPrinter.absence(since: since)).")
+        case .invitationReady where notingInvitations: Terminal.note("note: an invitation that had waited is ready: sotto invites")
+        case .invitationFailed where notingInvitations:
+          Terminal.note(
+            "note: an invitation that had waited is gone: \(SottoError.invitationNotTaken.text). Make it again later: sotto invite")
+        default: break
         }
       }
     }

@@ -4,19 +4,81 @@ import SottoKit
 struct InviteCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "invite", abstract: "Make an invitation for one person.",
-    discussion: "Prints the link, and nothing else, on standard output. Whoever has it can use it, once.")
+    discussion: """
+      Prints the link, and nothing else, on standard output. Whoever has it can use it, once, within 30 days. If the server cannot \
+      be reached, the invitation stays queued, and sotto invites prints the link later.
+      """)
 
   @OptionGroup var options: GlobalOptions
   @Option(name: .customLong("for"), help: "What you call the person.")
   var name: String?
 
   func run() async throws {
-    try await options.withProfile { sotto in
-      let link = try await sotto.invite(as: name, timeout: options.patience)
+    try await options.withProfile(notingInvitations: false) { sotto in
+      let link: String
+      do throws(SottoError) { link = try await sotto.invite(as: name, timeout: options.patience) } catch {
+        if error.keepsInvitation {
+          Terminal.note(
+            "The invitation is kept here. It goes to the server with the next command that reaches it; then its link is in: sotto invites")
+        }
+        throw error
+      }
       Terminal.note("Hand this link over on a channel you trust; it works once. When it was used, confirm the contact:")
       Terminal.note("sotto contacts confirm \(name.map { "'\(DisplayText.line($0))'" } ?? "NAME")\n")
       Terminal.print(link)
       try await sotto.settle(options)
+    }
+  }
+}
+
+extension SottoError {
+  /// Whether an invitation that could not be made yet stays queued.
+  fileprivate var keepsInvitation: Bool {
+    switch self {
+    case .timedOut, .cancelled, .server: true
+    default: false
+    }
+  }
+}
+
+struct InvitesCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "invites", abstract: "List your invitations that nobody has used, with their links.",
+    discussion: "Sends those that wait here first. Whoever has a link can use it, once.")
+
+  private struct Line: Encodable {
+    var name: String
+    /// Missing while it waits for the server.
+    var link: String?
+    /// The day on which it ends.
+    var until: String
+  }
+
+  @OptionGroup var options: GlobalOptions
+  @Flag(help: "Ask no server.")
+  var offline = false
+  @Flag(help: "One JSON object a line.")
+  var json = false
+
+  func run() async throws {
+    try await options.withProfile(notingInvitations: false) { sotto in
+      var failure: (any Error)?
+      if !offline {
+        // What is known is shown, whatever becomes of it.
+        do { try await sotto.settle(options) } catch { failure = error }
+      }
+      let invitations = try await sotto.invitations()
+      for invitation in invitations {
+        let until = String(EntryPrinter.universalTime(invitation.expires).prefix(10))
+        if json {
+          try JSONLine.print(Line(name: invitation.name, link: invitation.link, until: until))
+          continue
+        }
+        let name = invitation.name.isEmpty ? "(no name)" : DisplayText.line(invitation.name)
+        Terminal.print("\(options.style.bold(name))  until \(until)  \(invitation.link ?? "waits for the server")")
+      }
+      if invitations.isEmpty { Terminal.note("No invitation waits to be used: sotto invite --for NAME") }
+      if let failure { throw failure }
     }
   }
 }

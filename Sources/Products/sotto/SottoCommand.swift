@@ -28,7 +28,7 @@ struct SottoCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      InitCommand.self, InviteCommand.self, AcceptCommand.self, RefuseCommand.self, ContactsCommand.self,
+      InitCommand.self, InviteCommand.self, InvitesCommand.self, AcceptCommand.self, RefuseCommand.self, ContactsCommand.self,
       SendCommand.self, SaveCommand.self, ReadCommand.self, ChatCommand.self, SyncCommand.self, GroupCommand.self, VerifyCommand.self,
       StatusCommand.self,
     ])
