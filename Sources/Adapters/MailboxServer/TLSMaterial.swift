@@ -1,5 +1,6 @@
 import CryptoSuite
 public import NIOSSL
+import SystemFiles
 
 /// The server's TLS certificate and its private key.
 ///
@@ -95,4 +96,7 @@ public enum TLSMaterialError: Error, Equatable {
   case keyExposed
   /// The certificate and the key do not fit together, or TLS does not accept them.
   case unusable
+
+  /// There was no room on the disk.
+  public var isFull: Bool { if case .cannotWrite(let code) = self { SystemFailure(errno: code).isFull } else { false } }
 }

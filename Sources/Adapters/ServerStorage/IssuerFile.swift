@@ -52,6 +52,8 @@ enum IssuerFile {
 extension ServerDirectory {
   /// The keys that sign tokens today; a new quarter's are made, and written, when there are none yet.
   ///
+  /// On a full disk those that stand go on, or none: new ones are made when they can be kept.
+  ///
   /// - Throws: `.issuerDamaged` for a file that was changed, `.keysExposed` for one that others may read. It may be deleted: then tokens that were not spent are refused, and
   ///   clients have new ones signed; who has redeemed a voucher and not registered needs another one.
   public func issuerKeys(today: Day) throws(ServerStorageError) -> [QuarterKeys] {
@@ -65,7 +67,12 @@ extension ServerDirectory {
         keys.insert(try QuarterKeys(entry: BlindSignatureKey.generate(), common: BlindSignatureKey.generate(), quarter: quarter), at: 0)
       } catch { throw .system(errno: ENOMEM) }
     }
-    if isMissing || isChanged { try IssuerFile.write(keys, to: issuerFile) }
+    if isMissing || isChanged {
+      do throws(ServerStorageError) { try IssuerFile.write(keys, to: issuerFile) } catch {
+        guard error == .diskFull else { throw error }
+        return isChanged ? [] : found.filter { today < $0.ends }
+      }
+    }
     return keys
   }
 }

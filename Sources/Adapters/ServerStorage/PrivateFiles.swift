@@ -73,7 +73,7 @@ enum PrivateFiles {
   static func synchronize(_ path: String) throws(ServerStorageError) { try synchronizeDirectory(path) }
 
   static func translated<Value>(_ body: () throws(SystemFailure) -> Value) throws(ServerStorageError) -> Value {
-    do { return try body() } catch { throw .system(errno: error.errno) }
+    do { return try body() } catch { throw error.isFull ? .diskFull : .system(errno: error.errno) }
   }
 
   // MARK: Locks
@@ -82,7 +82,10 @@ enum PrivateFiles {
   static func lock(_ path: String) throws(ServerStorageError) -> Int32 {
     // `unsafe`: the string is lent to the system as a C string for the duration of the call.
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode_t(0o600))
-    guard descriptor >= 0 else { throw .system(errno: errno) }
+    guard descriptor >= 0 else {
+      let failure = SystemFailure(errno: errno)
+      throw failure.isFull ? .diskFull : .system(errno: failure.errno)
+    }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
       _ = close(descriptor)

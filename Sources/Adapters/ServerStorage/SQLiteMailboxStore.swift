@@ -46,7 +46,8 @@ public final class SQLiteMailboxStore: MailboxStore {
     path: String, veil: Secret, checking: Bool, purpose: Purpose = .serving, change: Schema.Change = .make, mark: UInt64 = 0,
     limits: StorageLimits = StorageLimits(), disk: DiskSpace? = nil, observer: @escaping StoreObserver = { _ in }
   ) throws(ServerStorageError) {
-    room = StorageRoom(path: path, disk: disk ?? DiskSpace(of: path), limits: limits)
+    let disk = disk ?? DiskSpace(of: path)
+    room = StorageRoom(path: path, disk: disk, limits: limits)
     self.observer = observer
     cache = QueueCache { observer(.unreadable(cellCount: $0)) }
     self.veil = veil
@@ -65,7 +66,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     } catch let error as ServerStorageError {
       throw error
     } catch let error as DatabaseError {
-      throw ServerStorageError(error)
+      throw ServerStorageError(error, on: disk)
     } catch {
       throw .databaseDamaged
     }

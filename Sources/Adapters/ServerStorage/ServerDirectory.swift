@@ -64,7 +64,12 @@ public struct ServerDirectory: Sendable {
     let store = try SQLiteMailboxStore(
       path: databaseFile, veil: keys(creating: false).veil, checking: checking, change: creating && mark == nil ? .make : .update,
       mark: mark ?? 0, limits: limits, observer: observer)
-    if let opening = store.opening { try PrivateFiles.replace(markFile, with: Array(String(opening).utf8)) }
+    if let opening = store.opening {
+      do throws(ServerStorageError) { try PrivateFiles.replace(markFile, with: Array(String(opening).utf8)) } catch {
+        // With an older number less is noticed of what a disk forgets; that is no reason to keep owners from their mailboxes.
+        guard error == .diskFull else { throw error }
+      }
+    }
     return store
   }
 
@@ -136,6 +141,8 @@ public struct ServerDirectory: Sendable {
 
   /// Remembers under which address clients reach the server, for links that are made later.
   public func rememberAddress(_ address: String) throws(ServerStorageError) {
+    // A start on a full disk writes what has changed, and nothing else.
+    if let known = try? self.address(), known == address { return }
     try PrivateFiles.replace(addressFile, with: Array(address.utf8))
   }
 

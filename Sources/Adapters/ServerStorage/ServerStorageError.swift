@@ -32,6 +32,8 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case exists
   /// There is no room for more.
   case full
+  /// The disk is full.
+  case diskFull
   /// The system refuses; its `errno`.
   case system(errno: Int32)
   /// The database cannot be opened; SQLite's result code.
@@ -40,12 +42,18 @@ public enum ServerStorageError: Error, Equatable, Sendable {
 
 extension ServerStorageError {
   /// What a database threw while it was opened.
-  init(_ error: DatabaseError) {
+  ///
+  /// - Parameter disk: where it lies; asked where SQLite does not say that there is no room.
+  init(_ error: DatabaseError, on disk: DiskSpace? = nil) {
     switch error.resultCode {
+    case .SQLITE_FULL: self = .diskFull
+    // A log, or its index, that finds no room is "cannot open", or an error of input and output.
+    case .SQLITE_CANTOPEN, .SQLITE_IOERR:
+      let isFull = disk?.freeByteCount().map { $0 < 16 * Schema.pageByteCount } ?? false
+      self = isFull ? .diskFull : error.resultCode == .SQLITE_CANTOPEN ? .readOnly : .database(code: error.extendedResultCode.rawValue)
     case .SQLITE_NOTADB: self = .notADatabase
     case .SQLITE_CORRUPT: self = .databaseDamaged
-    // A write-ahead log that cannot be made is "cannot open" to SQLite.
-    case .SQLITE_READONLY, .SQLITE_CANTOPEN: self = .readOnly
+    case .SQLITE_READONLY: self = .readOnly
     default: self = .database(code: error.extendedResultCode.rawValue)
     }
   }

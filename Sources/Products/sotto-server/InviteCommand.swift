@@ -26,7 +26,7 @@ struct InviteCommand: AsyncParsableCommand {
   func run() async throws {
     ProcessSettings.apply()
     let clock = SystemClock()
-    let links = try await withWords {
+    let links = try await withWords(in: data.directory) {
       let directory = ServerDirectory(data.directory)
       let secrets = try directory.keys(creating: false).secrets()
       guard let address = AdvertisedAddress(try directory.address()),

@@ -15,7 +15,7 @@ struct NewDatabaseCommand: AsyncParsableCommand {
 
   func run() async throws {
     ProcessSettings.apply()
-    try await withWords { try ServerDirectory(data.directory).makeNewDatabase() }
+    try await withWords(in: data.directory) { try ServerDirectory(data.directory).makeNewDatabase() }
     Output.print(data.directory)
   }
 }

@@ -32,8 +32,8 @@ struct ServeCommand: AsyncParsableCommand {
     if openToDrill { Output.note(Self.drillWarning) }
     // From here on a SIGHUP waits until it can be served.
     let hangups = await UnixSignalsSequence(trapping: .sighup)
-    try await withWords {
-      let loaded = options.sources.load()
+    let loaded = options.sources.load()
+    try await withWords(in: loaded.settings.data) {
       guard loaded.faults.isEmpty, let listen = loaded.settings.listen else { throw ServerFailure.badSettings(loaded.faults) }
       let directory = ServerDirectory(loaded.settings.data)
       // Held until the function returns, or the process ends in any way.

@@ -88,6 +88,7 @@ struct ServerFailure: Error {
         exitCode: Self.cannotCreate)
     case .full:
       self.init("there is no room for more reports", hint: "sotto-server reports delete", exitCode: Self.tryAgain)
+    case .diskFull: self = .diskFull(at: nil)
     case .system(let code):
       self.init(
         "the data directory cannot be used (system error \(code))", hint: "look at its owner, its permissions and the disk's space",
@@ -110,6 +111,7 @@ struct ServerFailure: Error {
       self.init(
         "others may read server.tls.pem", hint: "find out who has read it, then: chmod 600 server.tls.pem",
         exitCode: Self.notPermitted)
+    case .cannotWrite where error.isFull: self = .diskFull(at: nil)
     case .cannotWrite(let code):
       self.init(
         "the TLS key cannot be written (system error \(code))", hint: "look at the data directory's permissions",
@@ -173,6 +175,13 @@ struct ServerFailure: Error {
     "the disk failed while something was being written; the server ends so that nothing is promised falsely",
     hint: "check the disk, then start the server again", exitCode: diskError)
 
+  /// - Parameter directory: which disk it is.
+  static func diskFull(at directory: String?) -> ServerFailure {
+    ServerFailure(
+      directory.map { "the disk is full on which \($0) lies, and this needs some of it" } ?? "the disk is full",
+      hint: "make room there, some MiB are enough, and try again; what was accepted is there", exitCode: tryAgain)
+  }
+
   static let noReportKey = ServerFailure(
     "the first line of standard input is no key of reports", hint: "it begins with sotto-report-key-; reports init printed it",
     exitCode: badData)
@@ -208,9 +217,15 @@ struct ServerFailure: Error {
 }
 
 /// Runs `body`, and puts its failures into words.
-func withWords<Value>(_ body: () async throws -> Value) async throws -> Value {
+///
+/// - Parameter directory: the data directory, where words should name it.
+func withWords<Value>(in directory: String? = nil, _ body: () async throws -> Value) async throws -> Value {
   do {
     return try await body()
+  } catch ServerStorageError.diskFull {
+    throw ServerFailure.diskFull(at: directory)
+  } catch let error as TLSMaterialError where error.isFull {
+    throw ServerFailure.diskFull(at: directory)
   } catch let error as ServerStorageError {
     throw ServerFailure(error)
   } catch let error as TLSMaterialError {

@@ -5,6 +5,18 @@ import Synchronization
 
 /// Where the TLS material comes from.
 enum ServerCertificate {
+  /// What is served from the start: where the next certificate of the server's own cannot be written, the present one, so that a full
+  /// disk keeps nobody out.
+  static func loadAtStart(_ settings: ServerSettings, _ directory: ServerDirectory, now: UInt64) throws -> TLSMaterial? {
+    do { return try load(settings, directory, now: now) } catch TLSMaterialError.cannotWrite(let code) {
+      guard let present = try? TLSMaterial.load(certificateFile: directory.tlsFile, keyFile: directory.tlsFile) else {
+        throw TLSMaterialError.cannotWrite(errno: code)
+      }
+      Output.note("warning: the next certificate cannot be written (system error \(code)); the present one stays")
+      return present
+    }
+  }
+
   /// What is to be served now; nil behind a proxy, which does TLS itself.
   static func load(_ settings: ServerSettings, _ directory: ServerDirectory, now: UInt64) throws -> TLSMaterial? {
     if settings.tlsMode == .proxy { return nil }

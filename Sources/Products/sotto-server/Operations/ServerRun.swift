@@ -23,6 +23,7 @@ struct ServerRun: Sendable {
     let startedAt = clock.secondsSince1970()
     let log = ServerLog(level: settings.logLevel) { Output.note($0) }
     let metrics = ServerMetrics()
+    if directory.tendReserve() { Output.note(Self.reserveWarning) }
     let secrets = try directory.keys(creating: true).secrets()
     let store = try directory.openStore(
       creating: true, checking: true, limits: settings.storage, observer: metrics.storeObserver)
@@ -33,7 +34,7 @@ struct ServerRun: Sendable {
     let issuer = TokenIssuer(keys: try directory.issuerKeys(today: clock.today))
     let engine = MailboxEngine(
       store: store, objects: objects, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
-    let tls = try ServerCertificate.load(settings, directory, now: startedAt)
+    let tls = try ServerCertificate.loadAtStart(settings, directory, now: startedAt)
     tls?.noteWarnings(now: startedAt)
     if settings.contacts.isEmpty {
       Output.note("note: security.contact is not set, so nobody learns from this server where a hole is reported")
@@ -86,6 +87,7 @@ struct ServerRun: Sendable {
     let upkeep = Upkeep(
       engine: engine, store: store, rows: rows, log: log,
       renew: {
+        if directory.tendReserve() { Output.note(Self.reserveWarning) }
         await reloading.renew()
         // What cannot be written now is tried again in a minute; the last quarter's key goes on signing.
         let today = clock.today
@@ -123,6 +125,10 @@ struct ServerRun: Sendable {
     await operatorPort.close()
     log.info("connections are drained")
   }
+
+  private static let reserveWarning = """
+    WARNING: the disk is full. The room of server.reserve is given up, so that people can go on to receive and delete; make room soon.
+    """
 
   private static let olderWarning = """
     WARNING: the database is older than this server's last life: the disk lost what it had confirmed, or an old copy was put in its

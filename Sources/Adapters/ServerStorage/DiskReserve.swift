@@ -1,0 +1,28 @@
+/// A file of zeros that keeps a little of the disk for the day on which it is full, whoever filled it: what a server writes at its
+/// start finds room then, and what owners delete.
+extension ServerDirectory {
+  /// Bytes of it: a start takes some dozen pages, and what is left is room for deleting.
+  static let reserveByteCount = 1 << 20
+  /// Free bytes of the disk from which it is made.
+  private static let reserveMinimumByteCount = 32 << 20
+
+  var reserveFile: String { file("server.reserve") }
+
+  /// Gives the reserve's room to who needs it when the disk is as good as full, and keeps it again when there is room.
+  ///
+  /// - Returns: whether it was given up now.
+  public func tendReserve() -> Bool { tendReserve(freeByteCount: freeByteCount) }
+
+  func tendReserve(freeByteCount free: Int) -> Bool {
+    if free < Self.reserveByteCount, PrivateFiles.exists(reserveFile) {
+      do throws(ServerStorageError) { try PrivateFiles.remove(reserveFile) } catch { return false }
+      return true
+    }
+    if free >= Self.reserveMinimumByteCount, PrivateFiles.byteCount(reserveFile) != Self.reserveByteCount {
+      do throws(ServerStorageError) {
+        try PrivateFiles.replace(reserveFile, with: [UInt8](repeating: 0, count: Self.reserveByteCount))
+      } catch { try? PrivateFiles.remove(reserveFile + ".new") }
+    }
+    return false
+  }
+}
