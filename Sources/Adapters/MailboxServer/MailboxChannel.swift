@@ -31,7 +31,9 @@ struct MailboxChannel: ServerChildChannel {
     // Half-closed connections have no use here, and would outlive a shutdown.
     try channel.syncOptions?.setOption(ChannelOptions.allowRemoteHalfClosure, value: false)
     try channel.syncOptions?.setOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
-    // What one read brings is worked on before anybody else's turn: at most 16 KiB, and not the sixteen reads that may wait.
+    // What one read brings is worked on before anybody else's turn: at most 16 KiB, and not the sixteen reads that may wait. A full
+    // TLS record has 22 bytes more, which the next read brings with what follows: one read in some 700. A larger size would be
+    // rounded up to 32 KiB.
     try channel.syncOptions?.setOption(ChannelOptions.maxMessagesPerRead, value: 1)
     try channel.syncOptions?.setOption(
       ChannelOptions.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 2_048, maximum: 16_384))
