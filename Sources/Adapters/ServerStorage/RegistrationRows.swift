@@ -11,11 +11,13 @@ struct RegistrationRows {
     "ALTER TABLE upkeep ADD COLUMN mailboxes INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE upkeep ADD COLUMN counted INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE upkeep ADD COLUMN invitations INTEGER NOT NULL DEFAULT 0",
-    "UPDATE upkeep SET mailboxes = (SELECT count(*) FROM mailboxes)",
+    count,
   ]
+  private static let count = "UPDATE upkeep SET mailboxes = (SELECT count(*) FROM mailboxes)"
   static let additionsFrom1 = ["UPDATE upkeep SET mailboxes = mailboxes + (SELECT count(*) FROM old_mailboxes)"]
-  /// Schema 3 counted who had redeemed a voucher and not registered; an entry token says it by itself.
-  static let migrationFrom3 = ["ALTER TABLE upkeep DROP COLUMN entries", "ALTER TABLE upkeep DROP COLUMN spares"]
+  /// Schema 3 counted who had redeemed a voucher and not registered; an entry token says it by itself. It did not count the mailboxes
+  /// that schema 1 had left to schema 2.
+  static let migrationFrom3 = ["ALTER TABLE upkeep DROP COLUMN entries", "ALTER TABLE upkeep DROP COLUMN spares", count]
 
   private let rows: Rows
 

@@ -104,8 +104,11 @@ enum Schema {
       try execute(
         oldTables.map { "ALTER TABLE \($0) RENAME TO old_\($0)" } + tables + TokenRows.tables + TokenRows.migrationFrom1 + additions
           + RegistrationRows.additions + RegistrationRows.additionsFrom1 + marks, db)
-    case (2, Self.applicationID, _): try execute(RegistrationRows.additions + marks, db)
-    case (3, Self.applicationID, _): try execute(RegistrationRows.migrationFrom3 + marks, db)
+    case (2, Self.applicationID, _), (3, Self.applicationID, _):
+      let steps = version == 2 ? RegistrationRows.additions : RegistrationRows.migrationFrom3
+      // What came from schema 1 and was not named since lies in its old table.
+      let hasOldMailboxes = try db.tableExists("old_mailboxes")
+      try execute(steps + (hasOldMailboxes ? RegistrationRows.additionsFrom1 : []) + marks, db)
     case (Self.version, Self.applicationID, _): break
     case (_, Self.applicationID, _) where version > Self.version: throw ServerStorageError.databaseNewer(version: version)
     default: throw ServerStorageError.notADatabase

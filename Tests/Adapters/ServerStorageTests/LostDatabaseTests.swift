@@ -250,11 +250,7 @@ import Testing
         try db.execute(
           sql: "UPDATE mailboxes SET sealed = ? WHERE name = ?", arguments: [Data(RowKeys.seal(inner, key: veil, aad: aad)), name])
       }
-      for column in ["mailboxes", "counted", "invitations"] {
-        try db.execute(sql: "ALTER TABLE upkeep DROP COLUMN \(column)")
-      }
-      try db.execute(sql: "UPDATE upkeep SET schema_version = 2")
-      try db.execute(sql: "PRAGMA user_version = 2")
+      try Self.makeVersion2(db)
     }
     try store.close()
     let reopened = try server.openStore()
@@ -272,5 +268,39 @@ import Testing
         #expect(RowKeys.open(Array(row[1] as Data), key: veil, aad: aad) == nil)
       }
     }
+  }
+
+  /// Takes away what came after version 2.
+  private static func makeVersion2(_ db: Database) throws {
+    for column in ["mailboxes", "counted", "invitations"] {
+      try db.execute(sql: "ALTER TABLE upkeep DROP COLUMN \(column)")
+    }
+    try db.execute(sql: "UPDATE upkeep SET schema_version = 2")
+    try db.execute(sql: "PRAGMA user_version = 2")
+  }
+
+  @Test(arguments: [2, 3])
+  func `mailboxes of version 1 that a later database still holds are counted`(version: Int) async throws {
+    try OldSchema.make(server) { db in
+      for _ in 0..<2 {
+        try db.execute(
+          sql: "INSERT INTO mailboxes VALUES (?, ?, ?, 0, 0, 0, 0, 0)",
+          arguments: [Data(random.bytes(32)), Data(random.bytes(32)), Data(random.bytes(32))])
+      }
+    }
+    let store = try server.openStore()
+    _ = try await Workload(random: random).target(in: store)
+    try await store.pool.write { db in
+      if version == 2 { return try Self.makeVersion2(db) }
+      // As version 3 came from version 2.
+      for statement in [
+        "ALTER TABLE upkeep ADD COLUMN entries INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE upkeep ADD COLUMN spares INTEGER NOT NULL DEFAULT 0",
+        "UPDATE upkeep SET mailboxes = 1, schema_version = 3", "PRAGMA user_version = 3",
+      ] { try db.execute(sql: statement) }
+    }
+    try store.close()
+    let reopened = try server.openStore(checking: true)
+    #expect(try await reopened.pool.read { try Int.fetchOne($0, sql: "SELECT mailboxes FROM upkeep") } == 3)
   }
 }
