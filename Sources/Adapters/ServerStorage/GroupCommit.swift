@@ -90,6 +90,7 @@ final class GroupCommit: Sendable {
     do {
       try db.beginTransaction(.immediate)
     } catch {
+      observer(.commitFailed)
       return end(batch, Self.failure(of: error))
     }
     var applied: [any Write] = []
@@ -115,7 +116,10 @@ final class GroupCommit: Sendable {
         end([write], lost)
       }
     }
-    guard db.isInsideTransaction else { return endAll(lost) }
+    guard db.isInsideTransaction else {
+      observer(.commitFailed)
+      return endAll(lost)
+    }
     let start = ContinuousClock.now
     do {
       try db.commit()

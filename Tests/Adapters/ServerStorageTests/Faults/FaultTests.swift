@@ -56,19 +56,46 @@ import Testing
   func `at whatever moment a disk fails, nothing accepted is lost and nothing is there twice`(_ fault: Fault) async throws {
     let operations = FaultyDisk.Operation(rawValue: fault.operations)
     let life = try await FaultyLife()
-    let total = try await life.live(failing: nil)?.count(operations) ?? 0
-    #expect(total > 0, "a life has such operations")
-    var struck = 0
     for moment in 0..<fault.count {
-      // Over the whole of a life, the first moments each.
-      let nth = 1 + (moment < 4 ? moment : moment * total / fault.count)
-      let disk = try await life.live { disk in
+      // Over the whole of a life, and several at its beginning: counted in what was accepted, which two lives have alike however their
+      // writers run. As late as that there is one write that is not on disk yet, and early on there are several transactions of them.
+      let lastCount = operations == .truncate ? fault.count - 1 : FaultyLife.lastSureCount
+      let acceptedCount = moment * lastCount / max(1, fault.count - 1)
+      let nth = operations != .truncate && acceptedCount <= FaultyLife.lastSureCount / 2 ? 1 + moment % 3 : 1
+      let disk = try await life.live(until: acceptedCount) { disk in
         disk.fail(operations, nth: nth, lasts: fault.lasts, code: fault.code, percent: fault.percent)
       }
-      struck += (disk?.failureCount ?? 0) > 0 ? 1 : 0
+      #expect(disk.failureCount > 0, "the \(nth). after \(acceptedCount) accepted writes")
     }
-    // The writers of two lives do not run alike, so that some moments do not come.
-    #expect(struck * 4 > fault.count, "\(struck) of \(fault.count)")
+  }
+
+  @Test func `a transaction that is lost before its commit is counted as one that failed`() async throws {
+    let server = try TemporaryServer()
+    var store = try server.openStore()
+    let target = try await Workload(random: SeededRandom(seed: 4)).target(in: store)
+    try store.close()
+    let disk = try FaultyDisk(server)
+    let failures = Mutex(0)
+    let observer: StoreObserver = { event in if case .commitFailed = event { failures.withLock { $0 += 1 } } }
+    store = try server.openStore(limits: StorageLimits(), observer: observer)
+    func send() async throws { _ = try await store.append([Workload.copy(to: target, [1])], today: Workload.today) }
+    // SQLite takes back all of a transaction in which it cannot read.
+    disk.fail(.read, nth: 1, lasts: true, code: Self.SQLITE_IOERR | 1 << 8)
+    await #expect(throws: StoreFailure.unavailable) { try await send() }
+    #expect(failures.withLock { $0 } == 1)
+    disk.mend()
+    try await send()
+    // And one cannot begin while somebody else writes.
+    try await store.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA busy_timeout = 0") }
+    let other = try DatabaseQueue(path: server.file("server.sqlite"))
+    try await other.writeWithoutTransaction { try $0.beginTransaction(.immediate) }
+    await #expect(throws: StoreFailure.unavailable) { try await send() }
+    #expect(failures.withLock { $0 } == 2)
+    try await other.writeWithoutTransaction { try $0.rollback() }
+    try other.close()
+    try await send()
+    #expect(failures.withLock { $0 } == 2)
+    try store.close()
   }
 
   @Test(arguments: [false, true])
@@ -171,10 +198,25 @@ import Testing
 struct FaultyLife: Sendable {
   private final class Accepted: Sendable {
     private let writes = Mutex<[[UInt8]]>([])
+    private let count: Int
+    private let reached: @Sendable () -> Void
+
+    /// - Parameter reached: is called when so many were accepted.
+    init(until count: Int, _ reached: @escaping @Sendable () -> Void) {
+      self.count = count
+      self.reached = reached
+      if count == 0 { reached() }
+    }
 
     var all: [[UInt8]] { writes.withLock { $0 } }
 
-    func add(_ write: [UInt8]) { writes.withLock { $0.append(write) } }
+    func add(_ write: [UInt8]) {
+      let isReached = writes.withLock { writes in
+        writes.append(write)
+        return writes.count == count
+      }
+      if isReached { reached() }
+    }
   }
 
   private let template: TemporaryServer
@@ -182,6 +224,8 @@ struct FaultyLife: Sendable {
   private let log: NewLog
   private static let writerCount = UInt8(4)
   private static let count = UInt8(6)
+  /// When so many are known to be accepted, one at least is not on disk yet: no more than one of each writer is on its way.
+  static let lastSureCount = Int(writerCount) * (Int(count) - 1)
 
   init() async throws {
     template = try TemporaryServer()
@@ -194,15 +238,15 @@ struct FaultyLife: Sendable {
 
   /// Lives once, and looks at what is left.
   ///
-  /// - Parameter plan: lets the disk fail.
-  /// - Returns: the disk; nil where the server did not start.
-  func live(failing plan: ((FaultyDisk) -> Void)?) async throws -> FaultyDisk? {
+  /// - Parameters:
+  ///   - count: how many writes are accepted before.
+  ///   - plan: lets the disk fail.
+  func live(until count: Int, failing plan: @escaping @Sendable (FaultyDisk) -> Void) async throws -> FaultyDisk {
     let server = try TemporaryServer()
     for name in ["server.keys", "server.sqlite"] { try PrivateFiles.copy(template.file(name), to: server.file(name)) }
     let disk = try FaultyDisk(server)
     let store = try server.openStore()
-    plan?(disk)
-    let accepted = Accepted()
+    let accepted = Accepted(until: count) { plan(disk) }
     await withTaskGroup { group in
       for writer in 0..<Self.writerCount {
         group.addTask { await write(writer, store, accepted) }

@@ -156,9 +156,8 @@ import Testing
     }
   }
 
-  @Test func `a disk that lies and loses what came last loses that, and nothing before it`() async throws {
+  @Test func `whatever was written last, flushed or not, what was accepted by then is there`() async throws {
     let life = try await live(lying: true, checkpoints: true)
-    var lost = 0
     try await deaths(of: life, count: 40, seed: 83) { moment, image, _ in
       // All that was written up to some moment is there, flushed or not.
       let files = (image.everything(.database), image.everything(.log))
@@ -168,10 +167,8 @@ import Testing
       #expect(Set(mailboxes[0]) == Set(mailboxes[1]))
       let told = Set(life.accepted.filter { $0.eventCount <= moment }.map(\.bytes))
       #expect(told.isSubset(of: mailboxes[0]), "event \(moment)")
-      lost += life.accepted.count - told.count
       try store.close()
     }
-    #expect(lost > 0, "something was lost")
   }
 
   @Test func `between two checkpoints a lying disk loses the end of the log, whatever sectors it lost`() async throws {
@@ -220,6 +217,6 @@ import Testing
       try? store.close()
     }
     print("a lying disk: of 100 deaths \(whole) lost nothing, \(losses) lost envelopes, \(refused) were refused at the start")
-    #expect(whole + losses + refused == 100)
+    #expect(refused + losses > 0, "a disk that lies over a checkpoint does harm")
   }
 }
