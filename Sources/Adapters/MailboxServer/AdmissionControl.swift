@@ -126,12 +126,18 @@ final class AdmissionControl: Sendable {
     let time = now()
     let wait: UInt64? = state.withLock { state in
       let verdict = state.reports.take(
-        state.limits.reportWeight, from: state.limits.reports, of: pass.peer.number, at: time)
+        ServerLimits.reportWeight, from: state.limits.reports, of: pass.peer.number, at: time)
       guard case .refused(let wait) = verdict else { return nil }
       return wait
     }
     if wait != nil { observer(.refused(.reports)) }
     return wait
+  }
+
+  /// Gives back what `waitForReport` took.
+  func giveBackReport(of pass: ConnectionPass) {
+    let time = now()
+    state.withLock { $0.reports.giveBack(ServerLimits.reportWeight, to: $0.limits.reports, of: pass.peer.number, at: time) }
   }
 
   func waitForStream(of pass: ConnectionPass) -> UInt64? {

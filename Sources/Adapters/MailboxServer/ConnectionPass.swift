@@ -43,6 +43,9 @@ final class ConnectionPass {
   /// - Returns: why it is refused, or nil.
   func takeReport() -> Refusal? { control.waitForReport(of: self).map(Self.tooMany) }
 
+  /// A report was not taken after all.
+  func giveBackReport() { control.giveBackReport(of: self) }
+
   /// Whether a stream may be opened; otherwise `streamRefusal` says why.
   func mayOpenStream() -> Bool {
     streamRefusal = control.waitForStream(of: self).map(Self.tooMany)

@@ -161,14 +161,20 @@ final class HTTPRequestHandler: ChannelInboundHandler {
         retryAfter = refusal.retryAfter
         return close(with: refusal.status)
       }
-      perform { application in await application.report(body) }
+      perform({ application in await application.report(body) }) { [pass] answer in
+        // Of one that was turned away nothing was written: who sends it again, as it was asked to, has its share still.
+        if case .reply = answer {} else { pass.giveBackReport() }
+      }
     case .securityText:
       pass.charge(1)
       perform { application in await application.securityText() }
     }
   }
 
-  private func perform(_ call: @escaping @Sendable (any MailboxApplication) async -> CallAnswer) {
+  /// - Parameter note: sees the answer first.
+  private func perform(
+    _ call: @escaping @Sendable (any MailboxApplication) async -> CallAnswer, noting note: @escaping (CallAnswer) -> Void = { _ in }
+  ) {
     // The application holds the body until it answers, however long that takes and whether or not its peer is still there.
     let lentByteCount = heldByteCount
     heldByteCount = 0
@@ -176,6 +182,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       await call(application)
     } then: { [self] answer in
       pass.release(lentByteCount)
+      note(answer)
       finish(answer)
       process()
       readOn()

@@ -72,9 +72,12 @@ public struct ServerLimits: Sendable, Equatable {
   /// Time that a peer has to answer the end of the TLS session.
   public var tlsShutdownTimeout: Duration = .milliseconds(500)
 
-  /// Minutes of a day are the units, so that a report is worth its part of one.
-  var reports: Allowance { Allowance(burst: 1_440, perMinute: 1) }
-  var reportWeight: Int { 1_440 / min(max(1, reportsPerDay), 1_440) }
+  /// A report weighs as many units as a day has minutes, and as many come back each minute as reports may be sent in a day.
+  static let reportWeight = 1_440
+  var reports: Allowance {
+    let count = min(max(1, reportsPerDay), 1_440)
+    return Allowance(burst: count * Self.reportWeight, perMinute: count)
+  }
 
   public init() {}
 }

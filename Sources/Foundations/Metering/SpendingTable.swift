@@ -36,8 +36,9 @@ public struct SpendingTable: Sendable {
     return verdict
   }
 
-  /// Takes units whether or not they are there; at most two bursts are owed at a time.
+  /// Takes units whether or not they are there; at most two bursts are owed at a time. None need no place.
   public mutating func charge(_ units: Int = 1, to allowance: Allowance, of party: UInt64, at now: UInt64) {
+    guard units > 0 else { return }
     let place = place(of: party)
     var spending = spending(of: party, at: place)
     spending.charge(units, to: allowance, at: now)

@@ -146,6 +146,39 @@ struct AdmissionControlTests {
     for _ in 0..<3 { #expect(one.takeReport() == nil) }
   }
 
+  @Test(arguments: [1, 5, 7, 47, 48, 500, 721, 1_000, 1_440])
+  func `a day has as many reports as were set, at once and one after the other`(count: Int) throws {
+    var limits = ServerLimits()
+    limits.reportsPerDay = count
+    let clock = ManualTime()
+    let control = makeControl(limits, clock: clock)
+    let pass = try #require(control.admit(try address("192.0.2.1")))
+    func takenCount() -> Int { (0..<2 * count).count { _ in pass.takeReport() == nil } }
+    #expect(takenCount() == count)
+    clock.advance(seconds: 86_400)
+    #expect(takenCount() == count)
+    var taken = 0
+    for _ in 0..<86_400 / 30 {
+      clock.advance(seconds: 30)
+      if pass.takeReport() == nil { taken += 1 }
+    }
+    #expect(taken == count)
+  }
+
+  @Test func `a report that was turned away is given back, and none is given twice`() throws {
+    var limits = ServerLimits()
+    limits.reportsPerDay = 2
+    let control = makeControl(limits)
+    let pass = try #require(control.admit(try address("192.0.2.1")))
+    for _ in 0..<9 {
+      #expect(pass.takeReport() == nil)
+      pass.giveBackReport()
+    }
+    pass.giveBackReport()
+    for _ in 0..<2 { #expect(pass.takeReport() == nil) }
+    #expect(pass.takeReport() != nil)
+  }
+
   @Test func `the operator's port answers to names of this machine only`() {
     for host in ["localhost", "LOCALHOST:9464", "127.0.0.1", "127.0.0.1:9464", "127.9.9.9:1", "[::1]", "[::1]:9464"] {
       #expect(OperatorHandler.isOfThisMachine([host]), "\(host)")

@@ -36,6 +36,14 @@ struct SpendingTableTests {
     #expect(table.look(in: allowance, of: 1, at: start + minute + minute / 2) == .allowed)
   }
 
+  @Test func `who is charged nothing takes nobody's place`() {
+    var table = SpendingTable(placeCount: 8)
+    let allowance = Allowance(burst: 3, perMinute: 1)
+    for party in UInt64(1)...8 { table.charge(1, to: allowance, of: party, at: start) }
+    for party in UInt64(9)...99 { table.charge(0, to: allowance, of: party, at: start) }
+    for party in UInt64(1)...8 { #expect(!table.take(3, from: allowance, of: party, at: start).isAllowed) }
+  }
+
   @Test func `what is given back can be taken again, and never more than was taken`() {
     var table = SpendingTable(placeCount: 64)
     let allowance = Allowance(burst: 3, perMinute: 6)
