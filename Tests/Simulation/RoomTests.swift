@@ -1,9 +1,11 @@
-import ConversationEngine
+import CryptoSuite
 import MailboxEngine
 import MailboxEngineTesting
 import SimulatedWorld
 import SottoProtocol
 import Testing
+
+@testable import ConversationEngine
 
 /// A server that has no room for a while.
 @Suite struct RoomTests {
@@ -27,5 +29,104 @@ import Testing
     #expect(world.now >= start + UInt64(ServerLimits.noRoomRetrySeconds) * 1_000)
     #expect(Set(try world.texts(1, in: id)) == ["Ada: canary held up", "Ben: canary meanwhile"])
     try await MeetingTests.requireGood(world)
+  }
+
+  @Test func `who registers at a server without room hears so, and is registered when there is some`() async throws {
+    let world = try await SimulatedWorld(seed: 98, deviceCount: 1)
+    world.planServerCrash(CrashPlan(atWrite: 1, failure: .noRoom, staysUp: true))
+    try await world.run(for: 60_000)
+    let address = world.server.address
+    #expect(world.devices[0].events.filter { $0 == .serverFull(address) }.count == 1)
+    #expect(world.devices[0].engine?.awaitsRoom { _ in true } == true)
+    #expect(world.devices[0].engine?.awaitsRoom { $0 != address.serverKey } == false)
+    try await world.run()
+    #expect(world.devices[0].events.contains(.registered(address)))
+    #expect(world.devices[0].engine?.hasWork == false)
+    #expect(world.devices[0].engine?.lacksRoom == false)
+  }
+}
+
+/// The engine of a device that has been at work, with the server's part played by hand from then on.
+@Suite struct TurnedAwayTests {
+  private let random = SeededRandom(seed: 99)
+
+  /// What a device asks its mailbox's stream, but for tokens.
+  private func asked(_ engine: inout ConversationEngine, now: UInt64) throws -> [(id: UInt64, message: OwnerMessage)] {
+    try engine.nextWork(now: now).compactMap { item in
+      switch item.action {
+      case .owner(.issue), .call, .identify: nil
+      case .owner(let message): (item.id, message)
+      }
+    }
+  }
+
+  @Test func `a delivery key that finds no room is asked for again, and nobody learns it before it is in force`() async throws {
+    let world = try await SimulatedWorld(seed: 96, deviceCount: 1)
+    try await world.run()
+    let device = world.devices[0]
+    var (engine, now) = (try #require(device.engine), world.now)
+    _ = engine.takeEvents()
+    _ = try engine.invite(petname: nil, now: now)
+    var keys: [KeyHash] = []
+    for attempt in 0..<3 {
+      let question = try #require(try asked(&engine, now: now).first)
+      guard case .delivery(_, let hashes) = question.message else { throw WorldFailure("the key comes first") }
+      #expect(attempt == 0 || hashes == keys)
+      keys = hashes
+      try engine.complete(question.id, .done(.overQuota), now: now)
+      #expect(engine.takeEvents() == (attempt == 0 ? [.serverFull(world.server.address)] : []), "said once")
+      #expect(engine.hasWork && engine.awaitsRoom { _ in true })
+      #expect(try asked(&engine, now: now + 60_000).isEmpty, "not at once")
+      now += 200_000
+    }
+    // Also whoever opens the profile again knows what it waits for.
+    engine = try #require(try ConversationEngine.open(store: device.store, random: random))
+    #expect(engine.awaitsRoom { _ in true })
+    let question = try #require(try asked(&engine, now: now).first)
+    try engine.complete(question.id, .done(.done), now: now)
+    #expect(!engine.lacksRoom)
+    guard case .vouchers? = try asked(&engine, now: now).first?.message else { throw WorldFailure("and then the voucher") }
+  }
+
+  @Test(arguments: [false, true])
+  func `an invitation to a group for which there is no voucher today waits, and nothing waits for it`(isWithdrawn: Bool) async throws {
+    let world = try await SimulatedWorld(seed: 97, deviceCount: 2)
+    try await world.introduce(0, 1)
+    let group = try await world.makeGroup("choir", owner: 0, members: [])
+    let (ben, address) = (world.devices[1].identity, world.server.address)
+    var (engine, now) = (try #require(world.devices[0].engine), world.now)
+    // As for somebody whom this device knows from another server.
+    let invitation = MessageID.random(using: random)
+    try engine.transact { (state) throws(EngineError) in
+      var conversation = try state.activeConversation(group)
+      conversation.invited[invitation] = ben
+      state.setConversation(conversation, messageKeysOnly: true)
+      state.addTask(.vouchers(server: address.serverKey, for: .groupInvitation(group, invitee: ben, id: invitation)))
+    }
+    _ = engine.takeEvents()
+    let question = try #require(try asked(&engine, now: now).first)
+    try engine.complete(question.id, .done(.overQuota), now: now)
+    #expect(engine.takeEvents() == [.serverFull(address)])
+    #expect(engine.conversations.first { $0.id == group }?.invited == [ben], "they are still waited for")
+    #expect(engine.lacksRoom && !engine.hasWork, "it may be until tomorrow")
+
+    _ = try engine.invite(petname: nil, now: now)
+    let other = try asked(&engine, now: now)
+    guard other.count == 1, case .delivery? = other.first?.message else { throw WorldFailure("the mailbox's other affairs go on") }
+
+    if isWithdrawn { try engine.remove(ben, from: group, now: now) }
+    now += 3_700_000
+    let again = try asked(&engine, now: now)
+    guard !isWithdrawn else {
+      #expect(again.isEmpty && !engine.lacksRoom)
+      return
+    }
+    let voucher = Permission.random(using: random)
+    try engine.complete(try #require(again.first).id, .vouchers([voucher]), now: now)
+    let isSent = engine.state.tasks.contains { task in
+      guard case .message(let message) = task.kind, case .groupInvitation(let sent) = message.content.body else { return false }
+      return sent.id == invitation && sent.voucher == voucher
+    }
+    #expect(isSent && !engine.lacksRoom)
   }
 }

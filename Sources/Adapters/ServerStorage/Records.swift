@@ -38,6 +38,10 @@ extension ByteReader {
 struct MailboxRecord {
   /// How many delivery keys a record of each size holds: up to 64, all mailboxes look the same.
   static let classes = [64, 256, 1_024, 4_096]
+
+  /// How many delivery keys fit a record that has so many.
+  static func capacity(for count: Int) -> Int { classes.first { $0 >= count } ?? count }
+
   private static let fixedByteCount = 1 + 2 * PublicKey32.byteCount + 4 + 4 + 4 + 4 + 2
 
   var ownerKey: PublicKey32
@@ -76,8 +80,7 @@ struct MailboxRecord {
     writer.write(usedTokens)
     writer.write(usedBlobs)
     writer.writeNames(deliveryKeys)
-    let size = Self.classes.first { $0 >= deliveryKeys.count } ?? deliveryKeys.count
-    return writer.filled(to: Self.fixedByteCount + size * StoredName.shortByteCount)
+    return writer.filled(to: Self.fixedByteCount + Self.capacity(for: deliveryKeys.count) * StoredName.shortByteCount)
   }
 
   func accepts(_ deliveryKey: StoredName) -> Bool { deliveryKeys.contains(deliveryKey.short) }

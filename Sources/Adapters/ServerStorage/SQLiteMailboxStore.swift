@@ -251,8 +251,13 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   public func setDeliveryKeys(_ keys: Set<StoredName>, of mailbox: StoredPlace) async throws(StoreFailure) {
     try await settle(.mailboxes, mailbox)
-    // Many keys make a long record; a few are never held up.
-    let cost = keys.count > 64 ? StorageCost.content(keys.count * StoredName.byteCount) : 0
+    let capacity = MailboxRecord.capacity(for: keys.count)
+    var cost = 0
+    if capacity > MailboxRecord.capacity(for: 0) {
+      // A record that has to grow needs room; keys that take the place of others are never held up.
+      let count = try await read { try MailboxRows($0, mailbox).record()?.deliveryKeys.count } ?? 0
+      if capacity > MailboxRecord.capacity(for: count) { cost = StorageCost.content(capacity * StoredName.shortByteCount) }
+    }
     try await write(adding: cost) { try MailboxRows($0, mailbox).setDeliveryKeys(keys) }
   }
 

@@ -65,16 +65,30 @@ public struct ConversationEngine {
 
   /// The same, apart from what only these servers can answer.
   public func hasWork(beside servers: Set<PublicKey32>) -> Bool {
-    state.tasks.contains { task in
-      // What is tried again after a while does not count until then; and who asks for tokens takes the answer, or would ask anew each time.
-      let isAwaited =
-        switch task.kind {
-        case .redelivery, .refill: inFlight.contains(task.id)
-        default: false
-        }
-      return (isAwaited || !state.isPatient(task)) && !(state.serverKey(of: task).map(servers.contains) ?? false)
-    }
+    state.tasks.contains { isWork($0) && !(state.serverKey(of: $0).map(servers.contains) ?? false) }
   }
+
+  private func isWork(_ task: TaskRecord) -> Bool {
+    // What is tried again after a while does not count until then; and who asks for tokens takes the answer, or would ask anew each time.
+    let isAwaited =
+      switch task.kind {
+      case .redelivery, .refill, .vouchers: inFlight.contains(task.id)
+      default: false
+      }
+    return isAwaited || !state.isPatient(task)
+  }
+
+  /// Whether there is work, and none of it that could be done before a server has room again.
+  ///
+  /// - Parameter isMeant: whether a server is one of those that are asked about.
+  public func awaitsRoom(at isMeant: (PublicKey32) -> Bool) -> Bool {
+    guard lacksRoom else { return false }
+    let work = state.tasks.filter { isWork($0) && (state.serverKey(of: $0).map(isMeant) ?? false) }
+    return !work.isEmpty && work.allSatisfy { !inFlight.contains($0.id) && state.awaitsRoom($0) }
+  }
+
+  /// Whether something waits until a server has room again, be it work or what may wait long.
+  public var lacksRoom: Bool { state.tasks.contains(where: \.lacksRoom) }
 
   /// The server at which this person began: where their invitations lead.
   public var home: PublicKey32? { state.profile.home }

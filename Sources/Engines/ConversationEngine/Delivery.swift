@@ -11,6 +11,8 @@ extension DeviceState {
   private static let believedRefusalCount: UInt32 = 9
   /// A ciphertext of so many epochs ago is still sent (docs/protocol.md §11).
   private static let sealedEpochs: UInt64 = 3
+  /// A server that has no room on a stream does not say for how long; milliseconds, as long as it says elsewhere.
+  private static let roomPatience: UInt64 = 120_000
 
   /// The work at the head of each lane that is due and not in flight, and when the next head is due.
   mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>, store: any DeviceStore) throws(EngineError) -> (
@@ -86,8 +88,10 @@ extension DeviceState {
     case .delivery(let server):
       guard let record = servers[server] else { return nil }
       return (record.address, .owner(.delivery(id: ownerID, keyHashes: record.paddedDeliveryKeys)))
-    case .vouchers(let server, _):
+    case .vouchers(let server, let purpose):
       guard let record = servers[server] else { return nil }
+      // Whoever was invited anew meanwhile, or no more, needs none.
+      if case .groupInvitation(let group, _, let id) = purpose, conversations[group]?.invited[id] == nil { return nil }
       return (record.address, .owner(.vouchers(id: ownerID, count: 1)))
     case .publish(let server, let id):
       guard let record = servers[server], let offer = offers[id] else { return nil }
@@ -234,10 +238,11 @@ extension DeviceState {
   // MARK: Answers
 
   mutating func complete(_ id: UInt64, _ result: WorkResult, store: any DeviceStore, now: UInt64) throws(EngineError) {
-    guard let task = tasks.first(where: { $0.id == id }) else { return }
+    guard var task = tasks.first(where: { $0.id == id }) else { return }
+    task.lacksRoom = false
     switch result {
     case .failed, .answer(.busy): postpone(task, now: now)
-    case .answer(.noRoom(let seconds)): postpone(task, atLeast: UInt64(seconds) * 1_000, now: now)
+    case .answer(.noRoom(let seconds)): awaitRoom(task, atLeast: UInt64(seconds) * 1_000, now: now)
     case .answer(let answer):
       try complete(task, answer, store: store, now: now)
       // An answer can bring the commit that frames wait for.
@@ -263,6 +268,24 @@ extension DeviceState {
     // Half of it by chance, so that devices that failed together do not come back together.
     task.notBefore = now + min(patience, Self.quotaPatience) + random.number(in: ceiling / 2...ceiling)
     updateTask(task)
+  }
+
+  /// The server takes no more of this at present: it is asked again, and its owner hears so once.
+  private mutating func awaitRoom(_ task: TaskRecord, atLeast patience: UInt64, now: UInt64) {
+    let server = serverKey(of: task)
+    let isKnown = tasks.contains { $0.lacksRoom && serverKey(of: $0) == server }
+    var task = task
+    task.lacksRoom = true
+    postpone(task, atLeast: patience, now: now)
+    if !isKnown, let server, let record = servers[server] { events.append(.serverFull(record.address)) }
+  }
+
+  /// Whether a task waits until its server has room, or for one that does.
+  func awaitsRoom(_ task: TaskRecord) -> Bool {
+    if tasks.contains(where: { $0.lacksRoom && $0.lane == task.lane }) { return true }
+    // What a task waits for was made before it, so that this ends.
+    guard let after = task.after, let first = tasks.first(where: { $0.id == after }), first.id < task.id else { return false }
+    return awaitsRoom(first)
   }
 
   private mutating func complete(_ task: TaskRecord, _ answer: Answer, store: any DeviceStore, now: UInt64) throws(EngineError) {
@@ -349,19 +372,17 @@ extension DeviceState {
   }
 
   private mutating func complete(_ task: TaskRecord, _ outcome: OwnerOutcome, now: UInt64) {
-    if case .refill(let server, _) = task.kind { return complete(refill: task, at: server, outcome, now: now) }
+    switch task.kind {
+    case .refill(let server, _): return complete(refill: task, at: server, outcome, now: now)
+    // It must come into force: what waits for it makes it known. There is no quota for it, so there is no room.
+    case .delivery where outcome == .overQuota: return awaitRoom(task, atLeast: Self.roomPatience, now: now)
+    // Without a voucher for its server they cannot come. Others may have used up what the server hands out in a day.
+    case .vouchers(_, .groupInvitation): return awaitRoom(task, atLeast: Self.quotaPatience, now: now)
+    default: break
+    }
     removeTask(task.id)
     guard case .publish(_, let id) = task.kind, let offer = offers[id] else {
-      switch task.kind {
-      case .vouchers(_, .offer(let id)): failOffer(id)
-      case .vouchers(_, .groupInvitation(let group, let invitee, let id)):
-        // Without a voucher for its server they cannot come; they are not waited for.
-        guard var conversation = conversations[group] else { return }
-        conversation.invited[id] = nil
-        setConversation(conversation, messageKeysOnly: true)
-        events.append(.groupRefused(id, by: invitee))
-      default: break
-      }
+      if case .vouchers(_, .offer(let id)) = task.kind { failOffer(id) }
       return
     }
     guard outcome == .done else { return failOffer(id) }

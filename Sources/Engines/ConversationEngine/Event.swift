@@ -8,6 +8,9 @@ public enum Event: Sendable, Hashable {
   case registrationRefused(ServerAddress)
   /// This server signs no more tokens for this device in the present period; what needs one waits for the next.
   case quotaUsedUp(ServerAddress)
+  /// This server takes nothing new at present: it has no room, as many mailboxes as it takes, or has handed out the vouchers of its day.
+  /// What waits for that is asked for again by itself. Told once, until it has taken it.
+  case serverFull(ServerAddress)
   /// A conversation's log takes no entry until older ones expire: members stay as they are meanwhile.
   case logFull(ConversationID)
   /// The link of `invite` can be handed over.

@@ -286,6 +286,8 @@ extension DeviceState {
     case .leave: return true
     // Tokens in stock are for later; who waits for one is a task of its own.
     case .refill, .identify: return true
+    // It may be until tomorrow, and whoever invites was told.
+    case .vouchers(_, .groupInvitation): return task.lacksRoom
     case .redelivery(let redelivery): return redelivery.fullCount > 0
     default: break
     }

@@ -26,6 +26,7 @@ extension SottoError: CustomStringConvertible {
     case .invitationRefused: "the invitation was used, withdrawn, or has expired"
     case .invitationNotTaken: "the server takes no more invitations for now, and this one was not kept"
     case .quotaUsedUp: "the server grants this profile no more new conversations for now"
+    case .serverFull: "the server takes no more for now: it has no room, or its share for a day is used up"
     case .logFull: "the server keeps no more changes of this conversation's members for now"
     case .ownInvitation: "this invitation was made by this profile"
     case .server(let problem): Self.text(of: problem)
@@ -74,8 +75,9 @@ extension SottoError: CustomStringConvertible {
       "each link works once, within 30 days: ask for a new one; if you did not use this one, somebody else may have"
     case .invitationRefused: "ask for a new invitation; if you did not use this one, somebody else may have"
     case .invitationNotTaken:
-      "try again tomorrow; there is room again when invitations that were not used have expired, or ask whoever runs the server"
+      "try again in some minutes, or tomorrow; invitations that nobody uses give room when they expire, or ask whoever runs the server"
     case .quotaUsedUp: "it stays queued; the server counts anew every 30 days, or ask whoever runs it"
+    case .serverFull: "it stays queued and is asked for again by itself; whoever runs the server can allow more"
     case .logFull: "it stays queued, and messages go on; there is room when changes older than 30 days are gone"
     case .ownInvitation: "it is for somebody else to accept"
     case .server(let problem): Self.hint(of: problem)

@@ -7,10 +7,10 @@ extension Sotto {
 
   /// Makes an invitation for one person, and returns its link once the server holds what belongs to it.
   ///
-  /// Where it throws `.server`, `.timedOut` or `.cancelled`, the invitation stays queued: `invitations` has its link later.
+  /// Where it throws `.server`, `.serverFull`, `.timedOut` or `.cancelled`, the invitation stays queued: `invitations` has its link later.
   ///
   /// - Parameter name: what you call the person; they still have to be confirmed.
-  /// - Throws: `.invitationNotTaken`, `.server`, `.timedOut`.
+  /// - Throws: `.invitationNotTaken`, `.serverFull`, `.server`, `.timedOut`.
   public func invite(as name: String? = nil, timeout: Duration = .seconds(30)) async throws(SottoError) -> String {
     connect()
     let offer = try change { engine, now throws(EngineError) in try engine.invite(petname: name, now: now) }
@@ -22,7 +22,9 @@ extension Sotto {
         default: break
         }
       }
-      try sotto.requireReachable(sotto.query { $0.home })
+      let home = try sotto.query { $0.home }
+      try sotto.requireReachable(home)
+      try sotto.requireRoom { $0 == home }
       return nil
     }
   }
@@ -32,7 +34,7 @@ extension Sotto {
 
   /// Accepts an invitation, and returns who made it, and the conversation with them, once it stands.
   ///
-  /// - Throws: `.link`, `.ownInvitation`, `.invitationRefused`, `.server`, `.timedOut`.
+  /// - Throws: `.link`, `.ownInvitation`, `.invitationRefused`, `.serverFull`, `.server`, `.timedOut`.
   @discardableResult
   public func accept(
     _ invitation: String, timeout: Duration = .seconds(30)
@@ -52,6 +54,7 @@ extension Sotto {
         }
       }
       try sotto.requireReachable(link.server.serverKey)
+      try sotto.requireRoom { $0 == link.server.serverKey }
       return nil
     }
   }
@@ -91,7 +94,7 @@ extension Sotto {
   /// Sends a text, and returns when it lies at the server for everyone in the conversation who could be reached.
   ///
   /// - Returns: whom it has not reached.
-  /// - Throws: `.server` and `.timedOut`: then it stays queued.
+  /// - Throws: `.server`, `.serverFull` and `.timedOut`: then it stays queued.
   @discardableResult
   public func deliver(
     _ text: String, to conversation: ConversationID, timeout: Duration = .seconds(30)
@@ -110,6 +113,7 @@ extension Sotto {
         return SendOutcome(missedCount: missed, waitingCount: waiting)
       }
       try sotto.requireReachable(server)
+      try sotto.requireRoom { $0 == server }
       return nil
     }
   }

@@ -33,6 +33,8 @@ public enum SottoError: Error, Equatable, Sendable {
   case invitationNotTaken
   /// The server signs no more tokens for this profile in the present period.
   case quotaUsedUp
+  /// The server takes nothing new at present; what was asked for stays queued.
+  case serverFull
   /// The server keeps no more of a conversation's changes until older ones expire.
   case logFull
   case ownInvitation

@@ -30,30 +30,37 @@ extension Sotto {
   ///
   /// A server that is not reached does not keep the others waiting: theirs is done first.
   ///
-  /// - Throws: `.server` when one was not reached twice, and the others have nothing more; `.quotaUsedUp`, `.logFull`, `.timedOut`.
+  /// - Throws: `.server` when one was not reached twice, and the others have nothing more; `.serverFull` when what is left waits for room;
+  ///   `.quotaUsedUp`, `.logFull`, `.timedOut`.
   public func synchronize(timeout: Duration = .seconds(30)) async throws(SottoError) {
+    hasHeardServerFull = false
     connect()
     try await wait(timeout) { (sotto, events) throws(SottoError) -> Void? in
       for event in events {
         switch event {
         case .quotaUsedUp: throw .quotaUsedUp
         case .logFull: throw .logFull
+        // What arrives goes on arriving.
+        case .serverFull: sotto.hasHeardServerFull = true
         default: break
         }
       }
-      return try sotto.isSettled() ? () : nil
+      guard try sotto.isSettled() else { return nil }
+      if sotto.hasHeardServerFull, try sotto.query({ $0.lacksRoom }) { throw .serverFull }
+      return ()
     }
   }
 
   /// Returns when a new profile has its mailbox.
   ///
-  /// - Throws: `.registrationRefused`, `.server`, `.timedOut`.
+  /// - Throws: `.registrationRefused`, `.serverFull`, `.server`, `.timedOut`.
   public func waitUntilRegistered(timeout: Duration = .seconds(30)) async throws(SottoError) {
     connect()
     try await wait(timeout) { (sotto, events) throws(SottoError) -> Void? in
       for case .registrationRefused in events { throw .registrationRefused }
       if try !sotto.query({ $0.servers }).isEmpty { return () }
       try sotto.requireReachable()
+      try sotto.requireRoom { _ in true }
       return nil
     }
   }
@@ -62,7 +69,11 @@ extension Sotto {
     let failed = Set(servers.keys.filter { problem(of: $0) != nil }.map(\.serverKey))
     let (addresses, hasWork) = try query { ($0.servers, $0.hasWork(beside: failed)) }
     let rest = addresses.filter { !failed.contains($0.serverKey) }
-    guard !hasWork, rest.allSatisfy({ servers[$0]?.session.isCaughtUp ?? false }) else { return false }
+    guard rest.allSatisfy({ servers[$0]?.session.isCaughtUp ?? false }) else { return false }
+    if hasWork {
+      try requireRoom { !failed.contains($0) }
+      return false
+    }
     try requireReachable()
     return true
   }
@@ -73,6 +84,11 @@ extension Sotto {
     for address in servers.keys where key == nil || address.serverKey == key {
       if let problem = problem(of: address) { throw .server(problem) }
     }
+  }
+
+  /// - Throws: `.serverFull` when all that is to be done at these servers waits until they have room.
+  func requireRoom(at isMeant: (PublicKey32) -> Bool) throws(SottoError) {
+    if try query({ $0.awaitsRoom(at: isMeant) }) { throw .serverFull }
   }
 
   private func problem(of address: ServerAddress) -> ServerProblem? {

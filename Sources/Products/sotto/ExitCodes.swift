@@ -29,7 +29,8 @@ extension SottoError {
       Exit.notFound
     case .server: Exit.unavailable
     case .profileExists, .directoryNotEmpty, .fileSystem, .shortPassphrase: Exit.cannotCreate
-    case .timedOut, .profileInUse, .cancelled, .storage, .notYetConnected, .invitationNotTaken, .quotaUsedUp, .logFull: Exit.tryAgain
+    case .timedOut, .profileInUse, .cancelled, .storage, .notYetConnected, .invitationNotTaken, .quotaUsedUp, .serverFull, .logFull:
+      Exit.tryAgain
     case .wrongKey, .wrongKindOfKey, .exposedKeyFile, .registrationRefused, .invitationRefused, .unconfirmed, .notActive, .notPermitted,
       .tooManyDevices, .lastOwner:
       Exit.notPermitted
@@ -60,6 +61,7 @@ extension SottoError {
     case .unconfirmed: "if it is who you mean: sotto contacts confirm NAME"
     case .notYetConnected: "sotto sync, then try again"
     case .timedOut: "it stays queued: sotto sync sends it, or any other command; --timeout waits longer"
+    case .serverFull: "it stays queued: sotto sync asks again; whoever runs the server can allow more"
     case .file(.exists): "name another place with --to, or replace it with --overwrite"
     case .alreadyMember, .notMember: "sotto group list shows the members"
     default: hint

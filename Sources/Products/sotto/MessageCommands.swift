@@ -191,6 +191,7 @@ struct ChatCommand: AsyncParsableCommand {
           case .sent(conversation.id, _, let missed, let waiting):
             for note in SendOutcome(missedCount: missed, waitingCount: waiting).notes { Terminal.note("note: \(note)") }
           case .removed(conversation.id): Terminal.note("note: you are no longer in this group")
+          case .serverFull: Terminal.note("note: \(SottoError.serverFull.text); it stays queued.")
           default: break
           }
         }

@@ -100,6 +100,30 @@ import Testing
     }
   }
 
+  @Test func `many delivery keys take the place of others without room, and their record grows only with it`() async throws {
+    let store = try open { $0.minimumFreeByteCount = 1 << 20 }
+    let target = try await Workload(random: random).target(in: store)
+    func set(_ count: Int) async throws {
+      try await store.setDeliveryKeys(Set([target.deliveryKey] + (1..<count).map { _ in name() }), of: target.mailbox)
+    }
+    func isReached() async throws -> Bool { try await store.grants(for: [target]) != [nil] }
+    free.count = 1 << 20
+    try await set(64)
+    await #expect(throws: StoreFailure.noRoom) { try await set(65) }
+    free.count = .max
+    try await set(80)
+    free.count = 1 << 20
+    for count in [80, 256, 96] { try await set(count) }
+    await #expect(throws: StoreFailure.noRoom) { try await set(257) }
+    #expect(try await isReached(), "the old ones stay in force")
+    try await store.setDeliveryKeys([name()], of: target.mailbox)
+    #expect(try await !isReached())
+    await #expect(throws: StoreFailure.noRoom) { try await set(80) }
+    free.count = .max
+    try await set(2_048)
+    #expect(try await isReached())
+  }
+
   @Test func `the database ends at its bound with its log, and what is deleted makes room for more`() async throws {
     let bound = 2 << 20
     let refused = Mutex(0)

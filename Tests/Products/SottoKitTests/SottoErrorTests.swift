@@ -10,7 +10,7 @@ import Testing
       .noProfile, .profileExists, .directoryNotEmpty, .profileInUse, .wrongKey, .wrongKindOfKey, .noKeyFile, .badKeyFile,
       .exposedKeyFile,
       .shortPassphrase, .damagedProfile, .unsupportedProfile, .fileSystem(errno: 13), .storage, .closed,
-      .registrationRefused, .invitationRefused, .invitationNotTaken, .quotaUsedUp, .logFull, .ownInvitation, .timedOut, .cancelled,
+      .registrationRefused, .invitationRefused, .invitationNotTaken, .quotaUsedUp, .serverFull, .logFull, .ownInvitation, .timedOut, .cancelled,
       .noSuchContact, .noSuchConversation, .noSuchGroup, .noSuchInvitation, .ambiguousName, .unconfirmed,
       .notYetConnected, .notActive, .notPermitted, .alreadyMember, .notMember, .badLength(byteCount: 0, limit: 5),
       .badLength(byteCount: 9, limit: 5), .tooManyDevices(limit: 64), .lastOwner, .cryptography,

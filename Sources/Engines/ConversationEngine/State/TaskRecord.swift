@@ -6,6 +6,8 @@ import WireFormat
 /// Something to do on the network that must not be forgotten (docs/protocol.md §11). Erased when done.
 struct TaskRecord: Sendable, WireCodable {
   static let version: UInt8 = 1
+  /// A task that lacks room; otherwise as version 1.
+  private static let versionLackingRoom: UInt8 = 2
 
   /// Tasks of one lane are done one after the other, in the order of their ids.
   enum Lane: Hashable, Sendable {
@@ -15,6 +17,8 @@ struct TaskRecord: Sendable, WireCodable {
     case tokens(PublicKey32)
     case identity(PublicKey32)
     case link(LinkID)
+    /// The voucher of an invitation to a group, which a server may not hand out before tomorrow; a mailbox's other affairs do not wait.
+    case groupVoucher(MessageID)
     /// A conversation's commits.
     case log(ConversationID)
     /// A conversation's messages to all.
@@ -67,6 +71,8 @@ struct TaskRecord: Sendable, WireCodable {
   var attempts: UInt32 = 0
   /// How often the server refused it, one time after the other.
   var refusalCount: UInt32 = 0
+  /// The server had no room for it when it was last asked, or had handed out all that it does for now.
+  var lacksRoom = false
   /// Milliseconds since 1970.
   var notBefore: UInt64 = 0
 
@@ -79,7 +85,9 @@ struct TaskRecord: Sendable, WireCodable {
 
   var lane: Lane {
     switch kind {
-    case .redeem(let server, _, _), .register(let server, _), .delivery(let server), .vouchers(let server, _), .publish(let server, _):
+    case .vouchers(_, .groupInvitation(_, _, let id)): .groupVoucher(id)
+    case .redeem(let server, _, _), .register(let server, _), .delivery(let server), .vouchers(let server, .offer),
+      .publish(let server, _):
       .server(server)
     case .refill(let server, _): .tokens(server)
     case .identify(let server): .identity(server)
@@ -123,7 +131,9 @@ struct TaskRecord: Sendable, WireCodable {
   }
 
   init(from reader: inout ByteReader) throws(WireError) {
-    try reader.expectVersion(Self.version)
+    let version = try reader.readUInt8()
+    guard version == Self.version || version == Self.versionLackingRoom else { throw .invalidValue(UInt64(version)) }
+    lacksRoom = version == Self.versionLackingRoom
     id = try reader.readUInt64()
     after = try reader.readBool() ? try reader.readUInt64() : nil
     attempts = try reader.readUInt32()
@@ -164,7 +174,7 @@ struct TaskRecord: Sendable, WireCodable {
   }
 
   func encode(into writer: inout ByteWriter) {
-    writer.write(Self.version)
+    writer.write(lacksRoom ? Self.versionLackingRoom : Self.version)
     writer.write(id)
     writer.writeBool(after != nil)
     if let after { writer.write(after) }
