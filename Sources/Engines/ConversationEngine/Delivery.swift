@@ -195,7 +195,7 @@ extension DeviceState {
     content.heads = conversation.heads(of: PublicKey32(profile.deviceKey.publicKey), to: target)
     content.epochAuthenticator = group.epochAuthenticator
     for head in content.heads where target == nil || head.device == target {
-      conversation.receipts[head.device]?.tell(head.sequence, now: content.sentAt)
+      conversation.receipts[head.device]?.noteTold(head.sequence, now: content.sentAt)
     }
     if conversation.countEncryption(), conversation.state == .active, !conversation.intents.contains(.update) {
       conversation.intents.append(.update)

@@ -100,9 +100,9 @@ extension DeviceState {
     for id in conversations.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
       guard var conversation = conversations[id], conversation.state == .active, conversation.context.server.serverKey == server.serverKey
       else { continue }
-      for device in conversation.receipts.keys { conversation.receipts[device]?.tell(at: now) }
+      for device in conversation.receipts.keys { conversation.receipts[device]?.planTelling(at: now) }
       setConversation(conversation, messageKeysOnly: true)
-      tell(.mayHaveExpired(since: since), of: own, in: id, now: now)
+      writeNotice(.mayHaveExpired(since: since), about: own, in: id, now: now)
     }
   }
 
@@ -139,7 +139,7 @@ extension DeviceState {
     guard var conversation = conversations[id], let receipts = conversation.receipts[device],
       !receipts.wasTold(within: Self.answerPause, of: now), conversation.trackers[device].map({ $0.head > 0 }) ?? false
     else { return }
-    conversation.receipts[device]?.tell(at: now)
+    conversation.receipts[device]?.planTelling(at: now)
     setConversation(conversation, messageKeysOnly: true)
     nextUpkeep = 0
   }
@@ -147,7 +147,7 @@ extension DeviceState {
   /// A device's mailbox had no room for what we have to tell it: a day later.
   mutating func tellLater(_ device: PublicKey32, in id: ConversationID, now: UInt64) {
     guard var conversation = conversations[id] else { return }
-    conversation.receipts[device]?.tell(at: now + Self.day)
+    conversation.receipts[device]?.planTelling(at: now + Self.day)
     setConversation(conversation, messageKeysOnly: true)
   }
 
@@ -184,7 +184,9 @@ extension DeviceState {
       if deviceCount > 0 { missed.append((identity, count, deviceCount)) }
     }
     setConversation(conversation, messageKeysOnly: true)
-    for one in missed { tell(.notFetched(count: one.count, deviceCount: one.deviceCount), of: one.identity, in: conversation.id, now: now) }
+    for one in missed {
+      writeNotice(.notFetched(count: one.count, deviceCount: one.deviceCount), about: one.identity, in: conversation.id, now: now)
+    }
   }
 
   /// How many of these numbers of ours are messages that a person wrote to a device; those that are too many to look at count as such.
@@ -202,15 +204,5 @@ extension DeviceState {
       }
     }
     return count
-  }
-}
-
-extension RandomSource {
-  /// A number of a range.
-  func number(in range: ClosedRange<UInt64>) -> UInt64 {
-    let width = range.upperBound - range.lowerBound
-    // Of 64 bits, the remainder favours nothing that matters here.
-    let drawn = bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    return range.lowerBound + (width == UInt64.max ? drawn : drawn % (width + 1))
   }
 }

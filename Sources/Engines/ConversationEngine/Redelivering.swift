@@ -135,18 +135,6 @@ extension DeviceState {
     let count = isKnown ? 0 : try messageCount(first...max(first, redelivery.highest), for: device, in: conversation.id, store: store)
     if count > 0 { conversation.receipts[device]?.isMissed = true }
     setConversation(conversation, messageKeysOnly: true)
-    if count > 0 { tell(.notTaken(count: count), of: redelivery.identity, in: conversation.id, now: now) }
-  }
-
-  /// Writes into a conversation's history what happened to it.
-  mutating func tell(_ kind: HistoryEntry.Kind, of identity: IdentityID, in id: ConversationID, now: UInt64) {
-    guard var conversation = conversations[id] else { return }
-    let entry = HistoryEntry(
-      position: conversation.historyCount, id: MessageID.random(using: random), author: identity, sentAt: now, kind: kind,
-      delivery: .received)
-    conversation.historyCount += 1
-    setConversation(conversation, messageKeysOnly: true)
-    writeHistory(entry, in: id)
-    events.append(.message(id, entry))
+    if count > 0 { writeNotice(.notTaken(count: count), about: redelivery.identity, in: conversation.id, now: now) }
   }
 }

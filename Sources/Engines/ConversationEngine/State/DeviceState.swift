@@ -162,6 +162,20 @@ struct DeviceState {
     history.append((conversation, entry.position, entry.encoded))
   }
 
+  /// Tells this person, in a conversation's history, what happened to it.
+  ///
+  /// - Parameter identity: whom it is about.
+  mutating func writeNotice(_ kind: HistoryEntry.Kind, about identity: IdentityID, in id: ConversationID, now: UInt64) {
+    guard var conversation = conversations[id] else { return }
+    let entry = HistoryEntry(
+      position: conversation.historyCount, id: MessageID.random(using: random), author: identity, sentAt: now, kind: kind,
+      delivery: .received)
+    conversation.historyCount += 1
+    setConversation(conversation, messageKeysOnly: true)
+    writeHistory(entry, in: id)
+    events.append(.message(id, entry))
+  }
+
   /// Keeps a content of ours, so that it can be sent again on request.
   mutating func keepSentContent(_ sent: SentContent, in conversation: ConversationID) {
     newContents[Self.sentContentKey(conversation, sent.content.sequence)] = sent.encoded

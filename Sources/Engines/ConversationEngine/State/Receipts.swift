@@ -37,10 +37,10 @@ struct Receipts: Hashable, Sendable, WireCodable {
   }
 
   /// It is told at this time, whether or not anything came: it may have sent what did not.
-  mutating func tell(at time: UInt64) { tellAt = time }
+  mutating func planTelling(at time: UInt64) { tellAt = time }
 
-  /// It is told what we have of it.
-  mutating func tell(_ head: UInt64, now: UInt64) {
+  /// It was told what we have of it.
+  mutating func noteTold(_ head: UInt64, now: UInt64) {
     told = max(told, head)
     tellAt = 0
     toldAt = now
