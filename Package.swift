@@ -120,8 +120,8 @@ let package = Package(
     .target(
       name: "SottoServer",
       dependencies: dependencies([
-        "WireFormat", "CryptoSuite", "Metering", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer", "CProcess",
-        "BreachDrill", "ArgumentParser", "Configuration", "Logging", "UnixSignals",
+        "WireFormat", "CryptoSuite", "Metering", "SystemFiles", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxServer",
+        "CProcess", "BreachDrill", "ArgumentParser", "Configuration", "Logging", "UnixSignals",
       ]),
       path: "Sources/Products/sotto-server", swiftSettings: settings),
     .executableTarget(

@@ -1,7 +1,5 @@
 #include "CProcess.h"
 
-#include <sys/stat.h>
-
 #ifdef __GLIBC__
 #include <malloc.h>
 
@@ -19,8 +17,3 @@ int sotto_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 #else
 int sotto_forbid_dumps(void) { return 0; }
 #endif
-
-int sotto_file_mode(const char *path) {
-  struct stat status;
-  return stat(path, &status) == 0 ? (int)status.st_mode : -1;
-}

@@ -1,6 +1,7 @@
 import Foundation
 import MailboxEngine
 import SottoProtocol
+import SystemFiles
 
 /// Where an object's file lies.
 struct ObjectPlace {
@@ -80,7 +81,7 @@ struct ObjectFiles: Sendable {
       let header = ObjectHeader(byteCount: object.byteCount, days: object.days, made: today)
       try ObjectFile.write(header.encoded, to: descriptor, from: 0)
       ObjectFile.coarsenTimes(of: descriptor, to: today)
-      guard fsync(descriptor) == 0 else { throw .last() }
+      try Self.flush(descriptor)
     } catch {
       _ = unsafe Foundation.unlink(newPath)
       throw error
@@ -115,7 +116,9 @@ struct ObjectFiles: Sendable {
     return false
   }
 
-  func synchronizeParent(of path: String) throws(FileFailure) { try synchronize(Self.parent(path), today: nil) }
+  func synchronizeParent(of path: String) throws(FileFailure) {
+    do throws(SystemFailure) { try SystemFile.flush(SystemFile.parent(of: path)) } catch { throw FileFailure(error) }
+  }
 
   /// Removes a directory of a day with the empty ones in it; what is not empty stays for the next time.
   func removeDirectory(_ path: String) {
@@ -125,9 +128,9 @@ struct ObjectFiles: Sendable {
 
   private func makeDirectory(_ name: StoredName, _ area: ObjectPlace.Area, _ day: Day, today: Day) throws(FileFailure) {
     let path = directory(name, area, day)
-    for path in [Self.parent(path), path] {
+    for path in [SystemFile.parent(of: path), path] {
       if unsafe mkdir(path, mode_t(0o700)) == 0 {
-        try synchronize(Self.parent(path), today: today)
+        try synchronize(SystemFile.parent(of: path), today: today)
       } else if errno != EEXIST {
         throw .last()
       }
@@ -137,17 +140,21 @@ struct ObjectFiles: Sendable {
   private func move(_ old: String, to new: String, today: Day) throws(FileFailure) {
     // `unsafe`: both paths are C strings for the duration of the call.
     guard unsafe rename(old, new) == 0 else { throw .last() }
-    try synchronize(Self.parent(new), today: today)
-    if Self.parent(old) != Self.parent(new) { try synchronize(Self.parent(old), today: today) }
+    try synchronize(SystemFile.parent(of: new), today: today)
+    if SystemFile.parent(of: old) != SystemFile.parent(of: new) { try synchronize(SystemFile.parent(of: old), today: today) }
   }
 
   /// Makes the names in a directory durable; its times say the day alone.
-  private func synchronize(_ path: String, today: Day?) throws(FileFailure) {
+  private func synchronize(_ path: String, today: Day) throws(FileFailure) {
     let descriptor = unsafe Foundation.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .last() }
     defer { _ = close(descriptor) }
-    if let today { ObjectFile.coarsenTimes(of: descriptor, to: today) }
-    guard fsync(descriptor) == 0 else { throw .last() }
+    ObjectFile.coarsenTimes(of: descriptor, to: today)
+    try Self.flush(descriptor)
+  }
+
+  private static func flush(_ descriptor: Int32) throws(FileFailure) {
+    do throws(SystemFailure) { try DescriptorIO.flush(descriptor) } catch { throw FileFailure(error) }
   }
 
   // MARK: Expiry
@@ -174,11 +181,10 @@ struct ObjectFiles: Sendable {
     names(in: directory).flatMap { part in names(in: "\(directory)/\(part)").map { "\(directory)/\(part)/\($0)" } }
   }
 
-  private func names(in directory: String) -> [String] {
-    (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-  }
+  /// None for what is no directory, or cannot be read: expiry comes again.
+  private func names(in directory: String) -> [String] { (try? SystemFile.names(in: directory)) ?? [] }
 
-  /// Bytes of a file; nil when it is not there.
+  /// Bytes of a file, or of the symbolic link that stands in its place: nobody follows one here. Nil when it is not there.
   static func size(of path: String) -> UInt64? {
     var status = stat()
     // The system writes the value during the call.
@@ -193,10 +199,6 @@ struct ObjectFiles: Sendable {
     let digits = text.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
     guard digits.count == StoredName.byteCount * 2 else { return nil }
     return StoredName(stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) })
-  }
-
-  private static func parent(_ path: String) -> String {
-    path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
   private static func hex(_ bytes: ArraySlice<UInt8>) -> String {

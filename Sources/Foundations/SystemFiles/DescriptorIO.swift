@@ -33,6 +33,8 @@ public enum DescriptorIO {
   }
 
   /// Writes at a place, wherever the file stands.
+  ///
+  /// - Throws: with a beginning of the bytes written, or none.
   public static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: UInt64) throws(SystemFailure) {
     var done = 0
     while done < bytes.count {
@@ -45,6 +47,8 @@ public enum DescriptorIO {
   }
 
   /// Reads on from where the file stands, at most `limit` bytes.
+  ///
+  /// - Returns: fewer only at the end of the file.
   public static func readOn(_ descriptor: Int32, limit: Int) throws(SystemFailure) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: min(limit, chunkByteCount))
@@ -64,6 +68,8 @@ public enum DescriptorIO {
   }
 
   /// Writes on from where the file stands.
+  ///
+  /// - Throws: with a beginning of the bytes written, or none.
   public static func writeOn(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) throws(SystemFailure) {
     var done = 0
     while done < bytes.count {
@@ -75,6 +81,8 @@ public enum DescriptorIO {
   }
 
   /// Returns when what was written is on disk.
+  ///
+  /// - Throws: then nobody knows what of it is, and a second call that succeeds says nothing about it.
   public static func flush(_ descriptor: Int32) throws(SystemFailure) {
     guard fsync(descriptor) == 0 else { throw .last() }
   }

@@ -9,14 +9,16 @@
 /// Files and directories that only their owner may enter, read and write. A path is lent to the system as a C string while a call
 /// lasts; that is what is `unsafe` here and not said again.
 public enum SystemFile {
+  /// Whether there is anything at a path; a symbolic link counts as what it leads to.
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-  /// Type and permissions; nil where there is nothing.
+  /// Type and permissions, `st_mode`, of what a path leads to; nil where there is nothing.
   public static func mode(_ path: String) -> UInt32? { status(path).map { UInt32($0.st_mode) } }
 
-  /// Bytes of a file; nil where there is nothing.
+  /// Bytes of the file that a path leads to; nil where there is nothing.
   public static func byteCount(_ path: String) -> Int? { status(path).map { Int(clamping: $0.st_size) } }
 
+  /// Whether a path leads to a directory.
   public static func isDirectory(_ path: String) -> Bool { status(path).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false }
 
   private static func status(_ path: String) -> stat? {
@@ -26,16 +28,22 @@ public enum SystemFile {
 
   // MARK: Directories
 
-  /// Makes a directory for its owner alone; one that is there stays as it is.
+  /// Makes a directory for its owner alone; what is there stays as it is, also if it is none.
   public static func makeDirectory(_ path: String) throws(SystemFailure) {
     guard unsafe mkdir(path, mode_t(0o700)) == 0 || errno == EEXIST else { throw .last() }
   }
 
+  /// Sets the permissions of what a path leads to.
+  ///
+  /// - Parameter mode: the lower twelve bits of `st_mode`.
+  /// - Throws: also where there is nothing.
   public static func setMode(_ path: String, _ mode: UInt32) throws(SystemFailure) {
     guard unsafe chmod(path, mode_t(mode)) == 0 else { throw .last() }
   }
 
   /// What lies in a directory, in order, without the two names that every one has.
+  ///
+  /// - Throws: where there is none (`isMissing`), and for what is none.
   public static func names(in path: String) throws(SystemFailure) -> [String] {
     guard let directory = unsafe opendir(path) else { throw .last() }
     defer { _ = unsafe closedir(directory) }
@@ -69,7 +77,7 @@ public enum SystemFile {
 
   // MARK: Files
 
-  /// Makes an empty file if there is none.
+  /// Makes an empty file if there is none; a symbolic link is not followed, and refused.
   public static func touch(_ path: String) throws(SystemFailure) {
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode_t(0o600))
     guard descriptor >= 0 else { throw .last() }
@@ -79,6 +87,7 @@ public enum SystemFile {
   /// The first bytes of a file.
   ///
   /// - Returns: at most `limit` bytes, and whether others than the owner may do anything with the file.
+  /// - Throws: where there is none (`isMissing`).
   public static func read(_ path: String, limit: Int) throws(SystemFailure) -> (bytes: [UInt8], isExposed: Bool) {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .last() }
@@ -89,6 +98,8 @@ public enum SystemFile {
   }
 
   /// Makes a file that is not there yet; it is on disk, with its name, when this returns.
+  ///
+  /// - Throws: `isExisting` where there is something, also a symbolic link. After any other failure there may be a part of the file.
   public static func create(_ path: String, _ bytes: [UInt8]) throws(SystemFailure) {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(0o600))
     guard descriptor >= 0 else { throw .last() }
@@ -108,6 +119,8 @@ public enum SystemFile {
   /// - Parameters:
   ///   - erasesOld: the bytes of the old file are overwritten afterwards, for what that is worth on the medium below.
   ///   - beforeStep: called before each thing that reaches the disk.
+  /// - Throws: with the old content or the new one in place. A part of the new one may lie beside it, with `.new` behind its name, until
+  ///   the next time.
   public static func replace(
     _ path: String, with bytes: [UInt8], erasesOld: Bool = false, beforeStep: () -> Void = {}
   ) throws(SystemFailure) {

@@ -10,7 +10,8 @@ import Testing
       .noProfile, .profileExists, .directoryNotEmpty, .profileInUse, .wrongKey, .wrongKindOfKey, .noKeyFile, .badKeyFile,
       .exposedKeyFile,
       .shortPassphrase, .damagedProfile, .unsupportedProfile, .fileSystem(errno: 13), .storage, .closed,
-      .registrationRefused, .invitationRefused, .invitationNotTaken, .quotaUsedUp, .serverFull, .logFull, .ownInvitation, .timedOut, .cancelled,
+      .registrationRefused, .invitationRefused, .invitationNotTaken, .quotaUsedUp, .serverFull, .logFull, .ownInvitation, .timedOut,
+      .cancelled,
       .noSuchContact, .noSuchConversation, .noSuchGroup, .noSuchInvitation, .ambiguousName, .unconfirmed,
       .notYetConnected, .notActive, .notPermitted, .alreadyMember, .notMember, .badLength(byteCount: 0, limit: 5),
       .badLength(byteCount: 9, limit: 5), .tooManyDevices(limit: 64), .lastOwner, .cryptography,
@@ -35,6 +36,11 @@ import Testing
     for error in [IdentityStatementError.malformed, .otherServer, .badSignature, .rolledBack] {
       #expect(ServerProblem(error) == .notThisServer)
     }
+  }
+
+  @Test func `no room on the disk and none for this user are said alike`() {
+    let texts = [ENOSPC, EDQUOT, EIO].map { SottoError.file(.unwritable(errno: $0)).text }
+    #expect(texts[0] == texts[1] && texts[1] != texts[2] && texts[1].hasPrefix("the disk is full"))
   }
 
   @Test func `a link that is none, is damaged or is of the other kind is refused before anything is made`() async throws {

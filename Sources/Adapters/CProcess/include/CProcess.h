@@ -7,9 +7,6 @@
 /// Returns 0, or -1.
 int sotto_forbid_dumps(void);
 
-/// What kind of file stands at a path and who may do what with it (`st_mode`), or -1 when it cannot be seen.
-int sotto_file_mode(const char *path);
-
 /// Has blocks of memory from 128 KiB on go back to the system as soon as they are free (glibc; elsewhere nothing). Left to itself,
 /// glibc keeps ever larger ones, up to 32 MiB each, once it has seen them freed.
 void sotto_free_large_blocks(void);

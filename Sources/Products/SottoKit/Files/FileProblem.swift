@@ -1,5 +1,6 @@
 import Foundation
 import SottoProtocol
+import SystemFiles
 
 /// Why a file was not sent, or not saved.
 public enum FileProblem: Error, Equatable, Sendable {
@@ -37,7 +38,7 @@ public enum FileProblem: Error, Equatable, Sendable {
     case .changed: "the file was changed while it was being sent"
     case .exists: "there is a file of this name already"
     case .unwritable(ENOENT): "the place to save it does not exist"
-    case .unwritable(ENOSPC): "the disk is full"
+    case .unwritable(let errno) where SystemFailure(errno: errno).isFull: "the disk is full, or what this user may have of it"
     case .unwritable(let errno): "the file cannot be written (error \(errno))"
     case .inUse: "another process is saving this file"
     case .gone: "the server does not have the file any more"

@@ -1,5 +1,5 @@
-import CProcess
 import Foundation
+import SystemFiles
 
 /// A file of settings: lines of `name = value`, and lines that begin with `#` for people.
 struct SettingsFile: Sendable {
@@ -10,10 +10,7 @@ struct SettingsFile: Sendable {
   private(set) var faults: [String] = []
 
   init(path: String) {
-    // `unsafe`: the string is lent to the system during the call. C asks it, since in a release build Swift takes the system's
-    // `stat` for a part of CoreFoundation, which nobody can import.
-    let mode = unsafe sotto_file_mode(path)
-    guard mode >= 0, let bytes = FileManager.default.contents(atPath: path) else {
+    guard let mode = SystemFile.mode(path), let bytes = FileManager.default.contents(atPath: path) else {
       faults.append("\(path): cannot be read")
       return
     }
