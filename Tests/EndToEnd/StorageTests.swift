@@ -33,6 +33,9 @@ extension EndToEndTests {
       #expect(status == 75 && errors.contains("the server takes no more for now"), "\(errors)")
     }
     #expect(try bob.run("read", "Alice").output.contains("while there was room"))
+    // A link would lead to nothing now.
+    let invitation = try server.command("invite", arguments: ["--config", server.settings.path])
+    #expect(invitation.status == 75 && invitation.errors.contains("no room for more"), "\(invitation.errors)")
     let status = try server.command("status")
     #expect(status.output.contains("nothing is added for want of room"), "\(status.output)")
 

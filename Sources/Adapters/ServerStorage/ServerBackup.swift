@@ -1,4 +1,5 @@
 import GRDB
+import SystemFiles
 
 #if canImport(Glibc)
   import Glibc
@@ -59,8 +60,7 @@ extension ServerDirectory {
       partial.remove()
       throw .system(errno: code)
     }
-    let slash = copy.path.lastIndex(of: "/")
-    try PrivateFiles.synchronizeDirectory(slash.map { String(copy.path[...$0]) } ?? ".")
+    try PrivateFiles.synchronizeDirectory(SystemFile.parent(of: copy.path))
   }
 
   /// Makes this directory from a copy.
@@ -82,8 +82,8 @@ extension ServerDirectory {
     let lock = try lock()
     defer { withExtendedLifetime(lock) {} }
     for folder in Self.folders { try copy.copyFolder(folder, to: self) }
-    // Under another name until it may be used, and the keys last: with keys and no database a server would begin with an empty
-    // one, and without keys none starts. So a restore that is cut off leaves nothing that a server would start with.
+    // Under another name until it may be used, and the keys last: without keys no server starts, whatever else is there. So a restore
+    // that is cut off leaves nothing that a server would start with.
     let newFile = file("server.restored")
     try PrivateFiles.copy(copy.databaseFile, to: newFile)
     try raiseBoot(newFile)

@@ -75,13 +75,14 @@ public struct ServerDirectory: Sendable {
 
   /// Opens the database to add vouchers, beside a server that may be running.
   ///
+  /// - Parameter limits: the server's; vouchers are added within them, too.
   /// - Throws: `.serverOlder` for a database of an older version while a server uses it, which would not understand it afterwards.
-  public func openStoreForInviting() throws(ServerStorageError) -> SQLiteMailboxStore {
+  public func openStoreForInviting(limits: StorageLimits = StorageLimits()) throws(ServerStorageError) -> SQLiteMailboxStore {
     let mark = try prepareDatabase(creating: false)
     let veil = try keys(creating: false).veil
     func open(_ change: Schema.Change) throws(ServerStorageError) -> SQLiteMailboxStore {
       do throws(ServerStorageError) {
-        return try SQLiteMailboxStore(path: databaseFile, veil: veil, checking: false, purpose: .inviting, change: change)
+        return try SQLiteMailboxStore(path: databaseFile, veil: veil, checking: false, purpose: .inviting, change: change, limits: limits)
       } catch { throw error == .databaseMissing && mark == nil ? .missing : error }
     }
     do throws(ServerStorageError) { return try open(.none) } catch {

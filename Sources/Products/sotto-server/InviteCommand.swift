@@ -33,7 +33,7 @@ struct InviteCommand: AsyncParsableCommand {
         let server = ServerAddress(
           host: address.endpoint.host, port: address.endpoint.port, serverKey: secrets.identity.publicKey, trust: address.trust)
       else { throw ServerStorageError.missing }
-      let store = try directory.openStoreForInviting()
+      let store = try directory.openStoreForInviting(limits: data.limits)
       // Only a server that runs signs tokens.
       let issuer = TokenIssuer(keys: [])
       let engine = MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())

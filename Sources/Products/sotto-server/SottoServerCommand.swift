@@ -1,6 +1,7 @@
 package import ArgumentParser
 import Foundation
 import Logging
+import ServerStorage
 
 /// The command line of the server.
 package struct SottoServerCommand: AsyncParsableCommand {
@@ -61,11 +62,18 @@ struct DataOptions: ParsableArguments {
       "The file of settings that names the directory (also \(SettingsOptions.fileVariable)).", valueName: "file"))
   var config: String?
 
+  /// The settings of the server whose directory it is, as far as this command knows them.
+  private var settings: ServerSettings {
+    let environment = ProcessInfo.processInfo.environment
+    return SettingsSources(environment: environment, file: config ?? environment[SettingsOptions.fileVariable]).load().settings
+  }
+
+  /// How much that server may take.
+  var limits: StorageLimits { settings.storage }
+
   mutating func validate() throws {
     guard directory.isEmpty else { return }
-    let environment = ProcessInfo.processInfo.environment
-    let sources = SettingsSources(environment: environment, file: config ?? environment[SettingsOptions.fileVariable])
-    directory = sources.load().settings.data
+    directory = settings.data
     guard !directory.isEmpty else {
       throw ValidationError("Missing expected argument '--data <dir>', or a --config that names it")
     }

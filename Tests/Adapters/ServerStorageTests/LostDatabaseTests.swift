@@ -141,6 +141,11 @@ import Testing
       try inviting.close()
     }
     #expect(try await boot(store) == before)
+    var full = StorageLimits()
+    full.maximumByteCount = 1
+    let withoutRoom = try server.directory.openStoreForInviting(limits: full)
+    await #expect(throws: StoreFailure.noRoom) { try await withoutRoom.addVouchers([.random(using: random)], expires: Workload.expires) }
+    try withoutRoom.close()
     #expect(try await store.redeem(voucher, for: .random(using: random), today: Workload.today))
     try store.close()
     #expect(try await boot(server.openStore()) == before.map { $0 + 1 })
