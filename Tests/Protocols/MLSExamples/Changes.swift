@@ -74,6 +74,21 @@ struct Changes {
     let waiting = (message: commit.message, welcome: commit.welcome, archive: commit.group.archive())
     // docs: end
     #expect(try Group(restoring: waiting.archive).epochAuthenticator == commit.group.epochAuthenticator)
+    let current = try #require(commit.groupIfLost)
+    var outbox: [[UInt8]] = []
+    let first = commit.message
+    let position = storage.position
+    // docs: won-commit
+    // `first` is what the server has put first after this epoch. Only the very bytes are one's own commit.
+    if first == waiting.message {
+      let next = try Group(restoring: waiting.archive).succeeding(current)
+      storage.save(next, position: position + 1)
+      if let welcome = waiting.welcome { outbox.append(welcome) }
+    }
+    // docs: end
+    let won = try Group(restoring: try #require(storage.archive))
+    #expect(won.epochAuthenticator == commit.group.epochAuthenticator && outbox.isEmpty)
+    storage.save(current, position: position)
     let restored = try Group(restoring: try #require(storage.archive))
     #expect(restored.epoch == group.epoch)
     #expect(throws: MLSError.ownMessage) { try restored.process(waiting.message, validator: directory) }

@@ -57,7 +57,7 @@ struct Secrets {
       members: [bundle.keyPackage], leaf: newAlice.leaf, signer: newAlice.signer, validator: directory)
     guard let welcome = start.welcome else { return }
     let joined = try Group.join(
-      welcome: welcome, keyPackage: bundle, predecessor: bobGroup, validator: directory)
+      welcome: welcome, keyPackage: bundle, predecessor: .reinitialized(bobGroup), validator: directory)
     // docs: end
     #expect(joined.group.cipherSuite == .sottoXWing)
     #expect(joined.group.epochAuthenticator == start.group.epochAuthenticator)
@@ -73,7 +73,7 @@ struct Secrets {
       validator: directory)
     guard let welcome = branch.welcome else { return }
     let joined = try Group.join(
-      welcome: welcome, keyPackage: bundle, predecessor: bobGroup, validator: directory)
+      welcome: welcome, keyPackage: bundle, predecessor: .branched(bobGroup), validator: directory)
     // docs: end
     #expect(joined.group.epochAuthenticator == branch.group.epochAuthenticator)
   }

@@ -49,7 +49,7 @@ struct ExtensionRuleTests {
     let world = try World(suite, count: 2)
     let forger = world.members[0]
     func commit(_ list: [Extension]) throws -> [UInt8] {
-      try forger.forge([.groupContextExtensions(list)], path: forger.path())
+      try forger.forge([.groupContextExtensions(list)], path: forger.versatilePath())
     }
     for lacking in [
       RequiredCapabilities(extensionTypes: [ExtensionType(rawValue: 0xF0BB)]),
@@ -60,6 +60,24 @@ struct ExtensionRuleTests {
     }
     let unknown = Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])
     world.refuse(.invalidProposals(.requiredCapabilities), try commit([unknown]))
+  }
+
+  @Test func `what a group is to require is held against the tree after the commit`() throws {
+    var world = try World(suite, count: 2)
+    var client = Client("new", suite)
+    client.proposals = []
+    try world.add([client], by: 0)
+    let required = RequiredCapabilities(proposalTypes: [ProposalType(rawValue: 0xF0A6)]).asExtension
+    func commit(_ plan: CommitPlan, by committer: Int) throws {
+      let member = world.members[committer]
+      _ = try member.group.commit(plan, signer: member.client.signer, validator: BasicIdentities())
+    }
+    // Somebody lacks it who does not change, or who changes and still lacks it.
+    #expect(throws: MLSError.invalidProposals(.requiredCapabilities)) { try commit(CommitPlan(extensions: [required]), by: 0) }
+    #expect(throws: MLSError.invalidLeafNode(.requiredCapabilities)) { try commit(CommitPlan(extensions: [required]), by: 2) }
+    client.proposals = [ProposalType(rawValue: 0xF0A6)]
+    try world.commit(CommitPlan(extensions: [required], leaf: client.parameters), by: 2)
+    try world.checkAgreement()
   }
 
   @Test func `a new list of extensions counts for the proposals beside it`() throws {

@@ -53,6 +53,15 @@ extension Participant {
     return try made.encrypt(context: next.provisionalContext().encoded)
   }
 
+  /// A good path whose leaf supports what no other member does: extensions and proposals of the type 0xF0BB, certificates.
+  func versatilePath() throws -> UpdatePath {
+    var leaf = client.parameters
+    leaf.capabilities.extensions.append(ExtensionType(rawValue: 0xF0BB))
+    leaf.capabilities.proposals.append(ProposalType(rawValue: 0xF0BB))
+    leaf.capabilities.credentials.append(.x509)
+    return try path(parameters: leaf)
+  }
+
   /// Signs a path's leaf again after a test has changed it.
   func resign(_ path: UpdatePath) throws -> UpdatePath {
     var path = path

@@ -109,6 +109,21 @@ struct FramingRuleTests {
     #expect(throws: MLSError.ownMessage) { try world.members[0].receive(application) }
   }
 
+  @Test func `nobody can sign one's own message but oneself`() throws {
+    let world = try World(suite, count: 3)
+    let own = world.members[1]
+    let bodies: [FramedContent.Body] = [
+      .proposal(.remove(LeafIndex(2))), .commit(Commit(proposals: [], path: try own.path())),
+    ]
+    for body in bodies {
+      let forged = try world.members[0].forgePublic(body, from: .member(LeafIndex(1)))
+      world.refuse(.invalidSignature(.content), MLSMessage.publicMessage(forged).encoded)
+      world.refuse(.ownMessage, MLSMessage.publicMessage(try own.forgePublic(body)).encoded)
+      // A private one cannot be told from one's own: only its bytes can.
+      world.refuse(.ownMessage, try world.members[0].seal(body, from: LeafIndex(1)))
+    }
+  }
+
   @Test func `a leaf beyond the tree of secrets has no key`() throws {
     // Five leaves take the room of eight.
     var tree = SecretTree(encryptionSecret: Secret(randomByteCount: suite.hash.byteCount), leafCount: 5)

@@ -148,6 +148,20 @@ struct PartialMessageRuleTests {
     }
   }
 
+  @Test func `nobody can sign a partial member's message but itself`() throws {
+    let world = try MixedWorld(suite, full: 3, partial: 1)
+    let member = world.partial[0]
+    let proposal = Proposal.remove(LeafIndex(2))
+    let forged = try world.full[1].forgePublic(.proposal(proposal), from: .member(member.group.ownLeafIndex))
+    let own = try member.group.propose(proposal, signer: member.client.signer, encrypt: false).message
+    for (message, refusal) in [
+      (MLSMessage.publicMessage(forged).encoded, MLSError.invalidSignature(.content)), (own, .ownMessage),
+    ] {
+      let proven = try world.proven(message)
+      #expect(throws: refusal) { try member.group.process(senderAuthenticated: proven, validator: validator) }
+    }
+  }
+
   @Test func `a proposal is held to the proof of its sender, and kept once`() throws {
     var world = try MixedWorld(suite, full: 3, partial: 1)
     let group = world.partial[0].group

@@ -168,11 +168,11 @@ struct ProposalRuleTests {
     refuse(.invalidProposals(.multipleGroupContextExtensions), try forger.forge([empty, empty]), world)
     let required = RequiredCapabilities(credentialTypes: [.x509]).asExtension
     refuse(
-      .invalidProposals(.requiredCapabilities), try forger.forge([.groupContextExtensions([required])], path: forger.path()),
+      .invalidProposals(.requiredCapabilities), try forger.forge([.groupContextExtensions([required])], path: forger.versatilePath()),
       world)
     let unknown = Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])
     refuse(
-      .invalidProposals(.requiredCapabilities), try forger.forge([.groupContextExtensions([unknown])], path: forger.path()),
+      .invalidProposals(.requiredCapabilities), try forger.forge([.groupContextExtensions([unknown])], path: forger.versatilePath()),
       world)
     refuse(
       .invalidExtensions,

@@ -37,7 +37,8 @@ struct SuccessorTests {
           try Group.join(welcome: welcome, keyPackage: bundle, validator: BasicIdentities())
         }
         let joined = try Group.join(
-          welcome: welcome, keyPackage: bundle, predecessor: try Group(restoring: member.group.archive()),
+          welcome: welcome, keyPackage: bundle,
+          predecessor: .reinitialized(try Group(restoring: member.group.archive())),
           validator: BasicIdentities())
         #expect(joined.group.epochAuthenticator == started.group.epochAuthenticator)
         #expect(joined.group.extensions == list)
@@ -59,14 +60,14 @@ struct SuccessorTests {
     let branched = try branch([bundle.keyPackage])
     let welcome = try #require(branched.welcome)
     let joined = try Group.join(
-      welcome: welcome, keyPackage: bundle, predecessor: world.members[2].group, validator: BasicIdentities())
+      welcome: welcome, keyPackage: bundle, predecessor: .branched(world.members[2].group), validator: BasicIdentities())
     #expect(joined.group.epochAuthenticator == branched.group.epochAuthenticator)
     #expect(joined.group.memberCount == 2)
     // Who was not in the old group, or has forgotten it, cannot take part.
     let other = try World(suite, count: 2)
     #expect(throws: MLSError.missingPreSharedKey) {
       try Group.join(
-        welcome: welcome, keyPackage: bundle, predecessor: other.members[0].group, validator: BasicIdentities())
+        welcome: welcome, keyPackage: bundle, predecessor: .branched(other.members[0].group), validator: BasicIdentities())
     }
   }
 
@@ -88,21 +89,23 @@ struct SuccessorTests {
         psks: PredecessorKeys(group: old.group, others: NoPreSharedKeys()), validator: BasicIdentities())
       return try #require(commit.welcome)
     }
-    func join(_ welcome: [UInt8]) throws -> JoinedGroup {
-      try Group.join(
-        welcome: welcome, keyPackage: bundle, predecessor: world.members[1].group, validator: BasicIdentities())
+    func join(_ usage: ResumptionPSKUsage, groupID: [UInt8], adding others: [KeyPackage] = []) throws {
+      let old = world.members[1].group
+      _ = try Group.join(
+        welcome: forge(usage, groupID: groupID, adding: others), keyPackage: bundle,
+        predecessor: usage == .reinit ? .reinitialized(old) : .branched(old), validator: BasicIdentities())
     }
-    _ = try join(forge(.branch, groupID: [7]))
+    try join(.branch, groupID: [7])
     let stranger = try Client("stranger", suite).bundle().keyPackage
-    #expect(throws: MLSError.invalidSuccessor) { try join(forge(.branch, groupID: [7], adding: [stranger])) }
+    #expect(throws: MLSError.invalidSuccessor) { try join(.branch, groupID: [7], adding: [stranger]) }
     // No ReInit was committed.
-    #expect(throws: MLSError.missingPreSharedKey) { try join(forge(.reinit, groupID: [7])) }
+    #expect(throws: MLSError.missingPreSharedKey) { try join(.reinit, groupID: [7]) }
     try world.commit(
       CommitPlan(reInit: ReInit(groupID: [7], version: .mls10, cipherSuite: suite.rawValue, extensions: [])), by: 0)
     let third = try world.members[2].client.bundle().keyPackage
-    _ = try join(forge(.reinit, groupID: [7], adding: [third]))
-    #expect(throws: MLSError.invalidSuccessor) { try join(forge(.reinit, groupID: [7])) }
-    #expect(throws: MLSError.invalidSuccessor) { try join(forge(.reinit, groupID: [6], adding: [third])) }
+    try join(.reinit, groupID: [7], adding: [third])
+    #expect(throws: MLSError.invalidSuccessor) { try join(.reinit, groupID: [7]) }
+    #expect(throws: MLSError.invalidSuccessor) { try join(.reinit, groupID: [6], adding: [third]) }
   }
 
   /// The Welcome for member 1 of a group that member 0 starts as the successor of theirs, whatever its parameters.
@@ -139,10 +142,64 @@ struct SuccessorTests {
       let commit = try group.commit(
         CommitPlan(adds: adds, psks: ids), successorUsage: usage, signer: starter.signer,
         psks: PredecessorKeys(group: old, others: NoPreSharedKeys()), validator: BasicIdentities())
+      let predecessor = predecessor ?? world.members[1].group
       _ = try Group.join(
-        welcome: try #require(commit.welcome), keyPackage: bundle, predecessor: predecessor ?? world.members[1].group,
-        psks: psks, validator: BasicIdentities())
+        welcome: try #require(commit.welcome), keyPackage: bundle,
+        predecessor: usage == .reinit ? .reinitialized(predecessor) : .branched(predecessor), psks: psks,
+        validator: BasicIdentities())
     }
+  }
+
+  @Test func `who waits for a successor takes no group that does not claim to be it`() throws {
+    let suite = testedSuites[0]
+    var world = try World(suite, count: 2)
+    // The old group ends, and member 1 waits for the one that was announced.
+    let announced = ReInit(groupID: [7], version: .mls10, cipherSuite: suite.rawValue, extensions: [])
+    try world.commit(CommitPlan(reInit: announced), by: 0)
+    let (old, starter) = (world.members[0], world.members[0].client)
+    let (waiting, bundle) = (world.members[1].group, try world.members[1].client.bundle())
+    /// What member 0 can start of its own, with the very parameters that were announced; the Welcome for member 1.
+    func start(_ usage: ResumptionPSKUsage?) throws -> [UInt8] {
+      let first = try Group.create(
+        groupID: [7], cipherSuite: suite, leaf: starter.parameters, signer: starter.signer, validator: BasicIdentities())
+      let key = PreSharedKeyID.Key.resumption(
+        usage: usage ?? .application, groupID: old.group.groupID, epoch: old.group.epoch)
+      let ids = [PreSharedKeyID(key: key, nonce: SystemRandom().bytes(suite.hash.byteCount))]
+      let commit = try first.commit(
+        CommitPlan(adds: [bundle.keyPackage], psks: usage == nil ? [] : ids),
+        successorUsage: usage == .application ? nil : usage,
+        signer: starter.signer, psks: PredecessorKeys(group: old.group, others: NoPreSharedKeys()),
+        validator: BasicIdentities())
+      return try #require(commit.welcome)
+    }
+    func join(_ welcome: [UInt8], _ predecessor: Predecessor?) throws {
+      // The application has the key, too.
+      _ = try Group.join(
+        welcome: welcome, keyPackage: bundle, predecessor: predecessor,
+        psks: PredecessorKeys(group: waiting, others: NoPreSharedKeys()), validator: BasicIdentities())
+    }
+    let (plain, ordinary) = (try start(nil), try start(.application))
+    let (branch, replacement) = (try start(.branch), try start(.reinit))
+    for predecessor in [Predecessor.reinitialized(waiting), .branched(waiting)] {
+      #expect(throws: MLSError.invalidSuccessor) { try join(plain, predecessor) }
+      #expect(throws: MLSError.invalidSuccessor) { try join(ordinary, predecessor) }
+    }
+    #expect(throws: MLSError.invalidSuccessor) { try join(branch, .reinitialized(waiting)) }
+    #expect(throws: MLSError.invalidSuccessor) { try join(replacement, .branched(waiting)) }
+    for welcome in [branch, replacement] {
+      #expect(throws: MLSError.missingPreSharedKey) { try join(welcome, nil) }
+    }
+    try join(plain, nil)
+    try join(ordinary, nil)
+    try join(branch, .branched(waiting))
+    try join(replacement, .reinitialized(waiting))
+    // Which of them it is can be read beforehand.
+    for (welcome, usage) in [(branch, ResumptionPSKUsage.branch), (replacement, .reinit)] {
+      let ids = try Group.preSharedKeys(in: welcome, keyPackage: bundle)
+      #expect(
+        ids.map(\.key) == [.resumption(usage: usage, groupID: waiting.groupID, epoch: waiting.epoch)])
+    }
+    #expect(try Group.preSharedKeys(in: plain, keyPackage: bundle).isEmpty)
   }
 
   @Test func `a branch begins in epoch 1 with the old suite, and names its origin once`() throws {

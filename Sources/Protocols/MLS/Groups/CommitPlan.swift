@@ -2,7 +2,8 @@ public import CryptoSuite
 
 /// What a commit is to do. Intents, not messages: keep them, and when another commit wins the epoch, plan again.
 public struct CommitPlan: Sendable {
-  /// Key packages of those to add, each checked when the commit is made.
+  /// Key packages of those to add, each checked when the commit is made. Pass ``now`` with them: nobody may be added after
+  /// their lifetime (RFC 9420 §7.3), and this library has no clock.
   public var adds: [KeyPackage]
   /// Leaves of the members to remove; not one's own.
   public var removes: [LeafIndex]

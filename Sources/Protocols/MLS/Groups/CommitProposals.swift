@@ -109,7 +109,7 @@ extension Group {
   private func isValid(_ proposals: [CommittedProposal], now: UInt64?, validator: any CredentialValidator) -> Bool {
     do {
       let list = try ProposalList(proposals, committer: .member(ownLeafIndex), in: state)
-      try ProvisionalState(applying: list, to: state, now: now, validator: validator).checkCredentials()
+      try ProvisionalState(applying: list, to: state, now: now, validator: validator).checkMembers()
       return true
     } catch {
       return false

@@ -36,7 +36,7 @@ extension Group {
         from: ownLeafIndex, parameters: plan.leaf ?? LeafParameters(ownLeafNode), signer: plan.newSigner ?? signer,
         isExternal: false, validator: validator)
     }
-    try next.checkCredentials()
+    try next.checkMembers()
     let pskSecret = try preSharedKeySecret(list.preSharedKeys, psks)
 
     let content = FramedContent(

@@ -44,7 +44,7 @@ extension Group {
     let ownLeaf = try next.tree.reserveLeaf()
     let path = try next.makePath(
       from: ownLeaf, parameters: leaf, signer: signer, isExternal: true, validator: validator)
-    try next.checkCredentials()
+    try next.checkMembers()
     let pskSecret = try preSharedKeySecret(list.preSharedKeys, psks, suite: suite)
 
     let content = FramedContent(

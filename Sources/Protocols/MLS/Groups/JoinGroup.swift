@@ -22,12 +22,15 @@ extension Group {
   ///   - welcome: an ``MLSMessage``.
   ///   - keyPackage: the package that it answers; delete it afterwards unless it is a last resort.
   ///   - ratchetTree: needed when the group info does not carry the tree.
-  ///   - predecessor: the group that this one replaces or branches from, if the Welcome may say so.
+  ///   - predecessor: the group that this one must replace or branch from. Who waits for a successor passes it, and takes
+  ///     no other group for it; who does not know what a Welcome is for looks at
+  ///     ``preSharedKeys(in:keyPackage:)`` first. Without it, a Welcome that says to follow from a group is refused.
   ///   - workers: share the work of verifying every member's signature.
-  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, and every refusal of RFC 9420.
+  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, `.invalidSuccessor` when it does not
+  ///   follow from `predecessor` as it should, and every other refusal of RFC 9420.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, ratchetTree: [UInt8]? = nil,
-    predecessor: Group? = nil, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator,
+    predecessor: Predecessor? = nil, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator,
     workers: any Workers = CallingThread()
   ) throws(MLSError) -> JoinedGroup {
     defer { eraseStack() }
@@ -37,14 +40,32 @@ extension Group {
       validator: validator, workers: workers)
   }
 
+  /// The keys that a Welcome asks for, before one joins by it: what to hand to `join` as `psks`, and, by a resumption key
+  /// of the usage `reinit` or `branch`, the group that the new one says to follow from. All of it is the sender's word.
+  ///
+  /// - Parameters:
+  ///   - welcome: an ``MLSMessage``.
+  ///   - keyPackage: the package that it answers.
+  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only; `.crypto` and `.malformed`.
+  public static func preSharedKeys(
+    in welcome: [UInt8], keyPackage: KeyPackageBundle
+  ) throws(MLSError) -> [PreSharedKeyID] {
+    defer { eraseStack() }
+    guard case .welcome(let welcome) = try MLSMessage.decode(welcome) else { throw .unexpectedMessage }
+    guard welcome.cipherSuite == keyPackage.cipherSuite.rawValue else {
+      throw .unsupportedCipherSuite(welcome.cipherSuite)
+    }
+    return try welcome.groupSecrets(for: keyPackage).preSharedKeys
+  }
+
   static func join(
-    _ welcome: Welcome, keyPackage: KeyPackageBundle, ratchetTree: [UInt8]?, predecessor: Group?,
+    _ welcome: Welcome, keyPackage: KeyPackageBundle, ratchetTree: [UInt8]?, predecessor: Predecessor?,
     psks: any PSKProvider, validator: any CredentialValidator, workers: any Workers = CallingThread()
   ) throws(MLSError) -> JoinedGroup {
     let suite = keyPackage.cipherSuite
     guard welcome.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(welcome.cipherSuite) }
     let secrets = try welcome.groupSecrets(for: keyPackage)
-    let predecessor = try Predecessor(claimedBy: secrets.preSharedKeys, group: predecessor)
+    try Predecessor.check(predecessor, claimedBy: secrets.preSharedKeys)
     let keys = predecessor.map { PredecessorKeys(group: $0.group, others: psks) } ?? psks
     let pskSecret = try preSharedKeySecret(secrets.preSharedKeys, keys, suite: suite)
     let info = try welcome.groupInfo(joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, suite: suite)

@@ -81,7 +81,7 @@ extension ProvisionalState {
       try addExternalJoiner(leaf, leafNode, validator: validator)
     case .external, .newMemberProposal: throw .invalidSender
     }
-    try checkCredentials()
+    try checkMembers()
     return leaf
   }
 }

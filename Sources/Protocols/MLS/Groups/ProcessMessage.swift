@@ -5,8 +5,10 @@ extension Group {
   /// Decrypts, verifies and applies one message (RFC 9420 §6, §12). This value stays as it is.
   ///
   /// - Parameter message: an ``MLSMessage`` of this group.
-  /// - Throws: `.ownMessage` for one's own, whose effect is known from sending it; `.futureEpoch` proves that a commit was
-  ///   missed; every other refusal means that the message is to be dropped.
+  /// - Throws: `.ownMessage` for what names one's own leaf, whose effect is known from sending it. Of a private message that
+  ///   is not proven: to adopt a commit of one's own, compare its bytes (``MLSError/ownMessage``). `.futureEpoch` is said
+  ///   of what has not been authenticated, either: it is a reason to fetch the log, not to leave the group. Every other
+  ///   refusal means that the message is to be dropped.
   public func process(
     _ message: [UInt8], psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
   ) throws(MLSError) -> Received {
@@ -32,9 +34,11 @@ extension Group {
     guard message.content.epoch == epoch else { throw .pastEpoch(message.content.epoch) }
     let authenticated = try message.unprotected(
       membershipKey: secrets.membershipKey, groupContext: state.contextBytes, suite: suite)
-    if message.content.sender == .member(ownLeafIndex) { throw .ownMessage }
     let key = try signatureKey(of: message.content)
-    return try authenticated.verified(publicKey: key, groupContext: state.contextBytes, suite: suite)
+    let verified = try authenticated.verified(publicKey: key, groupContext: state.contextBytes, suite: suite)
+    // Only now: every member can name any leaf, and one's own, too.
+    guard message.content.sender != .member(ownLeafIndex) else { throw .ownMessage }
+    return verified
   }
 
   /// The key that must have signed content of this epoch (RFC 9420 §6.1).

@@ -17,7 +17,7 @@ struct ProvisionalState: Sendable {
   /// What stood in each changed leaf before this commit.
   private(set) var replacedLeaves: [LeafIndex: LeafNode?] = [:]
 
-  /// Applies a valid list of proposals, checking each new leaf by itself; ``checkCredentials()`` comes after the path.
+  /// Applies a valid list of proposals, checking each new leaf by itself; ``checkMembers()`` comes after the path.
   ///
   /// - Parameter now: seconds since 1970; if given, added leaves are held to their lifetime (for one's own commits).
   /// - Throws: `.invalidLeafNode`, `.invalidKeyPackage` and `.invalidProposals`.
@@ -45,7 +45,6 @@ struct ProvisionalState: Sendable {
     }
     for update in list.updates { try apply(update.leafNode, at: update.leaf, validator: validator) }
     for keyPackage in list.adds { try add(keyPackage, now: now, validator: validator) }
-    if list.extensions != nil { try requirements.check(tally) }
   }
 
   private mutating func remove(_ leaf: LeafIndex) throws(MLSError) {
@@ -101,9 +100,11 @@ struct ProvisionalState: Sendable {
     tally.remove(replaced)
   }
 
-  /// Checks that the members understand each other's credentials (RFC 9420 §7.3, §13.3), once all leaves have changed:
-  /// one that changes may be the first to support what another one has.
-  func checkCredentials() throws(MLSError) {
+  /// Checks what all members must support: the new extensions of the group context (RFC 9420 §12.1.7, §13.4) and each
+  /// other's credentials (§7.3, §13.3). Once all leaves have changed, the committer's with its path, too: the tree is
+  /// judged as it is after the commit (§12.2), and a leaf that changes may be the first to support what another one has.
+  func checkMembers() throws(MLSError) {
+    if changes.newExtensions != nil { try requirements.check(tally) }
     guard tally.allUnderstandEachOther else { throw .invalidLeafNode(.credentialTypeNotSupported) }
   }
 

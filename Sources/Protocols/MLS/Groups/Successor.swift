@@ -88,30 +88,52 @@ extension Group {
 
 // MARK: - Joining
 
-/// The group that a Welcome claims to follow from.
-struct Predecessor {
-  let group: Group
-  let usage: ResumptionPSKUsage
+/// The group that a new one has to follow from, and how.
+public enum Predecessor: Sendable {
+  /// The new group replaces this one, which a committed ReInit ended (RFC 9420 §11.2).
+  case reinitialized(Group)
+  /// The new group branches off from this one (RFC 9420 §11.3).
+  case branched(Group)
 
-  /// - Returns: nil for a Welcome that makes no such claim.
-  /// - Throws: `.missingPreSharedKey` when it claims another group than `group` or an epoch that is gone;
+  var group: Group {
+    switch self {
+    case .reinitialized(let group), .branched(let group): group
+    }
+  }
+
+  var usage: ResumptionPSKUsage {
+    switch self {
+    case .reinitialized: .reinit
+    case .branched: .branch
+    }
+  }
+
+  /// Holds what a Welcome says about its origin against what its reader waits for.
+  ///
+  /// - Throws: `.invalidSuccessor` for a Welcome that does not claim to follow in the way that is waited for;
+  ///   `.missingPreSharedKey` when it claims another group, an epoch that is gone, or any group where none is waited for;
   ///   `.invalidProposals(.resumptionUsage)` for two such claims.
-  init?(claimedBy ids: [PreSharedKeyID], group: Group?) throws(MLSError) {
+  static func check(_ predecessor: Predecessor?, claimedBy ids: [PreSharedKeyID]) throws(MLSError) {
     var claims: [(usage: ResumptionPSKUsage, groupID: [UInt8], epoch: UInt64)] = []
     for id in ids {
       if case .resumption(let usage, let groupID, let epoch) = id.key, usage != .application {
         claims.append((usage, groupID, epoch))
       }
     }
-    guard let claim = claims.first else { return nil }
-    guard claims.count == 1 else { throw .invalidProposals(.resumptionUsage) }
-    guard let group, group.groupID == claim.groupID else { throw .missingPreSharedKey }
+    guard claims.count <= 1 else { throw .invalidProposals(.resumptionUsage) }
+    guard let predecessor else {
+      guard claims.isEmpty else { throw .missingPreSharedKey }
+      return
+    }
+    // Without its claim a Welcome could put any group in the place of the one that is waited for.
+    guard let claim = claims.first else { throw .invalidSuccessor }
+    guard claim.usage == predecessor.usage else { throw .invalidSuccessor }
+    let group = predecessor.group
+    guard group.groupID == claim.groupID else { throw .missingPreSharedKey }
     // After a ReInit the old group is in its last epoch.
     guard claim.usage == .branch || group.epoch == claim.epoch && group.successor != nil else {
       throw .missingPreSharedKey
     }
-    self.group = group
-    usage = claim.usage
   }
 
   /// Whether the new group is what the old one allows (RFC 9420 §12.4.3.1, last steps).

@@ -41,7 +41,7 @@ extension PartialGroup {
     let welcome = annotated.welcome.message
     guard welcome.cipherSuite == suite.rawValue else { throw .unsupportedCipherSuite(welcome.cipherSuite) }
     let secrets = try welcome.groupSecrets(for: keyPackage)
-    _ = try Predecessor(claimedBy: secrets.preSharedKeys, group: nil)
+    try Predecessor.check(nil, claimedBy: secrets.preSharedKeys)
     let pskSecret = try Group.preSharedKeySecret(secrets.preSharedKeys, psks, suite: suite)
     let info = try welcome.groupInfo(joinerSecret: secrets.joinerSecret, pskSecret: pskSecret, suite: suite)
 

@@ -139,7 +139,11 @@ extension PartialGroup {
     guard content.epoch == epoch else { throw .pastEpoch(content.epoch) }
     let authenticated = try message.unprotected(
       membershipKey: secrets.membershipKey, groupContext: contextBytes, suite: suite)
-    guard content.sender != .member(ownLeafIndex) else { throw .ownMessage }
+    // One's own needs no proof but the signature, by a key that is known here.
+    if content.sender == .member(ownLeafIndex) {
+      _ = try authenticated.verified(publicKey: ownSignatureKey, groupContext: contextBytes, suite: suite)
+      throw .ownMessage
+    }
     if case .member(let leaf) = content.sender {
       let slice = try senderSlice(proof, at: leaf, treeHash: treeHash)
       try take(slice, validator: validator)
