@@ -46,6 +46,7 @@ func `the labelled functions agree with the published vectors`(file: String) thr
   var counter = CaseCounter(file)
   for item in cases {
     guard let suite = item.cipher_suite == 8 ? .xWing(number: 8) : CipherSuite(rawValue: item.cipher_suite) else {
+      #expect([4, 6].contains(item.cipher_suite), "suite \(item.cipher_suite) does not run")
       counter.passOver("suite \(item.cipher_suite): X448 is not available")
       continue
     }
