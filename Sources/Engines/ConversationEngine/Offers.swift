@@ -43,21 +43,24 @@ extension DeviceState {
     guard let administratorPublic = PublicKey32(administratorKey.publicKey) else { throw .cryptography }
     let leaf = SottoLeaf.parameters(
       log: profile.log, delivery: DeliveryCapability(recipient: recipient, administratorKey: administratorPublic), name: profile.name)
-    let seconds = now / 1_000
-    let day: UInt64 = 86_400
-    // A day of slack for clocks that are behind; the offer itself lives as long as the server keeps the bundle.
-    let lifetime = Lifetime(
-      notBefore: seconds < day ? 0 : seconds - day, notAfter: seconds + UInt64(SottoProtocol.Limits.expiryDays + 1) * day)
     let bundle: KeyPackageBundle
     do {
       bundle = try KeyPackageBundle.generate(
-        cipherSuite: SottoLeaf.suite, leaf: leaf, lifetime: lifetime, signer: profile.deviceKey, random: random)
+        cipherSuite: SottoLeaf.suite, leaf: leaf, lifetime: Self.lifetime(from: now), signer: profile.deviceKey, random: random)
     } catch { throw .cryptography }
     let offer = OfferRecord(
       purpose: purpose, server: server, seed: Secret(random.bytes(32)), keyPackage: bundle,
       contactKey: FirstContact.suite.generateKeyPair(using: random), administratorKey: administratorKey)
     setOffer(offer, offer.secrets.capabilityHash)
     return offer
+  }
+
+  /// From a day ago, for clocks that are behind, for as long as a key package may be good: the offer itself lives as long as the server
+  /// keeps the bundle.
+  private static func lifetime(from now: UInt64) -> Lifetime {
+    let (seconds, day): (UInt64, UInt64) = (now / 1_000, 86_400)
+    let start = seconds < day ? 0 : seconds - day
+    return Lifetime(notBefore: start, notAfter: start + SottoProtocol.Limits.keyPackageSeconds)
   }
 
   /// The bundle of an offer, sealed for upload.
@@ -132,15 +135,14 @@ extension DeviceState {
       let group = try Group.create(
         groupID: id.bytes, cipherSuite: SottoLeaf.suite,
         extensions: [SottoLeaf.required, Extension(type: SottoLeaf.contextType, data: context.encoded)], leaf: leaf,
-        signer: profile.deviceKey,
-        validator: SottoCredentials(), random: random)
+        lifetime: Self.lifetime(from: now), signer: profile.deviceKey, validator: SottoCredentials(), random: random)
       let keys = try Conversation.keys(beginning: group, generation: 0, nextSlot: 0)
       conversation = Conversation(id: id, group: group, context: context, administratorKey: administratorKey, keys: keys)
       if let other = others.first {
         let plan = CommitPlan(
           adds: others.map(\.keyPackage),
           psks: [PreSharedKeyID.external(id: other.secrets.pskID, cipherSuite: SottoLeaf.suite, random: random)],
-          groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
+          groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)], now: now / 1_000)
         let commit = try group.commit(
           plan, signer: profile.deviceKey, psks: InvitationPSK(id: other.secrets.pskID, psk: other.secrets.psk),
           validator: SottoCredentials())

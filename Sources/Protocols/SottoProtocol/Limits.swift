@@ -18,6 +18,9 @@ public enum Limits {
   public static let mailboxByteCount = 64 << 20
   /// Days that an envelope or a log entry waits.
   public static let expiryDays = 30
+  /// Seconds that a key package may be good for (RFC 9420 §7.2): as long as a bundle waits, and a day for wrong clocks before and
+  /// after.
+  public static let keyPackageSeconds = UInt64(expiryDays + 2) * 86_400
   /// Envelopes on their way to a device that it has not acknowledged.
   public static let unacknowledgedEnvelopeCount = 64
   /// Delivery-key hashes of one mailbox, padding included.

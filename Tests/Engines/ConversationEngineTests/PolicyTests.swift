@@ -28,9 +28,10 @@ import WireFormat
       self.parameters = parameters
     }
 
-    func bundle(_ random: any RandomSource) throws -> KeyPackageBundle {
+    func bundle(_ random: any RandomSource, seconds: UInt64 = SottoProtocol.Limits.keyPackageSeconds) throws -> KeyPackageBundle {
       try KeyPackageBundle.generate(
-        cipherSuite: SottoLeaf.suite, leaf: parameters, lifetime: Lifetime(notBefore: 0, notAfter: .max), signer: key, random: random)
+        cipherSuite: SottoLeaf.suite, leaf: parameters, lifetime: Lifetime(notBefore: 1, notAfter: 1 + seconds), signer: key,
+        random: random)
     }
   }
 
@@ -124,6 +125,15 @@ import WireFormat
     swollen.capabilities.extensions.append(ballast.type)
     let update = try world.membersGroup.commit(CommitPlan(leaf: swollen), signer: world.member.key, validator: SottoCredentials())
     #expect(try !isPermitted(update.message, at: world.ownersGroup, world))
+  }
+
+  @Test func `a key package that would be good for longer than any needs to be adds nobody`() throws {
+    let world = try World(random)
+    for (seconds, isGood) in [(SottoProtocol.Limits.keyPackageSeconds, true), (SottoProtocol.Limits.keyPackageSeconds + 1, false)] {
+      let newcomer = try Person("Newcomer", random: random).bundle(random, seconds: seconds).keyPackage
+      let adding = try world.ownersGroup.commit(CommitPlan(adds: [newcomer]), signer: world.owner.key, validator: SottoCredentials())
+      #expect(try isPermitted(adding.message, at: world.membersGroup, world) == isGood)
+    }
   }
 
   @Test func `a state to come back to is one that somebody known could have led to`() throws {

@@ -64,8 +64,8 @@ extension DeviceState {
       guard room > 0, !isPlanned, let keyPackage = Self.keyPackage(in: consent.bundle, now: now),
         SottoCredentials().log(of: keyPackage.leafNode.credential)?.identity == identity,
         (try? group.commit(
-          CommitPlan(adds: additions.map(\.keyPackage) + [keyPackage], includePending: false, forcePath: false), signer: profile.deviceKey,
-          psks: NoPSK(), validator: SottoCredentials())) != nil
+          CommitPlan(adds: additions.map(\.keyPackage) + [keyPackage], includePending: false, forcePath: false, now: now / 1_000),
+          signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())) != nil
       else {
         conversation.intents.removeAll { $0 == intent }
         continue
@@ -75,7 +75,7 @@ extension DeviceState {
     guard !conversation.intents.isEmpty else { return }
     let plan = CommitPlan(
       adds: additions.map(\.keyPackage), includePending: false,
-      groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)])
+      groupInfoExtensions: [Extension(type: SottoLeaf.keysType, data: keys.encoded)], now: now / 1_000)
     let commit = try group.commit(plan, signer: profile.deviceKey, psks: NoPSK(), validator: SottoCredentials())
     var welcomes: [(recipient: Recipient, frame: [UInt8])] = []
     if let welcome = commit.welcome {

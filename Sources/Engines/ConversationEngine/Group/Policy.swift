@@ -107,7 +107,13 @@ struct Policy {
   }
 
   /// Whether a leaf is small enough that a tree of such leaves fits a frame: one member's leaf must not keep all others from committing.
-  static func fits(_ leaf: LeafNode) -> Bool { leaf.encoded.count <= SottoProtocol.Limits.leafByteCount }
+  /// And whether the key package that it came by is good for no longer than any needs to be (RFC 9420 §7.2): no clock is asked, for all
+  /// members must judge alike.
+  static func fits(_ leaf: LeafNode) -> Bool {
+    guard leaf.encoded.count <= SottoProtocol.Limits.leafByteCount else { return false }
+    guard case .keyPackage(let lifetime) = leaf.source else { return true }
+    return lifetime.notBefore <= lifetime.notAfter && lifetime.notAfter - lifetime.notBefore <= SottoProtocol.Limits.keyPackageSeconds
+  }
 
   /// A device that lost its place comes back into its own leaf, and brings nothing else.
   private func permitsReturn(_ changes: CommitChanges, of newDevices: [RosterDevice]) -> Bool {
