@@ -14,14 +14,14 @@ struct CorpusTests {
     }
   }
 
+  /// Every prefix where an input is read at once; where each is a course of events, as many as there is time for.
   @Test(arguments: FuzzTarget.allCases)
-  func `seeds made today hold, and so do sixteen prefixes of each`(target: FuzzTarget) throws {
-    // The live group's seeds belong to the one in the corpus: making them would replace it.
-    guard target != .mlsGroup, target != .mlsPartial else { return }
-    for seed in try target.makeSeeds() {
-      try target.check(seed.bytes)
-      for count in stride(from: 0, to: seed.bytes.count, by: 1 + seed.bytes.count / 16) {
-        try target.check(Array(seed.bytes.prefix(count)))
+  func `seeds hold, and so do their prefixes`(target: FuzzTarget) throws {
+    for seed in try target.seeds() {
+      let step = target.form == .blob ? 1 : 1 + seed.bytes.count / 16
+      for count in Array(stride(from: 0, to: seed.bytes.count, by: step)) + [seed.bytes.count] {
+        let prefix = Array(seed.bytes.prefix(count))
+        #expect(throws: Never.self, "\(count) bytes of \(target.rawValue)/\(seed.name)") { try target.check(prefix) }
       }
     }
   }
@@ -69,53 +69,109 @@ struct CorpusTests {
     }
   }
 
-  /// What a fuzzer would try first, without one: seeds spliced step by step, with steps and bytes changed.
-  @Test(arguments: [FuzzTarget.mailboxEngine, .serverNetwork, .clientNetwork])
+  /// What a fuzzer would try first, without one: seeds spliced, with steps and bytes changed. `SOTTO_MUTANTS` says how many.
+  @Test(arguments: FuzzTarget.allCases)
   func `mutants of seeds hold`(target: FuzzTarget) throws {
-    let count = ProcessInfo.processInfo.environment["SOTTO_MUTANTS"].flatMap { Int($0) } ?? 60
-    let seeds = try target.makeSeeds().map { Course($0.bytes) }
+    let form = target.form
+    let count = ProcessInfo.processInfo.environment["SOTTO_MUTANTS"].flatMap { Int($0) } ?? (form == .blob ? 2_000 : 60)
+    let seeds = try target.seeds().map { Course($0.bytes, form) }
     var random = SeededGenerator(for: "mutants of \(target.rawValue)")
     for number in 0..<count {
-      var course = seeds.randomElement(using: &random) ?? Course([])
+      var course = seeds.randomElement(using: &random) ?? Course([], form)
       for _ in 0..<Int.random(in: 1...4, using: &random) { course.change(with: seeds, using: &random) }
       #expect(throws: Never.self, "mutant \(number): \(Data(course.bytes).base64EncodedString())") { try target.check(course.bytes) }
     }
   }
 }
 
-/// An input as its steps.
-private struct Course {
-  private var steps: [(kind: UInt8, bytes: [UInt8])] = []
+/// How a target reads its input.
+private enum Form: Equatable {
+  /// A number, and what is read at once.
+  case blob
+  /// Steps, each of so many bytes and a vector.
+  case steps(headByteCount: Int)
+}
 
-  init(_ input: [UInt8]) {
-    var reader = ByteReader(input.span)
-    while let kind = try? reader.readUInt8(), let bytes = try? reader.readVector() { steps.append((kind, bytes)) }
+extension FuzzTarget {
+  fileprivate var form: Form {
+    switch self {
+    case .byteReader, .mlsStructures, .mlsTree, .sottoStructures: .blob
+    case .mlsGroup, .mlsPartial: .steps(headByteCount: 2)
+    case .mailboxEngine, .serverNetwork, .clientNetwork: .steps(headByteCount: 1)
+    }
+  }
+
+  /// Seeds made today; for the live group those in the corpus, for making others would replace the group.
+  fileprivate func seeds() throws -> [(name: String, bytes: [UInt8])] {
+    switch self {
+    case .mlsGroup, .mlsPartial: try Corpus.inputs(of: self).filter { $0.name.hasPrefix("seed-") }
+    default: try makeSeeds()
+    }
+  }
+}
+
+/// An input as its steps; one that is read at once is one step.
+private struct Course {
+  private let form: Form
+  private var steps: [(head: [UInt8], bytes: [UInt8])] = []
+
+  init(_ input: [UInt8], _ form: Form) {
+    self.form = form
+    switch form {
+    case .blob: steps = [(Array(input.prefix(1)), Array(input.dropFirst()))]
+    case .steps(let count):
+      var reader = ByteReader(input.span)
+      while let head = try? reader.readBytes(count), let bytes = try? reader.readVector() { steps.append((head, bytes)) }
+    }
   }
 
   var bytes: [UInt8] {
     var writer = ByteWriter()
     for step in steps {
-      writer.write(step.kind)
-      writer.writeVector(step.bytes)
+      writer.writeBytes(step.head)
+      if form == .blob { writer.writeBytes(step.bytes) } else { writer.writeVector(step.bytes) }
     }
     return writer.bytes
   }
 
   mutating func change(with seeds: [Course], using random: inout SeededGenerator) {
     guard let place = steps.indices.randomElement(using: &random) else { return }
-    switch Int.random(in: 0..<8, using: &random) {
+    guard form != .blob, Bool.random(using: &random) else {
+      let others = seeds.randomElement(using: &random)?.steps.randomElement(using: &random)?.bytes ?? []
+      return Course.change(&steps[place].bytes, with: others, using: &random)
+    }
+    switch Int.random(in: 0..<6, using: &random) {
     case 0: steps.remove(at: place)
     case 1: steps.insert(steps[place], at: place)
     case 2: steps.swapAt(place, Int.random(in: 0..<steps.count, using: &random))
-    case 3: steps[place].kind = UInt8.random(in: 0..<16, using: &random)
-    case 4: steps[place].bytes = Array(steps[place].bytes.prefix(Int.random(in: 0...steps[place].bytes.count, using: &random)))
-    case 5: steps.insert((UInt8.random(in: 0..<16, using: &random), random.bytes(Int.random(in: 0...3, using: &random))), at: place)
-    case 6:
-      guard let index = steps[place].bytes.indices.randomElement(using: &random) else { return }
-      steps[place].bytes[index] = UInt8.random(in: 0...255, using: &random)
+    case 3:
+      guard let index = steps[place].head.indices.randomElement(using: &random) else { return }
+      steps[place].head[index] = UInt8.random(in: 0..<16, using: &random)
+    case 4:
+      let head = steps[place].head.map { _ in UInt8.random(in: 0..<16, using: &random) }
+      steps.insert((head, random.bytes(Int.random(in: 0...3, using: &random))), at: place)
     default:
       guard let other = seeds.randomElement(using: &random), let cut = other.steps.indices.randomElement(using: &random) else { return }
       steps.replaceSubrange(place..., with: other.steps[cut...])
+    }
+  }
+
+  /// Bytes changed, cut off, taken out, repeated, put in or taken from another seed.
+  private static func change(_ bytes: inout [UInt8], with other: [UInt8], using random: inout SeededGenerator) {
+    let start = Int.random(in: 0...bytes.count, using: &random)
+    let range = start..<Int.random(in: start...min(bytes.count, start + 40), using: &random)
+    switch Int.random(in: 0..<7, using: &random) {
+    case 0: bytes.removeSubrange(start...)
+    case 1: bytes.removeSubrange(range)
+    case 2: bytes.insert(contentsOf: bytes[range], at: start)
+    case 3: bytes.insert(contentsOf: random.bytes(Int.random(in: 1...3, using: &random)), at: start)
+    case 4: bytes.replaceSubrange(start..., with: other.suffix(Int.random(in: 0...other.count, using: &random)))
+    case 5:
+      guard start < bytes.count else { return }
+      bytes[start] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+    default:
+      guard start < bytes.count else { return }
+      bytes[start] = UInt8.random(in: 0...255, using: &random)
     }
   }
 }
