@@ -24,6 +24,7 @@ extension PrivateFiles {
     guard output >= 0 else { throw errno == EEXIST ? .exists : .system(errno: errno) }
     defer { _ = close(output) }
     try translated { () throws(SystemFailure) in
+      try SystemFile.leaveToOwner(output, destination)
       while true {
         let chunk = try DescriptorIO.readOn(input, limit: chunkByteCount)
         if chunk.isEmpty { break }

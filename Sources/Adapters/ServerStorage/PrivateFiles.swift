@@ -80,6 +80,7 @@ enum PrivateFiles {
 
   /// Takes the file for this process alone, until the descriptor is closed or the process ends in any way.
   static func lock(_ path: String) throws(ServerStorageError) -> Int32 {
+    if !exists(path) { try touch(path) }
     // `unsafe`: the string is lent to the system as a C string for the duration of the call.
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode_t(0o600))
     guard descriptor >= 0 else {

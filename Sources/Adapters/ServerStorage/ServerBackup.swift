@@ -78,7 +78,8 @@ extension ServerDirectory {
     guard copy.exists else { throw .missing }
     guard PrivateFiles.exists(keyCopy.keysFile) else { throw .keysMissing }
     try PrivateFiles.makeDirectory(path)
-    guard try PrivateFiles.names(in: path).isEmpty else { throw .exists }
+    // The lock is what a start leaves that came to nothing.
+    guard try PrivateFiles.names(in: path).allSatisfy({ $0 == "server.lock" }) else { throw .exists }
     let lock = try lock()
     defer { withExtendedLifetime(lock) {} }
     for folder in Self.folders { try copy.copyFolder(folder, to: self) }

@@ -8,6 +8,9 @@
 
 /// Files and directories that only their owner may enter, read and write. A path is lent to the system as a C string while a call
 /// lasts; that is what is `unsafe` here and not said again.
+///
+/// What root makes in a directory of somebody else's belongs to them: a command that root runs leaves a service nothing that it
+/// cannot open.
 public enum SystemFile {
   /// Whether there is anything at a path; a symbolic link counts as what it leads to.
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
@@ -30,7 +33,15 @@ public enum SystemFile {
 
   /// Makes a directory for its owner alone; what is there stays as it is, also if it is none.
   public static func makeDirectory(_ path: String) throws(SystemFailure) {
-    guard unsafe mkdir(path, mode_t(0o700)) == 0 || errno == EEXIST else { throw .last() }
+    guard unsafe mkdir(path, mode_t(0o700)) == 0 else {
+      if errno == EEXIST { return }
+      throw .last()
+    }
+    guard geteuid() == 0 else { return }
+    let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .last() }
+    defer { _ = close(descriptor) }
+    try leaveToOwner(descriptor, path)
   }
 
   /// Sets the permissions of what a path leads to.
@@ -75,13 +86,22 @@ public enum SystemFile {
     return components.isEmpty ? "." : components.joined(separator: "/")
   }
 
+  /// Gives a file or directory that root has just made to whom the directory around it belongs; does nothing for others than root.
+  public static func leaveToOwner(_ descriptor: Int32, _ path: String) throws(SystemFailure) {
+    guard geteuid() == 0, let around = status(parent(of: path)), around.st_uid != 0 else { return }
+    guard fchown(descriptor, around.st_uid, around.st_gid) == 0 else { throw .last() }
+  }
+
   // MARK: Files
 
   /// Makes an empty file if there is none; a symbolic link is not followed, and refused.
   public static func touch(_ path: String) throws(SystemFailure) {
-    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode_t(0o600))
+    var descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode_t(0o600))
+    let isNew = descriptor >= 0
+    if !isNew, errno == EEXIST { descriptor = unsafe open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) }
     guard descriptor >= 0 else { throw .last() }
-    _ = close(descriptor)
+    defer { _ = close(descriptor) }
+    if isNew { try leaveToOwner(descriptor, path) }
   }
 
   /// The first bytes of a file.
@@ -103,13 +123,14 @@ public enum SystemFile {
   public static func create(_ path: String, _ bytes: [UInt8]) throws(SystemFailure) {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(0o600))
     guard descriptor >= 0 else { throw .last() }
-    try fill(descriptor, bytes)
+    try fill(descriptor, bytes, path)
     try flush(parent(of: path))
   }
 
   /// Writes a new file, and closes it.
-  private static func fill(_ descriptor: Int32, _ bytes: [UInt8]) throws(SystemFailure) {
+  private static func fill(_ descriptor: Int32, _ bytes: [UInt8], _ path: String) throws(SystemFailure) {
     defer { _ = close(descriptor) }
+    try leaveToOwner(descriptor, path)
     try DescriptorIO.writeOn(bytes[...], to: descriptor)
     try DescriptorIO.flush(descriptor)
   }

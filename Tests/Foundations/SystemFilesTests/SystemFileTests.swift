@@ -35,6 +35,28 @@ import Testing
     #expect(SystemFile.isDirectory(folder.path) && !SystemFile.isDirectory(folder.file("a")))
   }
 
+  @Test(.enabled(if: getuid() == 0, "only root can make somebody else's directory"))
+  func `what root makes in somebody else's directory is theirs`() throws {
+    func give(_ path: String, to user: Int) throws {
+      try FileManager.default.setAttributes([.ownerAccountID: user, .groupOwnerAccountID: user], ofItemAtPath: path)
+    }
+    try give(folder.path, to: 65_534)
+    try SystemFile.create(folder.file("a"), [1])
+    try SystemFile.touch(folder.file("b"))
+    try SystemFile.replace(folder.file("a"), with: [4])
+    try SystemFile.makeDirectory(folder.file("c"))
+    for name in ["a", "b", "c"] {
+      #expect(try FileManager.default.attributesOfItem(atPath: folder.file(name))[.ownerAccountID] as? Int == 65_534, "\(name)")
+    }
+    // What is there already keeps its owner.
+    for name in ["b", "c"] { try give(folder.file(name), to: 0) }
+    try SystemFile.touch(folder.file("b"))
+    try SystemFile.makeDirectory(folder.file("c"))
+    for name in ["b", "c"] {
+      #expect(try FileManager.default.attributesOfItem(atPath: folder.file(name))[.ownerAccountID] as? Int == 0, "\(name)")
+    }
+  }
+
   @Test func `a file is replaced in one step, whatever a crash has left behind, and the old bytes are gone from where they lay`() throws {
     let file = folder.file("a")
     try SystemFile.create(file, [7, 7, 7])
