@@ -175,7 +175,7 @@ let package = Package(
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
     tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),
-    tests("Products/SottoServerTests", "SottoServerTests", ["SottoServer", "MailboxServer", "SottoProtocol", "WireFormat"]),
+    tests("Products/SottoServerTests", "SottoServerTests", ["SottoServer", "MailboxEngine", "MailboxServer", "ServerStorage", "SottoProtocol", "WireFormat", "GRDB"]),
     tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
     tests(
       "Simulation", "SimulationTests",
@@ -184,7 +184,10 @@ let package = Package(
       ]),
     tests(
       "EndToEnd", "EndToEndTests",
-      core + ["MLS", "SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient", "BreachDrill"]),
+      core + [
+        "MLS", "SottoProtocol", "ConversationEngine", "DeviceStorage", "MailboxClient", "BreachDrill", "MailboxEngine",
+        "MailboxEngineTesting", "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

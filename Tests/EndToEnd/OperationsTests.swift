@@ -26,6 +26,17 @@ extension EndToEndTests {
     ] { #expect(outcome.errors.contains(fault), "\(fault) is not in: \(outcome.errors)") }
     let serve = try Programs.run("sotto-server", ["serve", "--config", file.path], in: scratch.url)
     #expect(serve.status == 78)
+
+    // The files of the certificate are looked at whatever else is wrong.
+    let files = ["data = /nowhere", "listen = 127.0.0.1:0", "log.level = loud", "tls.certificate = /nowhere", "tls.key = /nowhere"]
+    try Data(files.joined(separator: "\n").utf8).write(to: file)
+    for command in [["config", "check"], ["serve"]] {
+      let all = try Programs.run("sotto-server", command + ["--config", file.path], in: scratch.url)
+      #expect(all.status == 78)
+      for fault in ["3 settings are wrong", "log.level", "tls.certificate: is not there", "tls.key: is not there"] {
+        #expect(all.errors.contains(fault), "\(fault) is not in: \(all.errors)")
+      }
+    }
   }
 
   @Test func `the command line outranks the environment, that the file, and that the defaults`() throws {
@@ -48,6 +59,9 @@ extension EndToEndTests {
     try Data(sample.output.utf8).write(to: sampleFile)
     let check = try Programs.run("sotto-server", ["config", "check", "--config", sampleFile.path], in: scratch.url)
     #expect(check.status == 0, "\(check.errors)")
+    #expect(check.errors.contains("no security.txt") && check.errors.contains("set security.contact"), "\(check.errors)")
+    let contact = ["config", "check", "--config", sampleFile.path, "--set", "security.contact=mailto:a@example.org"]
+    #expect(try Programs.run("sotto-server", contact, in: scratch.url).errors == "")
   }
 
   @Test(.enabled(if: Tools.has(Tools.openssl), "openssl is not installed"))
@@ -183,13 +197,25 @@ extension EndToEndTests {
   @Test(.enabled(if: Tools.has(Tools.curl), "curl is not installed"))
   func `a report is sealed to the operator, and answered with a signed receipt`() async throws {
     let scratch = try Scratch()
-    let server = try OperatedServer(in: scratch, lines: ["security.contact = mailto:security@example.org, https://example.org/report"])
+    let server = try OperatedServer(in: scratch)
     let link = try RegistrationLink(try server.registrationLink())
     let report = Array("there is a hole in the fence \(UUID().uuidString)".utf8)
     #expect(try await server.exchange(.post("/v1/report", report)).status == 404, "nobody reads reports yet")
+    for path in ["/v1/report", "/.well-known/security.txt"] { #expect(try await server.exchange(.get(path)).status == 404) }
+    #expect(server.words.contains("no security.txt"))
+    #expect(try server.command("status").output.contains("no security.txt"))
 
-    let key = try #require(try server.command("reports", "init").lines.first)
-    #expect(try server.command("reports", "init").status == 73)
+    let begun = try server.command("reports", "init")
+    let key = try #require(begun.lines.first)
+    let address = "https://127.0.0.1:\(server.port)/v1/report"
+    #expect(begun.errors.contains("Reports are taken at \(address), and"))
+    let again = try server.command("reports", "init")
+    #expect(again.status == 73 && again.errors.contains("there is a key of reports already"))
+    // From now on, and without a contact of the operator's.
+    let published = String(decoding: try await server.exchange(.get("/.well-known/security.txt")).body, as: UTF8.self)
+    #expect(published.hasPrefix("Contact: \(address)\nExpires: 20"))
+    #expect(String(decoding: try await server.exchange(.get("/v1/report")).body, as: UTF8.self).contains("@report.txt \(address) "))
+    #expect(try !server.command("status").output.contains("no security.txt"))
     let answer = try await server.exchange(.post("/v1/report", report))
     #expect(answer.status == 200)
     let receipt = try ReportReceipt(verifying: answer.body, report: report, serverKey: link.server.serverKey)
@@ -216,9 +242,11 @@ extension EndToEndTests {
     #expect(list.contains("\"refused\":4") && list.contains("\"name\":\"\(name)\""))
     #expect(try server.command("reports", "list").errors.contains("4 reports were refused"))
 
+    try server.write(["security.contact = mailto:security@example.org, https://example.org/report"])
+    try server.hangUp(expecting: "read again")
     let text = try await server.exchange(.get("/.well-known/security.txt"))
-    let lines = String(decoding: text.body, as: UTF8.self).split(separator: "\n")
-    #expect(lines.prefix(2) == ["Contact: mailto:security@example.org", "Contact: https://example.org/report"])
+    let lines = String(decoding: text.body, as: UTF8.self).split(separator: "\n").map(String.init)
+    #expect(lines.prefix(3) == ["Contact: mailto:security@example.org", "Contact: https://example.org/report", "Contact: \(address)"])
     #expect(lines.contains("Canonical: https://127.0.0.1:\(server.port)/.well-known/security.txt"))
     #expect(lines.contains("Preferred-Languages: en"))
     #expect(lines.contains { $0.hasPrefix("Expires: 20") && $0.hasSuffix("T00:00:00Z") })
@@ -239,6 +267,7 @@ extension EndToEndTests {
     #expect(figures.contains("sotto_commit_seconds_count"))
     #expect(!figures.contains("sotto_envelopes_accepted_total 0"))
     #expect(String(decoding: try await plainGet("/readyz", port: port), as: UTF8.self) == "ready\n")
+    #expect(String(decoding: try await plainGet("/healthz", port: port), as: UTF8.self) == "ok\n")
     let status = try server.command("status")
     #expect(status.output.contains("running, version") && status.output.contains("envelopes"))
 

@@ -14,6 +14,7 @@ struct HTTPExchange {
     case identityProof(nonce: String)
     case call
     case report
+    case reportPage
     case securityText
   }
 
@@ -75,6 +76,7 @@ struct HTTPExchange {
       route = .identityProof(nonce: String(uri.dropFirst(Self.proofPrefix.count)))
     case (.POST, "/v1/call"): route = .call
     case (.POST, "/v1/report"): route = .report
+    case (.GET, "/v1/report"): route = .reportPage
     case (.GET, "/.well-known/security.txt"): route = .securityText
     case (.GET, "/v1/stream"): return refuse(.upgradeRequired)
     default: return refuse(.notFound)

@@ -165,6 +165,9 @@ final class HTTPRequestHandler: ChannelInboundHandler {
         // Of one that was turned away nothing was written: who sends it again, as it was asked to, has its share still.
         if case .reply = answer {} else { pass.giveBackReport() }
       }
+    case .reportPage:
+      pass.charge(1)
+      perform { application in await application.reportPage() }
     case .securityText:
       pass.charge(1)
       perform { application in await application.securityText() }

@@ -22,6 +22,9 @@ public protocol MailboxApplication: Sendable {
   /// Takes a report for the operator, from anybody.
   func report(_ body: [UInt8]) async -> CallAnswer
 
+  /// Says to a person how a report is sent.
+  func reportPage() async -> CallAnswer
+
   /// The file of RFC 9116.
   func securityText() async -> CallAnswer
 
@@ -33,6 +36,7 @@ extension MailboxApplication {
   public func weight(of request: [UInt8]) -> Int { 1 }
   public func identityProof(nonce: String) async -> CallAnswer { .absent }
   public func report(_ body: [UInt8]) async -> CallAnswer { .absent }
+  public func reportPage() async -> CallAnswer { .absent }
   public func securityText() async -> CallAnswer { .absent }
 }
 

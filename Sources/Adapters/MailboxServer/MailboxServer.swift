@@ -83,6 +83,18 @@ public final class MailboxServer: Service {
     }
   }
 
+  /// Tries whether the address and port can be had, and lets go of them at once.
+  ///
+  /// - Throws: `MailboxServerError.cannotListen`.
+  public static func tryListening(host: String, port: Int) async throws(MailboxServerError) {
+    do {
+      let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
+        .bind(host: host, port: port).get()
+      try await channel.close()
+    } catch { throw .cannotListen(errno: (error as? IOError)?.errnoCode) }
+  }
+
   /// Serves until the process receives SIGTERM or SIGINT.
   public func runUntilSignalled() async throws {
     var group = ServiceGroupConfiguration(

@@ -60,6 +60,19 @@ public struct TLSMaterial: Sendable {
     return material
   }
 
+  /// What `load` would refuse, all of it.
+  public static func faults(certificateFile: String, keyFile: String) -> [TLSFileFault] {
+    var faults: [TLSFileFault] = []
+    if (try? NIOSSLCertificate.fromPEMFile(certificateFile))?.isEmpty ?? true { faults.append(.noCertificate) }
+    if let mode = OwnerFile.mode(keyFile), (try? NIOSSLPrivateKey(file: keyFile, format: .pem)) != nil {
+      if mode & 0o007 != 0 { faults.append(.keyExposed) }
+    } else {
+      faults.append(.noKey)
+    }
+    if faults.isEmpty, (try? load(certificateFile: certificateFile, keyFile: keyFile)) == nil { faults.append(.notOfOneKind) }
+    return faults
+  }
+
   /// Days before its end at which a self-made certificate is replaced.
   static let renewalDays = 30
 
@@ -84,6 +97,18 @@ public struct TLSMaterial: Sendable {
     try OwnerFile.replace(file, with: Array(made.pem.utf8))
     return try load(certificateFile: file, keyFile: file)
   }
+}
+
+/// What is wrong with the files of an operator's own certificate.
+public enum TLSFileFault: Equatable, Sendable {
+  /// The file of the certificate is missing, cannot be read, or holds none in PEM form.
+  case noCertificate
+  /// The file of the key is missing, cannot be read, or holds none in PEM form.
+  case noKey
+  /// Anybody on this machine may read the key.
+  case keyExposed
+  /// Both are there and do not belong together, or TLS does not accept them.
+  case notOfOneKind
 }
 
 /// Why there is no usable TLS material.

@@ -93,7 +93,7 @@ extension SottoError: CustomStringConvertible {
     case .notActive: "nothing can be sent there any more"
     case .notPermitted: "ask an administrator or owner of the group"
     case .alreadyMember, .notMember: "list the group's members"
-    case .badLength: "shorten it, or send it in parts"
+    case .badLength(let byteCount, _): byteCount == 0 ? "write something" : "shorten it, or send it in parts"
     case .tooManyDevices: "make a second group"
     case .lastOwner: "remove the others first"
     case .cryptography: "try again; if it stays, the program is damaged"

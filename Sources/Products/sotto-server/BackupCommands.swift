@@ -7,8 +7,8 @@ struct BackupCommand: AsyncParsableCommand {
     commandName: "backup",
     abstract: "Copy everything into a new directory; the server may be running.",
     discussion: """
-      The copy holds everything that was accepted before the command began. It appears under its name when it is complete,
-      on disk and verified. With the keys in it, it is worth as much to a thief as the server's own disk; --without-keys and
+      The copy holds everything that was accepted before the command began. It appears under its name when it is complete, \
+      on disk and verified. With the keys in it, it is worth as much to a thief as the server's own disk; --without-keys and \
       --keys-only make two copies to keep in two places.
       """)
 
@@ -44,8 +44,8 @@ struct RestoreCommand: AsyncParsableCommand {
     commandName: "restore",
     abstract: "Make the server's directory from a backup; it must be empty or missing.",
     discussion: """
-      Stop the old server first, for good: two servers from one backup would both be the one that links name. Messages that were
-      acknowledged after the backup come again, and devices drop them; messages that were accepted after it are lost.
+      Stop the old server first, for good: two servers from one backup would both be the one that links name. Messages that \
+      were acknowledged after the backup come again, and devices drop them; messages that were accepted after it are lost.
       """)
 
   @OptionGroup var data: DataOptions

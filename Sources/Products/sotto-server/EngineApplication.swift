@@ -13,6 +13,8 @@ struct EngineApplication: MailboxApplication {
   let desk: ReportDesk
   /// The text of RFC 9116, as the settings in force have it.
   let security: @Sendable () -> String?
+  /// What a person is told who looks where reports go; nil while none are taken.
+  let reportText: @Sendable () -> String?
   let clock: any ServerClock
 
   func call(_ request: [UInt8]) async -> CallAnswer {
@@ -45,6 +47,8 @@ struct EngineApplication: MailboxApplication {
   }
 
   func report(_ body: [UInt8]) async -> CallAnswer { desk.take(body) }
+
+  func reportPage() async -> CallAnswer { reportText().map { .text($0) } ?? .absent }
 
   func securityText() async -> CallAnswer { security().map { .text($0) } ?? .absent }
 

@@ -19,15 +19,20 @@ struct ReportsCommand: AsyncParsableCommand {
 
     func run() async throws {
       ProcessSettings.apply()
+      let directory = ServerDirectory(data.directory)
       let key = try await withWords {
-        let directory = ServerDirectory(data.directory)
         _ = try directory.keys(creating: false)
         let seed = Secret(randomByteCount: ReportKeyText.byteCount)
-        try directory.reports.start(publicKey: SealedReport.key(seed).publicKey)
+        do { try directory.reports.start(publicKey: SealedReport.key(seed).publicKey) } catch ServerStorageError.exists {
+          throw ServerFailure.reportsAreTaken
+        }
         return ReportKeyText.text(seed)
       }
       Output.print(key)
       Output.note("This key reads the reports. It is not kept here: write it down, and store it away from this machine.")
+      if let site = SecurityText.site(of: directory) {
+        Output.note("Reports are taken at \(SecurityText.reportAddress(site)), and \(SecurityText.address(site)) says so.")
+      }
     }
   }
 
@@ -43,7 +48,7 @@ struct ReportsCommand: AsyncParsableCommand {
     func run() async throws {
       ProcessSettings.apply()
       let directory = ServerDirectory(data.directory)
-      let found = try await withWords { try directory.reports.list() }
+      let found = try await withWords { try directory.existing.reports.list() }
       let reports = found.map { Report(name: $0.name, day: String(ServerStatus.date(UInt64($0.day) * 86_400).prefix(10))) }
       let refused = await ServerStatus.told(by: directory)?.refusedReports
       if json { return Output.print(json: Waiting(reports: reports, refused: refused)) }
@@ -76,7 +81,7 @@ struct ReportsCommand: AsyncParsableCommand {
       ProcessSettings.apply()
       guard let line = readLine(), let seed = ReportKeyText.seed(line) else { throw ServerFailure.noReportKey }
       let text = try await withWords {
-        let sealed = try ServerDirectory(data.directory).reports.read(name)
+        let sealed = try named { try ServerDirectory(data.directory).existing.reports.read(name) }
         do { return try SealedReport.open(sealed, with: SealedReport.key(seed)) } catch { throw ServerFailure.wrongReportKey }
       }
       // A report is a stranger's: nothing in it may steer the terminal.
@@ -94,9 +99,24 @@ struct ReportsCommand: AsyncParsableCommand {
 
     func run() async throws {
       ProcessSettings.apply()
-      try await withWords { try ServerDirectory(data.directory).reports.delete(name) }
+      try await withWords { try named { try ServerDirectory(data.directory).existing.reports.delete(name) } }
     }
   }
+}
+
+extension ServerDirectory {
+  /// This directory, if there is a server's data in it.
+  fileprivate var existing: ServerDirectory {
+    get throws {
+      guard exists else { throw ServerFailure(ServerStorageError.missing) }
+      return self
+    }
+  }
+}
+
+/// Runs what names a report.
+private func named<Value>(_ body: () throws -> Value) throws -> Value {
+  do { return try body() } catch ServerStorageError.missing { throw ServerFailure.noSuchReport }
 }
 
 /// The private key of reports as people write it down.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import MailboxServer
 import ServerStorage
 import UnixSignals
 
@@ -32,10 +33,16 @@ struct ServeCommand: AsyncParsableCommand {
     if openToDrill { Output.note(Self.drillWarning) }
     // From here on a SIGHUP waits until it can be served.
     let hangups = await UnixSignalsSequence(trapping: .sighup)
-    let loaded = options.sources.load()
+    let loaded = try options.load()
     try await withWords(in: loaded.settings.data) {
-      guard loaded.faults.isEmpty, let listen = loaded.settings.listen else { throw ServerFailure.badSettings(loaded.faults) }
+      guard let listen = loaded.settings.listen else { throw ServerFailure.badSettings(loaded.faults) }
       let directory = ServerDirectory(loaded.settings.data)
+      // A first start that comes to nothing leaves nothing behind, least of all keys.
+      if !directory.exists {
+        do throws(MailboxServerError) {
+          try await MailboxServer.tryListening(host: listen.host, port: Int(listen.port))
+        } catch { throw ServerFailure(error, listening: listen) }
+      }
       // Held until the function returns, or the process ends in any way.
       let lock = try directory.lock()
       defer { withExtendedLifetime(lock) {} }

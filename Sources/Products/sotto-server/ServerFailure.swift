@@ -1,3 +1,4 @@
+import Foundation
 import MailboxEngine
 import MailboxServer
 import ServerStorage
@@ -89,6 +90,11 @@ struct ServerFailure: Error {
     case .full:
       self.init("there is no room for more reports", hint: "sotto-server reports delete", exitCode: Self.tryAgain)
     case .diskFull: self = .diskFull(at: nil)
+    case .system(let code) where code == EACCES || code == EPERM:
+      self.init(
+        "the data directory, or what the command writes to, cannot be used: permission denied",
+        hint: "run it as the user whom it belongs to; root makes an empty one for them with install -d -o USER -g GROUP -m 700 DIR",
+        exitCode: Self.systemError)
     case .system(let code):
       self.init(
         "the data directory cannot be used (system error \(code))", hint: "look at its owner, its permissions and the disk's space",
@@ -122,15 +128,26 @@ struct ServerFailure: Error {
   init(_ error: MailboxServerError, listening address: Endpoint) {
     switch error {
     case .cannotListen(let code):
-      let reason = code.map { " (system error \($0))" } ?? ""
-      self.init(
-        "cannot listen on \(address.text)\(reason)",
-        hint: "another program may have the port; --listen names another, and port 0 takes any that is free",
-        exitCode: Self.unavailable)
+      let (reason, hint) = Self.listening(code)
+      self.init("cannot listen on \(address.text): \(reason)", hint: hint, exitCode: Self.unavailable)
     case .notLoopback:
       self.init(
         "\(address.text) is no loopback address in numbers", hint: "127.0.0.1 and ::1 can only be reached from this machine",
         exitCode: Self.badSettingsCode)
+    }
+  }
+
+  private static func listening(_ code: Int32?) -> (reason: String, hint: String) {
+    switch code {
+    case EADDRINUSE: ("the port is taken", "another program has it; --listen names another port, and port 0 takes any that is free")
+    case EACCES, EPERM:
+      (
+        "permission denied",
+        "ports below 1024 take CAP_NET_BIND_SERVICE (docs/operating.md, \"Port 443\"); --listen names a port above them"
+      )
+    case EADDRNOTAVAIL: ("this machine has no such address", "0.0.0.0 and [::] stand for every address that it has")
+    case .some(let code): ("system error \(code)", "look at --listen: 0.0.0.0:8443 is every address of this machine")
+    case nil: ("the name stands for no address", "0.0.0.0:8443 is every address of this machine")
     }
   }
 
@@ -181,6 +198,17 @@ struct ServerFailure: Error {
       directory.map { "the disk is full on which \($0) lies, and this needs some of it" } ?? "the disk is full",
       hint: "make room there, some MiB are enough, and try again; what was accepted is there", exitCode: tryAgain)
   }
+
+  static let noSuchReport = ServerFailure(
+    "there is no report of this name", hint: "sotto-server reports list prints the names of those that are there", exitCode: noInput)
+
+  static let reportsAreTaken = ServerFailure(
+    "there is a key of reports already, and nothing was changed",
+    hint: "for another one: read and delete what waits, then remove server.reports.key and begin again", exitCode: cannotCreate)
+
+  static let databaseIsThere = ServerFailure(
+    "there is a database already, and nothing was changed",
+    hint: "this command is only for a server whose server.sqlite is lost", exitCode: cannotCreate)
 
   static let noReportKey = ServerFailure(
     "the first line of standard input is no key of reports", hint: "it begins with sotto-report-key-; reports init printed it",

@@ -10,12 +10,13 @@ package struct SottoServerCommand: AsyncParsableCommand {
     abstract: "Keep mailboxes whose content you cannot read.",
     discussion: """
       Begin with
-        sotto-server serve --data /var/lib/sotto --listen 0.0.0.0:8443 --advertise chat.example.org:8443
-        sotto-server invite --data /var/lib/sotto      a link that lets one person register
-        sotto-server config sample                     everything that can be set, explained
+        sotto-server config sample                a file of all settings, explained
+        sotto-server config check --config FILE   what is wrong in it
+        sotto-server serve --config FILE
+        sotto-server invite --config FILE         a link for one person
 
-      The directory given with --data holds everything: the database, and the keys without which it is of no use. Keep
-      server.keys and server.tls.pem in a backup; nobody else may read them.
+      The server's directory (`data`, --data) holds everything: the database, and the keys without which it is of no use. \
+      Keep server.keys and server.tls.pem in a backup; nobody else may read them.
 
       Exit codes: 0 done; 1 breach-drill or search found something; 64 usage; 65 damaged or foreign data; 66 no data there; 69 the address or port cannot be had; \
       71 the system refuses; 73 something is there already; 74 the disk failed; 75 another server uses the data; 77 files that others may read; \
@@ -47,7 +48,10 @@ package struct SottoServerCommand: AsyncParsableCommand {
       Foundation.exit(failure.exitCode)
     } catch {
       // Help, usage and the parser's own errors, with the parser's own codes.
-      exit(withError: error)
+      let (code, text) = (exitCode(for: error), fullMessage(for: error))
+      // An error begins as all others of this program do.
+      if code.isSuccess { Output.print(text) } else if !text.isEmpty { Output.note(text.replacing(/^Error:/, with: "error:")) }
+      Foundation.exit(code.rawValue)
     }
   }
 }

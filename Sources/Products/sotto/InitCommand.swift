@@ -18,9 +18,8 @@ struct InitCommand: AsyncParsableCommand {
   func run() async throws {
     let registration = try Terminal.link(server)
     let key = try options.keyForNewProfile()
-    let (sotto, recoveryKey) = try await Sotto.create(
-      in: options.directory, key: key, name: name, registration: registration)
-    Terminal.note("Your recovery key, which is shown this once:\n")
+    let (sotto, recoveryKey) = try await create(key, registration)
+    Terminal.note("Your recovery key, which is shown this once. It is good from the moment that the profile is ready:\n")
     guard Terminal.print("    \(recoveryKey)\n") else {
       // Nobody could ever use it; and the link has not been used yet.
       try await sotto.erase()
@@ -51,5 +50,16 @@ struct InitCommand: AsyncParsableCommand {
     }
     await sotto.close()
     Terminal.note("The profile is ready. Next: sotto invite --for NAME")
+  }
+
+  private func create(_ key: ProfileKey, _ registration: String) async throws -> (Sotto, String) {
+    do {
+      return try await Sotto.create(in: options.directory, key: key, name: name, registration: registration)
+    } catch SottoError.server(let problem) {
+      // The server is asked before anything is made.
+      throw CommandFailure(
+        text: SottoError.server(problem).text, hint: "nothing was kept, and the link was not used: begin again when the server answers",
+        exitCode: Exit.unavailable)
+    }
   }
 }

@@ -53,7 +53,10 @@ struct SottoCommand: AsyncParsableCommand {
       Foundation.exit(failure.exitCode)
     } catch {
       // Help, usage and the parser's own errors, with the parser's own codes.
-      exit(withError: error)
+      let (code, text) = (exitCode(for: error), fullMessage(for: error))
+      // An error begins as all others of this program do.
+      if code.isSuccess { Terminal.print(text) } else if !text.isEmpty { Terminal.note(text.replacing(/^Error:/, with: "error:")) }
+      Foundation.exit(code.rawValue)
     }
   }
 }

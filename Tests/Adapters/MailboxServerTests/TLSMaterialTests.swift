@@ -31,6 +31,24 @@ struct TLSMaterialTests {
     }
   }
 
+  @Test func `every fault of a certificate's files is named`() async throws {
+    try await withTemporaryFile { file in
+      let (other, text) = (file + ".other", file + ".text")
+      _ = try TLSMaterial.make(file: file)
+      _ = try TLSMaterial.make(file: other)
+      try Data("no certificate".utf8).write(to: URL(filePath: text))
+      #expect(TLSMaterial.faults(certificateFile: file, keyFile: file) == [])
+      for bad in [text, "/nowhere"] {
+        #expect(TLSMaterial.faults(certificateFile: bad, keyFile: file) == [.noCertificate])
+        #expect(TLSMaterial.faults(certificateFile: file, keyFile: bad) == [.noKey])
+        #expect(TLSMaterial.faults(certificateFile: bad, keyFile: bad) == [.noCertificate, .noKey])
+      }
+      #expect(TLSMaterial.faults(certificateFile: file, keyFile: other) == [.notOfOneKind])
+      try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: other)
+      #expect(TLSMaterial.faults(certificateFile: text, keyFile: other) == [.noCertificate, .keyExposed])
+    }
+  }
+
   @Test func `a self-made certificate is replaced, with its key, when it ends within a month`() async throws {
     try await withTemporaryFile { file in
       let made = try TLSMaterial.loadOrMake(file: file)

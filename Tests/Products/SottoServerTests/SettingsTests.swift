@@ -74,14 +74,19 @@ import Testing
     #expect(Setting.nearest(to: String(repeating: "x", count: 1_000), among: names) == nil)
   }
 
-  @Test func `security.txt says who, until when and where`() {
+  @Test func `security.txt says who, until when and where, and names the server itself where that takes reports`() throws {
     var settings = ServerSettings()
-    #expect(SecurityText.make(settings, site: Endpoint(host: "chat.example.org", port: 443), now: 0) == nil)
+    let site = Endpoint(host: "chat.example.org", port: 443)
+    #expect(SecurityText.make(settings, site: site, takesReports: false, now: 0) == nil)
+    let own = try #require(SecurityText.make(settings, site: Endpoint(host: "::1", port: 1), takesReports: true, now: 0))
+    #expect(own.hasPrefix("Contact: https://[::1]:1/v1/report\nExpires: 1970-01-31T00:00:00Z\n"))
+    #expect(SecurityText.page(site).contains("https://chat.example.org/v1/report "))
     settings.contacts = ["mailto:a@example.org"]
     settings.languages = ["de", "en"]
     #expect(
-      SecurityText.make(settings, site: Endpoint(host: "chat.example.org", port: 443), now: 1_800_000_000) == """
+      SecurityText.make(settings, site: site, takesReports: true, now: 1_800_000_000) == """
         Contact: mailto:a@example.org
+        Contact: https://chat.example.org/v1/report
         Expires: 2027-02-14T00:00:00Z
         Canonical: https://chat.example.org/.well-known/security.txt
         Preferred-Languages: de, en

@@ -1,3 +1,4 @@
+import Foundation
 import MailboxEngine
 import MailboxServer
 import ServerStorage
@@ -12,6 +13,7 @@ struct OperatorAnswers: Sendable {
   let clock: any ServerClock
   /// Seconds since 1970.
   let startedAt: UInt64
+  let hasSecurityText: @Sendable () -> Bool
 
   func answer(_ path: String) async -> OperatorAnswer? {
     switch path {
@@ -44,7 +46,9 @@ struct OperatorAnswers: Sendable {
       status.startedAt = startedAt
       status.certificateEnds = keys.material?.notAfter
       status.warnings += keys.material?.warnings(now: now) ?? []
+      status.tlsKey = keys.material.map { "sha256//\(Data($0.leafSPKIHash).base64EncodedString())" }
       status.warnings += metrics.warnings
+      if !hasSecurityText() { status.warnings.append(SecurityText.missing) }
       if store.isOlderThanBefore { status.warnings.append("the database was older at the start than the life before; something is lost") }
       if store.hasFailed { status.warnings.append("the disk has failed; nothing is written any more") }
       status.rows = await rows.counts()

@@ -61,23 +61,3 @@ final class ReportDesk: Sendable {
     }
   }
 }
-
-/// The file of RFC 9116.
-enum SecurityText {
-  /// Days from the moment that it is asked for to its `Expires`; the RFC wants less than a year.
-  private static let days: UInt64 = 30
-
-  /// - Parameters:
-  ///   - site: where links point.
-  ///   - now: seconds since 1970.
-  /// - Returns: nil without a contact, for then there is nothing to say.
-  static func make(_ settings: ServerSettings, site: Endpoint, now: UInt64) -> String? {
-    guard !settings.contacts.isEmpty else { return nil }
-    let host = site.port == 443 ? (site.host.contains(":") ? "[\(site.host)]" : site.host) : site.text
-    var lines = settings.contacts.map { "Contact: \($0)" }
-    lines.append("Expires: \(ServerStatus.date((now / 86_400 + days) * 86_400))")
-    lines.append("Canonical: https://\(host)/.well-known/security.txt")
-    if !settings.languages.isEmpty { lines.append("Preferred-Languages: \(settings.languages.joined(separator: ", "))") }
-    return lines.joined(separator: "\n") + "\n"
-  }
-}

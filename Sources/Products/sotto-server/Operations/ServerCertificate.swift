@@ -23,6 +23,19 @@ enum ServerCertificate {
     return try own(settings) ?? TLSMaterial.loadOrMake(file: directory.tlsFile, now: now)
   }
 
+  /// Everything that is wrong with the files that the settings name, each in one line.
+  static func faults(of settings: ServerSettings) -> [String] {
+    guard settings.tlsMode == .own, let certificate = settings.certificateFile, let key = settings.keyFile else { return [] }
+    return TLSMaterial.faults(certificateFile: certificate, keyFile: key).map { fault in
+      switch fault {
+      case .noCertificate: "tls.certificate: is not there, cannot be read by this user, or holds no certificate as PEM"
+      case .noKey: "tls.key: is not there, cannot be read by this user, or holds no key as PEM"
+      case .keyExposed: "tls.key: everybody on this machine may read it (chmod o-rwx, and think of the key as known)"
+      case .notOfOneKind: "tls.certificate: does not belong to tls.key, or TLS does not accept them"
+      }
+    }
+  }
+
   /// The operator's own certificate, if the settings name one.
   static func own(_ settings: ServerSettings) throws -> TLSMaterial? {
     guard settings.tlsMode == .own, let certificate = settings.certificateFile, let key = settings.keyFile else { return nil }

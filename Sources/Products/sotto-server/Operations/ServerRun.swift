@@ -36,21 +36,23 @@ struct ServerRun: Sendable {
       store: store, objects: objects, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
     let tls = try ServerCertificate.loadAtStart(settings, directory, now: startedAt)
     tls?.noteWarnings(now: startedAt)
-    if settings.contacts.isEmpty {
-      Output.note("note: security.contact is not set, so nobody learns from this server where a hole is reported")
-    }
+    if !SecurityText.isPublished(settings, directory) { Output.note("note: \(SecurityText.missing)") }
     let keys = try ServedKeys(tls, behindProxy: KeyHash(HashAlgorithm.sha256.hash(secrets.identity.publicKey.bytes)))
     let current = Mutex(settings)
+    let security: @Sendable () -> String? = {
+      guard let site = SecurityText.site(of: directory) else { return nil }
+      return SecurityText.make(
+        current.withLock { $0 }, site: site, takesReports: directory.reports.publicKey() != nil, now: clock.secondsSince1970())
+    }
     let application = EngineApplication(
       engine: engine, identity: secrets.identity, keys: keys,
       certifiedName: settings.tlsMode == .proxy ? settings.advertise : nil, metrics: metrics,
       desk: ReportDesk(
         box: directory.reports, identity: secrets.identity, clock: clock,
         refused: { [observer = metrics.observer] in observer(.refused(.reports)) }),
-      security: {
-        guard let site = (try? directory.address()).flatMap(AdvertisedAddress.init) else { return nil }
-        return SecurityText.make(current.withLock { $0 }, site: site.endpoint, now: clock.secondsSince1970())
-      }, clock: clock)
+      security: security,
+      reportText: { directory.reports.publicKey() == nil ? nil : SecurityText.site(of: directory).map(SecurityText.page) },
+      clock: clock)
     var configuration = MailboxServerConfiguration(
       host: listen.host, port: Int(listen.port), limits: settings.limits, observer: metrics.observer)
     if let tapFile { configuration.plaintextTap = { _, bytes in tapFile.write(bytes) } }
@@ -73,7 +75,8 @@ struct ServerRun: Sendable {
     }
     let operatorPort = OperatorPort(
       answers: OperatorAnswers(
-        directory: directory, store: store, rows: rows, metrics: metrics, keys: keys, clock: clock, startedAt: startedAt
+        directory: directory, store: store, rows: rows, metrics: metrics, keys: keys, clock: clock, startedAt: startedAt,
+        hasSecurityText: { security() != nil }
       ).answer)
     try await open(operatorPort, log)
     let reloading = Reloading(

@@ -13,6 +13,8 @@ struct ServerStatus: Codable, Sendable {
   /// Seconds since 1970, here and below.
   var startedAt: UInt64?
   var certificateEnds: UInt64?
+  /// The TLS key that is served, as curl's --pinnedpubkey takes it.
+  var tlsKey: String?
   var lastBackup: UInt64?
   var schema: Int?
   var connections: Int?
@@ -75,6 +77,7 @@ struct ServerStatus: Codable, Sendable {
     add("address", address)
     add("fingerprint", fingerprint)
     add("certificate", certificateEnds.map { "until \(Self.date($0))" })
+    add("tls key", tlsKey)
     add("schema", schema.map(String.init))
     add("connections", connections.map { "\($0), of them \(streams ?? 0) streams" })
     add("waiting", envelopeCells.map { "\($0) cells of envelopes; a large envelope takes several" })

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ServerStorage
 
 /// `sotto-server config`
 struct ConfigCommand: AsyncParsableCommand {
@@ -13,11 +14,9 @@ struct ConfigCommand: AsyncParsableCommand {
     @OptionGroup var options: SettingsOptions
 
     func run() async throws {
-      let loaded = options.sources.load()
-      guard loaded.faults.isEmpty else { throw ServerFailure.badSettings(loaded.faults) }
-      try await withWords {
-        if let tls = try ServerCertificate.own(loaded.settings) { tls.noteWarnings(now: SystemClock().secondsSince1970()) }
-      }
+      let settings = try options.load().settings
+      if let tls = try ServerCertificate.own(settings) { tls.noteWarnings(now: SystemClock().secondsSince1970()) }
+      if !SecurityText.isPublished(settings, ServerDirectory(settings.data)) { Output.note("note: \(SecurityText.missing)") }
       Output.print("the settings are right")
     }
   }
@@ -46,6 +45,7 @@ struct ConfigCommand: AsyncParsableCommand {
     /// What a first server needs is set; everything else stands with its default, as a comment.
     static var text: String {
       let set = ["data": "/var/lib/sotto", "listen": "0.0.0.0:8443", "advertise": "chat.example.org:8443"]
+      let examples = ["security.contact": "mailto:security@example.org"]
       var lines = [
         "# Settings of sotto-server. NAME = VALUE; a line that begins with # says nothing to the program.",
         "# The command line outranks the environment (\(Setting.variablePrefix)...), which outranks this file.",
@@ -58,7 +58,7 @@ struct ConfigCommand: AsyncParsableCommand {
         if let value = set[setting.name] {
           lines.append("\(setting.name) = \(value)")
         } else {
-          lines.append("# \(setting.name) = \(setting.fallback)")
+          lines.append("# \(setting.name) = \(examples[setting.name] ?? setting.fallback)")
         }
       }
       return lines.joined(separator: "\n")

@@ -40,8 +40,7 @@ extension Setting {
 
   static func endpoint(_ name: String, _ path: any SettingPath<Endpoint?>, _ summary: String) -> Setting {
     Setting(name: name, form: "host:port", summary: summary, isReloadable: false, fallback: "") { text, settings throws(SettingFault) in
-      guard let endpoint = Endpoint(text) else { throw SettingFault(text: "is not HOST:PORT, such as 0.0.0.0:8443 or [::]:8443") }
-      settings[keyPath: path] = endpoint
+      settings[keyPath: path] = try Endpoint(reading: text)
     }
   }
 

@@ -23,7 +23,8 @@ extension Setting {
     .choice("log.level", \.logLevel, reloadable: true, "How much is said; no level holds an identifier, an address or a name."),
     .list(
       "security.contact", \.contacts, form: "URI, ...",
-      "Where a hole is reported: mailto:, https: or tel:. Published in /.well-known/security.txt."),
+      "Where a hole is reported: mailto:, https: or tel:. Published in /.well-known/security.txt (RFC 9116), which without this "
+        + "exists only after `reports init`."),
     .list("security.languages", \.languages, form: "tag, ...", "The languages that you read reports in."),
     .bytes(
       "files.quota", \.fileQuotaByteCount, 0...1 << 50, reloadable: false,

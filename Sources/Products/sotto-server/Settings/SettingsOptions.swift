@@ -14,13 +14,13 @@ struct SettingsOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The server's directory.", valueName: "dir"))
   var data: String?
 
-  @Option(help: ArgumentHelp("Where to listen; port 0 takes any that is free.", valueName: "host:port"))
+  @Option(help: ArgumentHelp("Where to listen; port 0 takes any that is free.", valueName: "host:port"), transform: Endpoint.typed)
   var listen: Endpoint?
 
   @Option(
     help: ArgumentHelp(
       "The address that links name, if it is another than --listen; port 0 stands for the one that is listened on.",
-      valueName: "host:port"))
+      valueName: "host:port"), transform: Endpoint.typed)
   var advertise: Endpoint?
 
   @Option(help: ArgumentHelp("Any setting, by its name in the file; may be repeated.", valueName: "name=value"))
@@ -44,12 +44,16 @@ struct SettingsOptions: ParsableArguments {
     return SettingsSources(flags: flags, environment: environment, file: config ?? environment[Self.fileVariable])
   }
 
-  /// The settings in force.
+  /// The settings in force, right by themselves and with the certificate that they name.
   ///
   /// - Throws: a failure that names every fault.
-  func load() throws -> ServerSettings {
+  func load() throws -> LoadedSettings {
     let loaded = sources.load()
-    guard loaded.faults.isEmpty else { throw ServerFailure.badSettings(loaded.faults) }
-    return loaded.settings
+    let certificate = ServerCertificate.faults(of: loaded.settings)
+    // A single fault of the files has a hint and a code of its own.
+    if loaded.faults.isEmpty, certificate.count == 1 { _ = try ServerCertificate.own(loaded.settings) }
+    let faults = loaded.faults + certificate
+    guard faults.isEmpty else { throw ServerFailure.badSettings(faults) }
+    return loaded
   }
 }
