@@ -113,7 +113,8 @@ private final class Load: Sendable {
     let statement = try IdentityStatement(
       verifying: try await connection.fetchIdentityStatement().statement, serverKey: serverKey,
       now: UInt64(Date().timeIntervalSince1970), lastSequence: 0)
-    let batch = try TestBatch(1, issuer: try #require(statement.issuerKeys.first), random: random)
+    let issuer: IssuerKeys = try #require(statement.issuerKeys.first)
+    let batch = try TestBatch(1, issuer: issuer, random: random)
     guard case .redeemed(let signatures) = try await call(batch.redeem(link.voucher), connection) else { throw Failure() }
     let owner = TestMailbox(random: random)
     let token = try #require(try batch.finish(signatures).first)
