@@ -175,7 +175,9 @@ let package = Package(
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
     tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
     tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),
-    tests("Products/SottoServerTests", "SottoServerTests", ["SottoServer", "MailboxEngine", "MailboxServer", "ServerStorage", "SottoProtocol", "WireFormat", "GRDB"]),
+    tests(
+      "Products/SottoServerTests", "SottoServerTests",
+      ["SottoServer", "MailboxEngine", "MailboxServer", "ServerStorage", "SottoProtocol", "WireFormat", "GRDB"]),
     tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
     tests(
       "Simulation", "SimulationTests",
