@@ -1,4 +1,6 @@
-/// A file of zeros that keeps a little of the disk for the day on which it is full, whoever filled it: what a server writes at its
+import CryptoSuite
+
+/// A file that keeps a little of the disk for the day on which it is full, whoever filled it: what a server writes at its
 /// start finds room then, and what owners delete.
 extension ServerDirectory {
   /// Bytes of it: a start takes some dozen pages, and what is left is room for deleting.
@@ -20,7 +22,8 @@ extension ServerDirectory {
     }
     if free >= Self.reserveMinimumByteCount, PrivateFiles.byteCount(reserveFile) != Self.reserveByteCount {
       do throws(ServerStorageError) {
-        try PrivateFiles.replace(reserveFile, with: [UInt8](repeating: 0, count: Self.reserveByteCount))
+        // Zeros would take no room on a disk that compresses.
+        try PrivateFiles.replace(reserveFile, with: SystemRandom().bytes(Self.reserveByteCount))
       } catch { try? PrivateFiles.remove(reserveFile + ".new") }
     }
     return false
