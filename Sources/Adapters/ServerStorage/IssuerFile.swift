@@ -52,9 +52,9 @@ enum IssuerFile {
 extension ServerDirectory {
   /// The keys that sign tokens today; a new quarter's are made, and written, when there are none yet.
   ///
-  /// On a full disk those that stand go on, or none: new ones are made when they can be kept.
+  /// On a full disk those that stand go on: new ones are made when they can be kept.
   ///
-  /// - Throws: `.issuerDamaged` for a file that was changed, `.keysExposed` for one that others may read. It may be deleted: then tokens that were not spent are refused, and
+  /// - Throws: `.diskFull` where none stand, `.issuerDamaged` for a file that was changed, `.keysExposed` for one that others may read. It may be deleted: then tokens that were not spent are refused, and
   ///   clients have new ones signed; who has redeemed a voucher and not registered needs another one.
   public func issuerKeys(today: Day) throws(ServerStorageError) -> [QuarterKeys] {
     let (found, isChanged) = PrivateFiles.exists(issuerFile) ? try IssuerFile.read(issuerFile) : ([], false)
@@ -69,8 +69,10 @@ extension ServerDirectory {
     }
     if isMissing || isChanged {
       do throws(ServerStorageError) { try IssuerFile.write(keys, to: issuerFile) } catch {
-        guard error == .diskFull else { throw error }
-        return isChanged ? [] : found.filter { today < $0.ends }
+        let standing = isChanged ? [] : found.filter { today < $0.ends }
+        // Without any the server could not say who it is.
+        guard error == .diskFull, !standing.isEmpty else { throw error }
+        return standing
       }
     }
     return keys
