@@ -33,6 +33,9 @@ extension EndToEndTests {
       #expect(status == 75 && errors.contains("the server takes no more for now"), "\(errors)")
     }
     #expect(try bob.run("read", "Alice").output.contains("while there was room"))
+    // Who waits for room goes on reading.
+    let reading = try alice.run("read", "Bob")
+    #expect(reading.errors.contains("what you asked for stays queued"), "\(reading.errors)")
     // A link would lead to nothing now.
     let invitation = try server.command("invite", arguments: ["--config", server.settings.path])
     #expect(invitation.status == 75 && invitation.errors.contains("no room for more"), "\(invitation.errors)")
@@ -42,6 +45,7 @@ extension EndToEndTests {
     try server.write([])
     try server.hangUp(expecting: "read again")
     #expect(try bob.run("send", "Alice", "with room again").status == 0)
+    #expect(try alice.run("read", "Bob").output.contains("with room again"))
   }
 
   @Test func `keys without their database are refused, until the operator asks for an empty one`() throws {

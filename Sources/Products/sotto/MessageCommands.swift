@@ -119,7 +119,7 @@ struct ReadCommand: AsyncParsableCommand {
     }
   }
 
-  /// A server that is not reached is no reason not to show what is here.
+  /// A server that is not reached is no reason not to show what is here, and one that takes nothing gives what it has.
   private func fetch(_ sotto: Sotto) async throws {
     do {
       try await sotto.synchronize(timeout: wait == nil ? options.patience : min(options.patience, .seconds(5)))
@@ -127,6 +127,7 @@ struct ReadCommand: AsyncParsableCommand {
       switch error {
       case .server, .timedOut:
         if wait == nil { Terminal.note("note: \(error.text); this is what is on this device") }
+      case .serverFull, .quotaUsedUp, .logFull: Terminal.note("note: \(error.text); what you asked for stays queued")
       default: throw error
       }
     }
