@@ -6,7 +6,7 @@ import WireFormat
 /// Received bytes become a value only through `init(verifying:…)`, so a statement that exists was checked or was made here.
 public struct IdentityStatement: Hashable, Sendable {
   private static let version: UInt8 = 3
-  private static let context = Array("sotto server identity 3".utf8)
+  static let context = Array("sotto server identity 3".utf8)
 
   public let serverKey: PublicKey32
   public let sequence: UInt64

@@ -7,12 +7,22 @@ extension Structure {
   /// Append only: an input names a structure by its place.
   static let sotto: [Structure] = [
     .wire(Request.self), .wire(Answer.self), .wire(OwnerMessage.self), .wire(ServerMessage.self), .wire(Envelope.self),
-    .wire(Content.self), .wire(DeviceLogEntry.self), .wire(ConversationContext.self), .wire(ConversationKeys.self),
+    content, .wire(DeviceLogEntry.self), .wire(ConversationContext.self), .wire(ConversationKeys.self),
     .wire(DeliveryCapability.self), .wire(MemberName.self), .wire(ContactBundle.self), .wire(ServerAddress.self),
     .wire(GroupInvitation.self), .wire(Consent.self), frame, padding, deviceLog, statement, registrationLink,
     invitationLink, recoveryKey, base64, .wire(Attachment.self), .wire(ObjectState.self), .wire(Token.self), segment, proof, nonce, receipt,
     report,
   ]
+
+  /// A file has a line for programs that do not know files, in which its sender may have written anything.
+  private static let content = Structure("Content") { (bytes) throws(BrokenProperty) in
+    guard let content = try? Content(decoding: bytes) else { return }
+    if case .attachment = content.body {
+      try BrokenProperty.unless((try? Content(decoding: content.encoded)) == content, "a file is not read as it is written")
+    } else {
+      try BrokenProperty.unless(content.encoded == bytes, "a content has a second encoding")
+    }
+  }
 
   private static let frame = Structure("Frame") { (bytes) throws(BrokenProperty) in
     guard let frame = try? Frame(bytes) else { return }
@@ -39,7 +49,7 @@ extension Structure {
   /// Any content, signed with the server's key.
   private static let statement = Structure("IdentityStatement") { (bytes) throws(BrokenProperty) in
     guard let signer = try? Structure.signer(), let key = PublicKey32(signer.publicKey),
-      let signature = try? signer.sign(Array("sotto server identity 2".utf8) + bytes)
+      let signature = try? signer.sign(IdentityStatement.context + bytes)
     else { return }
     let signed = bytes + signature
     guard let statement = try? IdentityStatement(verifying: signed, serverKey: key, now: 1, lastSequence: 0) else { return }
