@@ -12,8 +12,7 @@ final class GroupCommit: Sendable {
   private static let batchCount = 256
 
   private struct State {
-    var waiting: [any Write] = []
-    var isScheduled = false
+    var line = BatchLine<any Write>(batchCount: GroupCommit.batchCount, laneCount: 1)
     var hasFailed = false
   }
 
@@ -43,7 +42,7 @@ final class GroupCommit: Sendable {
   var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
   /// Writes that no transaction has taken up yet.
-  var waitingCount: Int { state.withLock { $0.waiting.count } }
+  var waitingCount: Int { state.withLock { $0.line.waiting.count } }
 
   /// Does a write in a transaction, and returns when it is on disk.
   ///
@@ -61,9 +60,7 @@ final class GroupCommit: Sendable {
   private func add(_ write: some Write) {
     let (mustSchedule, hasFailed) = state.withLock { state in
       guard !state.hasFailed else { return (false, true) }
-      state.waiting.append(write)
-      defer { state.isScheduled = true }
-      return (!state.isScheduled, false)
+      return (state.line.add(write), false)
     }
     if hasFailed { return write.end(.unavailable) }
     if mustSchedule { schedule() }
@@ -72,17 +69,8 @@ final class GroupCommit: Sendable {
   private func schedule() { pool.asyncWriteWithoutTransaction { self.flush($0) } }
 
   private func flush(_ db: Database) {
-    let batch = state.withLock { state in
-      let batch = Array(state.waiting.prefix(Self.batchCount))
-      state.waiting.removeFirst(batch.count)
-      return batch
-    }
-    commit(batch, db)
-    let mustGoOn = state.withLock { state in
-      state.isScheduled = !state.waiting.isEmpty
-      return state.isScheduled
-    }
-    if mustGoOn { schedule() }
+    commit(state.withLock { $0.line.takeBatch() }, db)
+    if state.withLock({ $0.line.endBatch() }) { schedule() }
   }
 
   private func commit(_ batch: [any Write], _ db: Database) {

@@ -15,42 +15,22 @@ final class GroupRead: Sendable {
 
   typealias Read = @Sendable (Result<Database, any Error>) -> Void
 
-  private struct State {
-    var waiting: [Read] = []
-    var busyLaneCount = 0
-  }
-
   private let pool: DatabasePool
-  private let state = Mutex(State())
+  private let line = Mutex(BatchLine<Read>(batchCount: GroupRead.batchCount, laneCount: GroupRead.laneCount))
 
   init(_ pool: DatabasePool) { self.pool = pool }
 
   /// Calls `read` once: in a transaction, or with what kept it from beginning.
   func add(_ read: @escaping Read) {
-    let mustSchedule = state.withLock { state in
-      state.waiting.append(read)
-      guard state.busyLaneCount < Self.laneCount else { return false }
-      state.busyLaneCount += 1
-      return true
-    }
-    if mustSchedule { schedule() }
+    if line.withLock({ $0.add(read) }) { schedule() }
   }
 
   /// The transaction is begun here, since one that the pool begins has seen the database before this can take what waits.
   private func schedule() { pool.asyncUnsafeRead { self.drain($0) } }
 
   private func drain(_ connection: Result<Database, any Error>) {
-    let batch = state.withLock { state in
-      let batch = Array(state.waiting.prefix(Self.batchCount))
-      state.waiting.removeFirst(batch.count)
-      return batch
-    }
-    perform(batch, connection)
-    let mustGoOn = state.withLock { state in
-      if state.waiting.isEmpty { state.busyLaneCount -= 1 }
-      return !state.waiting.isEmpty
-    }
-    if mustGoOn { schedule() }
+    perform(line.withLock { $0.takeBatch() }, connection)
+    if line.withLock({ $0.endBatch() }) { schedule() }
   }
 
   private func perform(_ batch: [Read], _ connection: Result<Database, any Error>) {
