@@ -54,7 +54,7 @@ extension ServerDirectory {
   ///
   /// On a full disk those that stand go on: new ones are made when they can be kept.
   ///
-  /// - Throws: `.diskFull` where none stand, `.issuerDamaged` for a file that was changed, `.keysExposed` for one that others may read. It may be deleted: then tokens that were not spent are refused, and
+  /// - Throws: `.diskFull` where none can be used as they stand, `.issuerDamaged` for a file that was changed, `.keysExposed` for one that others may read. It may be deleted: then tokens that were not spent are refused, and
   ///   clients have new ones signed; who has redeemed a voucher and not registered needs another one.
   public func issuerKeys(today: Day) throws(ServerStorageError) -> [QuarterKeys] {
     let (found, isChanged) = PrivateFiles.exists(issuerFile) ? try IssuerFile.read(issuerFile) : ([], false)

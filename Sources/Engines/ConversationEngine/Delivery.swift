@@ -376,13 +376,22 @@ extension DeviceState {
     case .refill(let server, _): return complete(refill: task, at: server, outcome, now: now)
     // It must come into force: what waits for it makes it known. There is no quota for it, so there is no room.
     case .delivery where outcome == .overQuota: return awaitRoom(task, atLeast: Self.roomPatience, now: now)
-    // Without a voucher for its server they cannot come. Others may have used up what the server hands out in a day.
-    case .vouchers(_, .groupInvitation): return awaitRoom(task, atLeast: Self.quotaPatience, now: now)
+    // Others may have used up what the server hands out in a day.
+    case .vouchers(_, .groupInvitation) where outcome == .overQuota: return awaitRoom(task, atLeast: Self.quotaPatience, now: now)
     default: break
     }
     removeTask(task.id)
     guard case .publish(_, let id) = task.kind, let offer = offers[id] else {
-      if case .vouchers(_, .offer(let id)) = task.kind { failOffer(id) }
+      switch task.kind {
+      case .vouchers(_, .offer(let id)): failOffer(id)
+      case .vouchers(_, .groupInvitation(let group, let invitee, let id)):
+        // Without a voucher for its server they cannot come; they are not waited for.
+        guard var conversation = conversations[group] else { return }
+        conversation.invited[id] = nil
+        setConversation(conversation, messageKeysOnly: true)
+        events.append(.groupRefused(id, by: invitee))
+      default: break
+      }
       return
     }
     guard outcome == .done else { return failOffer(id) }

@@ -32,7 +32,12 @@ struct BackupCommand: AsyncParsableCommand {
     try await withWords {
       let directory = ServerDirectory(data.directory)
       try directory.backUp(to: destination, parts: withoutKeys ? .withoutKeys : keysOnly ? .keysOnly : .everything)
-      if !keysOnly { try directory.rememberBackup(at: SystemClock().secondsSince1970()) }
+      guard !keysOnly else { return }
+      do throws(ServerStorageError) { try directory.rememberBackup(at: SystemClock().secondsSince1970()) } catch {
+        // The copy is whole, and lies elsewhere.
+        guard error == .diskFull else { throw error }
+        Output.note("note: the server's own disk is full, so status does not know of this backup")
+      }
     }
     Output.print(destination)
   }

@@ -2,7 +2,7 @@ public import CryptoSuite
 import WireFormat
 
 /// A report to the operator as it lies at the server: only the operator's key, which is kept elsewhere, opens it
-/// (docs/protocol.md §13).
+/// (docs/protocol.md §14).
 public enum SealedReport {
   /// Bytes of a report.
   public static let byteCount = 64 << 10
@@ -46,7 +46,7 @@ public enum SealedReport {
   }
 }
 
-/// A server's signed word that it took a report on a day (docs/protocol.md §13).
+/// A server's signed word that it took a report on a day (docs/protocol.md §14).
 public struct ReportReceipt: Hashable, Sendable {
   private static let version: UInt8 = 1
   private static let context = Array("sotto report receipt 1".utf8)
