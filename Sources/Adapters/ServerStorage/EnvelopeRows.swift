@@ -175,17 +175,21 @@ struct EnvelopeRows {
     }
   }
 
-  /// Deletes the cells that were acknowledged, of many mailboxes, in no order.
-  static func deleteAcknowledged(_ db: Database, _ cache: QueueCache) throws {
+  /// Deletes cells that were acknowledged, of many mailboxes, in no order.
+  ///
+  /// - Returns: whether there are more.
+  static func deleteAcknowledged(_ db: Database, _ cache: QueueCache, atMost count: Int) throws -> Bool {
     let rows = Rows(db)
+    let deletions = cache.beginDeletion(atMost: count).shuffled()
     do {
-      for deletion in cache.beginDeletion().shuffled() {
+      for deletion in deletions {
         try rows.run(
           deletion.isMarked ? "UPDATE envelopes SET sealed = x'' WHERE id = ?" : "DELETE FROM envelopes WHERE id = ?", [deletion.number])
       }
     } catch {
-      cache.abandonDeletion()
+      cache.abandonDeletion(deletions)
       throw error
     }
+    return deletions.count == count
   }
 }

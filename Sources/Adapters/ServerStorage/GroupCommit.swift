@@ -120,13 +120,9 @@ final class GroupCommit: Sendable {
     }
   }
 
-  /// Answers writes. Where the disk became full in the middle of them, although there was room when it was looked at, those that add
-  /// something hear so; the others, which are never held up for long, may come again at once.
   private func end(_ writes: [any Write], _ failure: StoreFailure?) {
-    for write in writes { write.end(failure == .noRoom && write.addition == 0 ? .unavailable : failure) }
-    guard failure == .noRoom else { return }
-    let count = writes.count { $0.addition > 0 }
-    if count > 0 { observer(.noRoom(writeCount: count)) }
+    for write in writes { write.end(failure) }
+    if failure == .noRoom, !writes.isEmpty { observer(.noRoom(writeCount: writes.count)) }
   }
 
   /// Those writes for which there is room, in their order; the others are answered.

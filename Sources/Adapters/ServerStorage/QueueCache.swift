@@ -31,6 +31,8 @@ final class QueueCache: Sendable {
     var deletions: Set<Deletion> = []
     /// Those of the running transaction.
     var running: Set<Deletion> = []
+    /// The disk did not let the last ones be deleted.
+    var hasFailedToDelete = false
     /// The day for which expired envelopes were taken out.
     var swept: Day?
     var uses: UInt64 = 0
@@ -163,6 +165,7 @@ final class QueueCache: Sendable {
   func end(isCommitted: Bool) {
     state.withLock { state in
       if isCommitted { state.deletions.subtract(state.running) } else { state.forgetAll() }
+      if !state.running.isEmpty { state.hasFailedToDelete = !isCommitted }
       state.running = []
       // A reader that began meanwhile has not seen what stands in this transaction.
       if state.hasUndone { state.loads = [:] }
@@ -180,28 +183,37 @@ final class QueueCache: Sendable {
 
   /// Takes acknowledged envelopes out of a queue; their cells are to be deleted.
   ///
-  /// - Returns: how many cells are to be deleted by now, or nil when the queue is not known.
-  func acknowledge(_ name: StoredName, through sequence: UInt64, _ numbers: (Queue.Item) -> [Deletion]) -> Int? {
+  /// - Parameter dueCount: cells that are as many as one transaction deletes.
+  /// - Returns: whether so many are to be deleted by now, and the disk lets them be; nil when the queue is not known.
+  func acknowledge(
+    _ name: StoredName, through sequence: UInt64, dueCount: Int, _ numbers: (Queue.Item) -> [Deletion]
+  ) -> Bool? {
     state.withLock { state in
       guard let items = state.entries[name]?.queue.remove(through: sequence) else { return nil }
       state.itemCount -= items.count
       for item in items { state.deletions.formUnion(numbers(item)) }
-      return state.deletions.count
+      return state.deletions.count >= dueCount && !state.hasFailedToDelete
     }
   }
 
   var hasDeletions: Bool { state.withLock { !$0.deletions.isEmpty } }
 
-  /// What the writer deletes in the running transaction; afterwards it is forgotten.
-  func beginDeletion() -> Set<Deletion> {
+  /// What the writer deletes in the running transaction, of all mailboxes mixed; afterwards it is forgotten.
+  func beginDeletion(atMost count: Int) -> [Deletion] {
     state.withLock { state in
-      state.running = state.deletions
-      return state.running
+      let chosen = Array(state.deletions.lazy.filter { [running = state.running] in !running.contains($0) }.prefix(count))
+      state.running.formUnion(chosen)
+      return chosen
     }
   }
 
   /// The deletion itself was taken back.
-  func abandonDeletion() { state.withLock { $0.running = [] } }
+  func abandonDeletion(_ deletions: [Deletion]) {
+    state.withLock { state in
+      state.running.subtract(deletions)
+      state.hasFailedToDelete = true
+    }
+  }
 
   func isDeleted(_ number: Int64) -> Bool {
     state.withLock {

@@ -8,9 +8,14 @@ import Synchronization
 ///
 /// One process at a time puts envelopes into a database (`ServerLock`): what waits in a mailbox is known in memory alone.
 public final class SQLiteMailboxStore: MailboxStore {
-  /// Acknowledged cells that wait to be deleted. They go with the others of about a minute, so that one transaction's deletions
-  /// are not one owner's.
+  /// Acknowledged cells that one transaction deletes. They go with the others of about a minute, so that one transaction's
+  /// deletions are not one owner's.
   private static let deletionCount = 1_024
+  /// Expired rows that one transaction deletes: some milliseconds, in which others wait.
+  private static let expiryCount = 256
+  /// Rows that a transaction deletes on a full disk. Each may change some pages, which all go into the log first: together they stay
+  /// within what `ServerDirectory` keeps in reserve.
+  private static let fewest = 16
   /// Recipients that are looked up at a time: whoever names a thousand waits between them for those who name one.
   private static let lookupCount = 32
 
@@ -86,12 +91,16 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// Deletes what was acknowledged, moves the write-ahead log into the database and cuts it to nothing, so that no old page
   /// lies in it for long. To be called about every minute; when readers are in the way, the next call does it.
   public func truncateLog() async throws(StoreFailure) {
-    // On a full disk nothing can be deleted until the log has given back its room.
     let deletion: StoreFailure?
     do {
       try await deleteAcknowledged()
       deletion = nil
     } catch { deletion = error }
+    try await cutLog()
+    if let deletion { throw deletion }
+  }
+
+  private func cutLog() async throws(StoreFailure) {
     let result: Result<Void, StoreFailure> = await withCheckedContinuation { continuation in
       pool.asyncWriteWithoutTransaction { [observer] db in
         do {
@@ -110,7 +119,25 @@ public final class SQLiteMailboxStore: MailboxStore {
       }
     }
     try result.get()
-    if let deletion { throw deletion }
+  }
+
+  /// Deletes step by step. What is deleted takes room in the log before it gives any back, so on a full disk the steps are small and
+  /// the log is cut between them.
+  ///
+  /// - Parameter step: deletes at most so many rows, and says whether there may be more.
+  private func delete(atMost count: Int, _ step: (_ count: Int) async throws(StoreFailure) -> Bool) async throws(StoreFailure) {
+    var limit = count
+    var mayBeMore = true
+    while mayBeMore {
+      do {
+        mayBeMore = try await step(limit)
+      } catch {
+        guard error == .noRoom, limit > Self.fewest else { throw error }
+        limit = Self.fewest
+      }
+      // Readers may be in the way: then the next step finds no room, and all this goes on in a minute.
+      if limit == Self.fewest { try? await cutLog() }
+    }
   }
 
   /// Waits for what is being done, deletes what was acknowledged from the files, and closes them. A disk that does not let it be deleted
@@ -119,7 +146,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     do {
       if !hasFailed, opening != nil {
         let cache = cache
-        if cache.hasDeletions { try? pool.write { try EnvelopeRows.deleteAcknowledged($0, cache) } }
+        if cache.hasDeletions { try? pool.write { _ = try EnvelopeRows.deleteAcknowledged($0, cache, atMost: .max) } }
         // SQLite would do it with the last connection, if that could write; but a pool closes its writer first.
         try? pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
       }
@@ -343,21 +370,23 @@ public final class SQLiteMailboxStore: MailboxStore {
   public func acknowledge(_ mailbox: StoredPlace, through sequence: UInt64) async throws(StoreFailure) {
     try await settle(.mailboxes, mailbox)
     let keys = RowKeys(mailbox)
-    func acknowledge() -> Int? {
-      cache.acknowledge(mailbox.name, through: sequence) { EnvelopeRows.deletions($0, keys) }
+    func acknowledge() -> Bool? {
+      cache.acknowledge(mailbox.name, through: sequence, dueCount: Self.deletionCount) { EnvelopeRows.deletions($0, keys) }
     }
-    var count = acknowledge()
-    while count == nil {
+    var isDue = acknowledge()
+    while isDue == nil {
       try await write { try EnvelopeRows($0.db, $0.cache, mailbox, keys).ensureLoaded() }
-      count = acknowledge()
+      isDue = acknowledge()
     }
     // They are acknowledged, whether or not the disk lets them be deleted now.
-    if let count, count >= Self.deletionCount { try? await deleteAcknowledged() }
+    if isDue == true { try? await deleteAcknowledged() }
   }
 
   private func deleteAcknowledged() async throws(StoreFailure) {
     guard cache.hasDeletions else { return }
-    try await write { try EnvelopeRows.deleteAcknowledged($0.db, $0.cache) }
+    try await delete(atMost: Self.deletionCount) { (count) async throws(StoreFailure) in
+      try await write { try EnvelopeRows.deleteAcknowledged($0.db, $0.cache, atMost: count) }
+    }
   }
 
   // MARK: Key packages
@@ -424,14 +453,13 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   /// Works in steps of some hundred rows, each a transaction, so that others write in between.
   public func expire(today: Day) async throws(StoreFailure) {
-    var mayBeMore = true
-    while mayBeMore {
-      let (more, rowCount) = try await write { context in
+    try await delete(atMost: Self.expiryCount) { (count) async throws(StoreFailure) in
+      let (mayBeMore, rowCount) = try await write { context in
         let before = context.db.totalChangesCount
-        return (try UpkeepRows(context).expireSome(today: today), context.db.totalChangesCount - before)
+        return (try UpkeepRows(context).expireSome(today: today, atMost: count), context.db.totalChangesCount - before)
       }
       if rowCount > 0 { observer(.expired(rowCount: rowCount)) }
-      mayBeMore = more
+      return mayBeMore
     }
     guard try await read({ try UpkeepRows($0).mustRefresh(today: today) }) else { return }
     for table in RecordRows.Table.allCases {

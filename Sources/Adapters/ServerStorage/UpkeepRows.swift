@@ -5,9 +5,6 @@ import SottoProtocol
 
 /// What is done about every minute.
 struct UpkeepRows {
-  /// Rows deleted in one transaction: some milliseconds, in which others wait.
-  private static let stepCount = 256
-
   private let context: Context
   private let rows: Rows
 
@@ -24,20 +21,21 @@ struct UpkeepRows {
 
   /// Deletes some of what has expired, and begins a new quota period when it is time.
   ///
+  /// - Parameter count: rows to delete at most.
   /// - Returns: whether there may be more.
-  func expireSome(today: Day) throws -> Bool {
+  func expireSome(today: Day, atMost count: Int) throws -> Bool {
     context.cache.removeExpired(today: today)
     for table in [CellRows.Table.envelopes, .logEntries, .blobs] {
-      if try CellRows(context.db, table).expireSome(today: today, limit: Self.stepCount) { return true }
+      if try CellRows(context.db, table).expireSome(today: today, limit: count) { return true }
     }
     for statement in [
       "DELETE FROM receipts WHERE name IN (SELECT name FROM receipts WHERE expires <= ? LIMIT ?)",
       "DELETE FROM capabilities WHERE name IN (SELECT name FROM capabilities WHERE expires <= ? LIMIT ?)",
     ] + TokenRows.expiryStatements {
-      try rows.run(statement, [today.integer, Self.stepCount])
-      if rows.changes == Self.stepCount { return true }
+      try rows.run(statement, [today.integer, count])
+      if rows.changes == count { return true }
     }
-    if try OldRows(context).expireSome(today: today, limit: Self.stepCount) { return true }
+    if try OldRows(context).expireSome(today: today, limit: count) { return true }
     if try rows.first("SELECT 1 FROM upkeep WHERE quota_ends <= ?", [today.integer]) != nil {
       // The counts of the old period are in the mailboxes' records and mean nothing in another one.
       try rows.run("UPDATE upkeep SET quota_ends = ?", [today.adding(ServerLimits.quotaPeriodDays).integer])

@@ -6,7 +6,8 @@ public import SottoProtocol
 public enum StoreFailure: Error, Equatable, Sendable {
   /// Certainly not applied.
   case unavailable
-  /// Certainly not applied: there is no room for more. What deletes, and what owners need to empty their mailboxes, still works.
+  /// Certainly not applied: there is no room for more. What deletes, and what owners need to empty their mailboxes, still works, unless
+  /// the disk has not even room for their changes.
   case noRoom
   /// Applied or not: ask again with the same idempotency key, or read.
   case outcomeUnknown

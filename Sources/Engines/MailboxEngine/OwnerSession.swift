@@ -150,7 +150,12 @@ public actor OwnerSession {
     case .attach: return end(malformed: true)
     case .acknowledge(let cursor):
       guard let sequence = engine.secrets.cursors.open(cursor, of: attachment.mailbox) else { return end(malformed: true) }
-      try await store.acknowledge(attachment.place, through: sequence)
+      do throws(StoreFailure) {
+        try await store.acknowledge(attachment.place, through: sequence)
+      } catch {
+        // On a full disk the envelopes may stay: the next acknowledgement is for them, too, or the next stream brings them again.
+        guard error == .noRoom else { throw error }
+      }
       var attachment = attachment
       attachment.flow.acknowledge(through: sequence)
       return try await deliver(attachment)

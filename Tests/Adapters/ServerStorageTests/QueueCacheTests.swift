@@ -20,7 +20,7 @@ struct QueueCacheTests {
   }
 
   private func acknowledgeAll() {
-    _ = cache.acknowledge(name, through: 9) { [QueueCache.Deletion(number: Int64($0.slot), isMarked: false)] }
+    _ = cache.acknowledge(name, through: 9, dueCount: 3) { [QueueCache.Deletion(number: Int64($0.slot), isMarked: false)] }
   }
 
   private func sequences() -> [UInt64]? { cache.page(name, after: 0, page, today: today)?.map(\.sequence) }
@@ -28,7 +28,7 @@ struct QueueCacheTests {
   @Test func `what a transaction has deleted is not deleted again when another write of it was taken back`() {
     cache.put(queue(1...3), name)
     acknowledgeAll()
-    #expect(cache.beginDeletion().count == 3)
+    #expect(cache.beginDeletion(atMost: 9).count == 3)
     cache.undo()
     cache.end(isCommitted: true)
     // The slots are free by now, and may hold other envelopes.
@@ -38,15 +38,45 @@ struct QueueCacheTests {
   @Test func `what was not deleted after all is deleted the next time`() {
     cache.put(queue(1...3), name)
     acknowledgeAll()
-    _ = cache.beginDeletion()
+    _ = cache.beginDeletion(atMost: 9)
     cache.end(isCommitted: false)
     #expect(cache.isDeleted(1))
-    #expect(cache.beginDeletion().count == 3)
+    let again = cache.beginDeletion(atMost: 9)
+    #expect(again.count == 3)
     // The deletion itself failed, and its transaction stands.
-    cache.abandonDeletion()
+    cache.abandonDeletion(again)
     cache.undo()
     cache.end(isCommitted: true)
     #expect(cache.isDeleted(1))
+  }
+
+  @Test func `a part is deleted at a time, none of it twice, and a transaction that fails takes back its own`() {
+    cache.put(queue(1...9), name)
+    acknowledgeAll()
+    let parts = [cache.beginDeletion(atMost: 4), cache.beginDeletion(atMost: 4)]
+    #expect(parts.map(\.count) == [4, 4] && Set(parts.joined()).count == 8)
+    cache.abandonDeletion(parts[1])
+    cache.end(isCommitted: true)
+    let rest = cache.beginDeletion(atMost: 9)
+    #expect(rest.count == 5 && Set(rest).isSuperset(of: parts[1]))
+    cache.end(isCommitted: true)
+    #expect(!cache.hasDeletions)
+  }
+
+  @Test func `after a deletion that failed none is due until one succeeded`() {
+    cache.put(queue(1...9), name)
+    func acknowledge(_ sequence: UInt64) -> Bool? {
+      cache.acknowledge(name, through: sequence, dueCount: 3) { [QueueCache.Deletion(number: Int64($0.slot), isMarked: false)] }
+    }
+    #expect(acknowledge(2) == false)
+    #expect(acknowledge(3) == true)
+    _ = cache.beginDeletion(atMost: 9)
+    cache.end(isCommitted: false)
+    cache.put(queue(4...9), name)
+    #expect(acknowledge(4) == false)
+    _ = cache.beginDeletion(atMost: 1)
+    cache.end(isCommitted: true)
+    #expect(acknowledge(5) == true)
   }
 
   @Test func `a reader leaves its queue only where the writer has not been, and no write was taken back`() {

@@ -12,6 +12,7 @@ typedef struct {
   char path[PATH_LENGTH];
   int kinds, nth, lasts, code, percent;
   int failure_count;
+  long long log_room;
   long operations[5];
   int lies, records;
   faulty_event *events;
@@ -93,6 +94,10 @@ static int file_write(sqlite3_file *file, const void *bytes, int count, sqlite3_
   Disk *disk = &disks[mine->disk];
   pthread_mutex_lock(&lock);
   int code = fails(disk, FAULTY_WRITE);
+  if (!code && disk->log_room && mine->kind == 1 && offset + count > disk->log_room) {
+    disk->failure_count++;
+    code = SQLITE_FULL;
+  }
   int written = code ? (int)((long long)count * disk->percent / 100) : count;
   int result = written > 0 ? real(file)->pMethods->xWrite(real(file), bytes, written, offset) : SQLITE_OK;
   if (result == SQLITE_OK && written > 0) note(disk, FAULTY_WROTE, mine->kind, offset, bytes, written);
@@ -241,7 +246,16 @@ void faulty_disk_plan(int disk, int kinds, int nth, int lasts, int code, int per
   pthread_mutex_unlock(&lock);
 }
 
-void faulty_disk_mend(int disk) { faulty_disk_plan(disk, 0, 0, 0, 0, 0); }
+void faulty_disk_mend(int disk) {
+  faulty_disk_plan(disk, 0, 0, 0, 0, 0);
+  faulty_disk_bound_log(disk, 0);
+}
+
+void faulty_disk_bound_log(int disk, long long byte_count) {
+  pthread_mutex_lock(&lock);
+  disks[disk].log_room = byte_count;
+  pthread_mutex_unlock(&lock);
+}
 
 int faulty_disk_failure_count(int disk) {
   pthread_mutex_lock(&lock);

@@ -43,6 +43,9 @@ final class FaultyDisk: Sendable {
     faulty_disk_plan(number, operations.rawValue, Int32(nth), lasts ? 1 : 0, code, Int32(percent))
   }
 
+  /// As on a disk that is full, but for so many bytes that the write-ahead log may take.
+  func leaveRoom(forLog byteCount: Int) { faulty_disk_bound_log(number, Int64(byteCount)) }
+
   func mend() { faulty_disk_mend(number) }
   func record() { faulty_disk_record(number) }
   func lie(_ lies: Bool) { faulty_disk_lie(number, lies ? 1 : 0) }

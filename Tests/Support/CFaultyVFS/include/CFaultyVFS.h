@@ -53,7 +53,10 @@ void faulty_disk_remove(int disk);
 /// Of a write that fails, so many bytes of a hundred still reach the disk.
 void faulty_disk_plan(int disk, int kinds, int nth, int lasts, int code, int percent);
 
-/// Takes the plan back.
+/// Lets the write-ahead log have so many bytes at most from now on, as on a disk that is full but for that; 0 for no bound.
+void faulty_disk_bound_log(int disk, long long byte_count);
+
+/// Takes the plan and the bound back.
 void faulty_disk_mend(int disk);
 
 /// How many operations have failed.
