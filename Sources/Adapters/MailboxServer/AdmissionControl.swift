@@ -162,10 +162,12 @@ final class AdmissionControl: Sendable {
 
   /// Counts bytes that a connection is about to hold.
   ///
+  /// They take about twice the memory: on their way in or out they lie there encrypted, too, and arrays and buffers have room to spare.
+  ///
   /// - Returns: false, and counts nothing, when there is no room: a peer may hold no more than is free.
   func hold(_ byteCount: Int, for pass: ConnectionPass) -> Bool {
     let fits = state.withLock { state in
-      let free = state.limits.maximumHeldByteCount - state.statistics.heldByteCount
+      let free = state.limits.maximumHeldByteCount / 2 - state.statistics.heldByteCount
       let held = state.uses[pass.peer]?.heldByteCount ?? 0
       guard byteCount <= free, held <= free - byteCount else {
         state.statistics.refusedForMemoryCount += 1

@@ -35,8 +35,8 @@ public struct ServerLimits: Sendable, Equatable {
 
   // MARK: Bytes
 
-  /// Bytes of request bodies, replies and stream messages that all connections together may hold in memory. A peer gets
-  /// no more than is still free.
+  /// Bytes of memory for the request bodies, replies and stream messages of all connections together, which themselves are half of it at
+  /// most. A peer gets no more than is still free.
   public var maximumHeldByteCount = 256 << 20
   /// Bytes of one request body: several of the largest frames (256 KiB) fit into one upload.
   public var maximumRequestByteCount = 1 << 20

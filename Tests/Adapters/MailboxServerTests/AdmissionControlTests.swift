@@ -104,7 +104,7 @@ struct AdmissionControlTests {
 
   @Test func `bytes in memory are bounded together, and one peer leaves room for others`() throws {
     var limits = ServerLimits()
-    limits.maximumHeldByteCount = 1_000
+    limits.maximumHeldByteCount = 2_000
     let control = makeControl(limits)
     let one = try #require(control.admit(try address("192.0.2.1")))
     let same = try #require(control.admit(try address("192.0.2.1")))

@@ -149,7 +149,7 @@ struct HeldBytesTests {
 
   @Test func `a stream that finds no room is told to come again, and drops what comes`() async throws {
     var limits = ServerLimits()
-    limits.maximumHeldByteCount = 1_000
+    limits.maximumHeldByteCount = 2_000
     let control = makeControl(limits)
     let (channel, finished) = try await openStream(EchoApplication(), control)
     // Of one peer no more than is still free.

@@ -127,7 +127,7 @@ struct LimitTests {
 
   @Test func `bodies that do not fit into memory are refused as busy, and the memory is free again`() async throws {
     var limits = ServerLimits()
-    limits.maximumHeldByteCount = 250_000
+    limits.maximumHeldByteCount = 500_000
     try await withServer(EchoApplication(), limits: limits) { server, port in
       let head = "POST /v1/call HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n"
       let slow = try await Probe.connect(port: port)

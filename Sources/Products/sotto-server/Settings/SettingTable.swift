@@ -58,7 +58,7 @@ extension Setting {
     .count("limits.reports-per-day", \.limits.reportsPerDay, 1...1_440, "Reports to you that one address may send in a day."),
     .bytes(
       "limits.held-bytes", \.limits.maximumHeldByteCount, 16 << 20...64 << 30,
-      "Bytes of bodies, replies and messages in memory, of all connections together."),
+      "Memory for bodies, replies and messages of all connections together, in bytes; they are half of it at most."),
     .bytes("limits.request-bytes", \.limits.maximumRequestByteCount, 64 << 10...64 << 20, "Bytes of one request."),
     .bytes("limits.header-bytes", \.limits.maximumHeaderByteCount, 1 << 10...64 << 10, "Bytes of all header fields of a request."),
     .duration(

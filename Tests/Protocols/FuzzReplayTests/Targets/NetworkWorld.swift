@@ -29,7 +29,7 @@ final class NetworkWorld {
     limits.requests = Allowance(burst: 400, perMinute: 600)
     limits.failedStreams = Allowance(burst: 2, perMinute: 6)
     limits.streamFrames = Allowance(burst: 16, perMinute: 600)
-    limits.maximumHeldByteCount = 16 << 10
+    limits.maximumHeldByteCount = 32 << 10
     limits.maximumRequestByteCount = 4 << 10
     limits.maximumStreamMessageByteCount = 4 << 10
     limits.maximumHeaderByteCount = 1 << 10
@@ -108,7 +108,7 @@ final class NetworkWorld {
     }
     if let complaint = application.complaint { throw BrokenProperty(complaint) }
     let held = control.statistics.heldByteCount
-    try BrokenProperty.unless((0...limits.maximumHeldByteCount).contains(held), "more bytes are held than may be: \(held)")
+    try BrokenProperty.unless((0...limits.maximumHeldByteCount / 2).contains(held), "more bytes are held than may be: \(held)")
     try BrokenProperty.unless(control.statistics.openConnectionCount <= limits.maximumConnectionCount, "there are too many connections")
     for connection in connections { try connection.check(applicationWorks: applicationWorks) }
   }
@@ -216,7 +216,7 @@ final class NetworkConnection {
 
   func check(applicationWorks: Bool) throws(BrokenProperty) {
     // Bodies and messages are counted by the server; heads are short, and pongs are no more than what was read.
-    let bound = limits.maximumHeldByteCount + largestRead + 1_024
+    let bound = limits.maximumHeldByteCount / 2 + largestRead + 1_024
     try BrokenProperty.unless(wire.heldByteCount <= bound, "more waits for a peer than may: \(wire.heldByteCount)")
     guard !speech.isStream else { return }
     try BrokenProperty.unless(speech.answerCount <= twin.headCount + twin.faultCount, "there are more answers than requests")
