@@ -16,18 +16,26 @@ public final class MailboxServer: Service {
   private let tls: ServerTLS?
   private let control: AdmissionControl
   private let server: Server<MailboxChannel>
-  private let boundPort: BoundPort
+  private let progress: Progress
 
   /// Connections that the system keeps until they are accepted: all of a small server's clients at once.
   private static let backlog = 1_024
 
   /// The port that the server listens on; nil until it does.
-  public var port: Int? { boundPort.value }
+  public var port: Int? { progress.port }
+
+  /// What a server does in its life.
+  public enum Phase: Sendable {
+    case starting, serving, stopping
+  }
+
+  /// Whether connections are accepted yet, and still.
+  public var phase: Phase { progress.phase }
 
   /// - Parameters:
   ///   - material: nil for plain HTTP on a loopback address.
   ///   - onBound: called once, with the port, when connections are accepted.
-  /// - Throws: `.unusable` if TLS does not accept the material.
+  /// - Throws: `.unfit` if TLS does not accept the material.
   public init(
     application: any MailboxApplication, tls material: TLSMaterial?,
     configuration: MailboxServerConfiguration = MailboxServerConfiguration(),
@@ -35,14 +43,14 @@ public final class MailboxServer: Service {
   ) throws(TLSMaterialError) {
     var tls: ServerTLS?
     if let material { tls = try ServerTLS(material, limits: configuration.limits) }
-    let boundPort = BoundPort()
+    let progress = Progress()
     let control = AdmissionControl(
       limits: Self.limits(configuration.limits, hasTLS: material != nil), descriptorCount: DescriptorLimit.current,
       observer: configuration.observer)
     self.configuration = configuration
     self.control = control
     self.tls = tls
-    self.boundPort = boundPort
+    self.progress = progress
     server = Server(
       childChannelSetup: MailboxChannel(
         application: application, control: control, tls: tls, observer: configuration.observer,
@@ -55,7 +63,7 @@ public final class MailboxServer: Service {
           try channel.pipeline.syncOperations.addHandler(AcceptErrors(), position: .first)
         }.get()
         guard let port = channel.localAddress?.port else { return }
-        boundPort.set(port)
+        progress.bound(port)
         onBound(port)
       },
       eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
@@ -72,7 +80,12 @@ public final class MailboxServer: Service {
       guard let address, address.isLoopback else { throw MailboxServerError.notLoopback }
     }
     do {
-      try await server.run()
+      // Those who ask before they send somebody here hear of the end when it begins.
+      try await withGracefulShutdownHandler {
+        try await server.run()
+      } onGracefulShutdown: { [progress] in
+        progress.stop()
+      }
     } catch is Server<MailboxChannel>.Error {
       // It was shut down before it began.
     } catch let error as IOError {
@@ -105,6 +118,7 @@ public final class MailboxServer: Service {
 
   /// Stops accepting, tells open streams, gives requests in progress the time of the limits, and closes everything.
   public func shutDown() async {
+    progress.stop()
     // The only error is that of a server which failed to start, and `run` has thrown that.
     try? await server.shutdownGracefully()
   }
@@ -126,7 +140,7 @@ public final class MailboxServer: Service {
 
   /// Uses another certificate for the connections accepted from now on.
   ///
-  /// - Throws: `.unusable` if TLS does not accept the material; the old one then stays.
+  /// - Throws: `.unfit` if TLS does not accept the material; the old one then stays.
   public func replaceTLS(with material: TLSMaterial) throws(TLSMaterialError) {
     try tls?.replace(with: material, limits: control.limits)
   }
@@ -141,12 +155,14 @@ public enum MailboxServerError: Error, Equatable {
 }
 
 /// The port, once the system has given one.
-private final class BoundPort: Sendable {
-  private let port = Mutex<Int?>(nil)
+private final class Progress: Sendable {
+  private let state = Mutex((port: Int?.none, isStopping: false))
 
-  var value: Int? { port.withLock { $0 } }
+  var port: Int? { state.withLock { $0.port } }
 
-  func set(_ value: Int) {
-    port.withLock { $0 = value }
-  }
+  var phase: MailboxServer.Phase { state.withLock { $0.isStopping ? .stopping : $0.port == nil ? .starting : .serving } }
+
+  func bound(_ port: Int) { state.withLock { $0.port = port } }
+
+  func stop() { state.withLock { $0.isStopping = true } }
 }

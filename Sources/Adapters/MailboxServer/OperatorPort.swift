@@ -3,19 +3,27 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// Answers the operator's own questions, apart from the port for clients: on a loopback address, and on a socket in the
-/// data directory. It speaks just enough HTTP/1.1 for a scraper and a command: one `GET` a connection, without a body.
+/// Answers the operator's own questions, apart from the port for clients: on a loopback address, which everybody on this machine
+/// reaches, and on a socket in the data directory, which its owner alone does. It speaks just enough HTTP/1.1 for a scraper and a command: one `GET` a connection, without a body.
 public final class OperatorPort: Sendable {
   /// The answer to a path, or nil where nothing is.
-  public typealias Answers = @Sendable (_ path: String) async -> OperatorAnswer?
+  public typealias Answers = @Sendable (_ path: String, _ asker: Asker) async -> OperatorAnswer?
+
+  /// Who can have asked.
+  public enum Asker: Sendable {
+    case anybodyHere, owner
+  }
 
   /// Time that a connection may take: the answer is some kilobytes.
   private static let timeout = TimeAmount.seconds(10)
   /// Largest answer that `fetch` takes, bytes.
   private static let answerByteCount = 1 << 20
+  /// Connections at a time: clients need the descriptors, too.
+  private static let connectionCount = 16
 
   private let answers: Answers
   private let channels = Mutex<[any Channel]>([])
+  private let openCount = Atomic(0)
 
   public init(answers: @escaping Answers) { self.answers = answers }
 
@@ -29,7 +37,7 @@ public final class OperatorPort: Sendable {
       address = try SocketAddress(ipAddress: host == "localhost" ? "127.0.0.1" : host, port: port)
     } catch { throw .notLoopback }
     guard address.isLoopback else { throw .notLoopback }
-    let channel = try await bound { try await self.bootstrap.bind(to: address).get() }
+    let channel = try await bound { try await self.bootstrap(.anybodyHere).bind(to: address).get() }
     return channel.localAddress?.port ?? port
   }
 
@@ -38,7 +46,7 @@ public final class OperatorPort: Sendable {
   /// - Throws: `.cannotListen`, for a path of more than about 100 bytes too.
   public func listen(socket path: String) async throws(MailboxServerError) {
     _ = try await bound {
-      try await self.bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+      try await self.bootstrap(.owner).bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
     }
   }
 
@@ -78,16 +86,19 @@ public final class OperatorPort: Sendable {
     } catch { throw .cannotListen(errno: (error as? IOError)?.errnoCode) }
   }
 
-  private var bootstrap: ServerBootstrap {
+  private func bootstrap(_ asker: Asker) -> ServerBootstrap {
     ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .serverChannelOption(ChannelOptions.backlog, value: 16)
       .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
-      .childChannelInitializer { [answers] channel in
+      .childChannelInitializer { [self] channel in
         channel.eventLoop.makeCompletedFuture {
+          let isRefused = openCount.add(1, ordering: .relaxed).newValue > Self.connectionCount
+          channel.closeFuture.whenComplete { _ in self.openCount.subtract(1, ordering: .relaxed) }
+          if isRefused { return channel.close(promise: nil) }
           let deadline = channel.eventLoop.scheduleTask(in: Self.timeout) { channel.close(promise: nil) }
           channel.closeFuture.whenComplete { _ in deadline.cancel() }
           try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
-          try channel.pipeline.syncOperations.addHandler(OperatorHandler(answers: answers))
+          try channel.pipeline.syncOperations.addHandler(OperatorHandler(asker: asker, answers: answers))
         }
       }
   }
@@ -120,11 +131,15 @@ final class OperatorHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
 
+  private let asker: OperatorPort.Asker
   private let answers: OperatorPort.Answers
   private var head: HTTPRequestHead?
   private var hasAnswered = false
 
-  init(answers: @escaping OperatorPort.Answers) { self.answers = answers }
+  init(asker: OperatorPort.Asker, answers: @escaping OperatorPort.Answers) {
+    self.asker = asker
+    self.answers = answers
+  }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch Self.unwrapInboundIn(data) {
@@ -139,8 +154,8 @@ final class OperatorHandler: ChannelInboundHandler {
       }
       let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
       let eventLoop = context.eventLoop
-      Task { [answers] in
-        let answer = await answers(head.uri)
+      Task { [answers, asker] in
+        let answer = await answers(head.uri, asker)
         eventLoop.execute { bound.value.0.write(answer, bound.value.1) }
       }
     }

@@ -14,15 +14,26 @@ struct OperatorAnswers: Sendable {
   /// Seconds since 1970.
   let startedAt: UInt64
   let hasSecurityText: @Sendable () -> Bool
+  let phase: @Sendable () -> MailboxServer.Phase
 
-  func answer(_ path: String) async -> OperatorAnswer? {
+  /// - Parameter asker: the status names the server's address and its key, which are for its owner.
+  func answer(_ path: String, to asker: OperatorPort.Asker) async -> OperatorAnswer? {
     switch path {
     case "/healthz": plain("ok\n")
-    case "/readyz": store.hasFailed ? plain("the disk has failed\n", status: 503) : plain("ready\n")
+    case "/readyz": readiness
     case "/metrics":
       OperatorAnswer(contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(metrics.text(gauges).utf8))
-    case "/status": OperatorAnswer(contentType: "application/json", body: await status.json)
+    case "/status" where asker == .owner: OperatorAnswer(contentType: "application/json", body: await status.json)
     default: nil
+    }
+  }
+
+  private var readiness: OperatorAnswer {
+    if store.hasFailed { return plain("the disk has failed\n", status: 503) }
+    return switch phase() {
+    case .starting: plain("starting\n", status: 503)
+    case .serving: plain("ready\n")
+    case .stopping: plain("stopping\n", status: 503)
     }
   }
 
