@@ -41,7 +41,7 @@ enum SelfMadeCertificate {
       let keyPEM = PEMDocument(type: "PRIVATE KEY", derBytes: keyBytes).pemString
       return Made(pem: keyPEM + "\n" + (try certificate.serializeAsPEM().pemString) + "\n")
     } catch {
-      throw .unusable
+      throw .unfit
     }
   }
 

@@ -28,7 +28,7 @@ final class ServerTLS: Sendable {
       return try NIOSSLContext(configuration: configuration)
     } catch {
       // Among others: the key does not belong to the certificate.
-      throw .unusable
+      throw .unfit
     }
   }
 }

@@ -21,13 +21,13 @@ public struct TLSMaterial: Sendable {
 
   /// Material from an operator's own certificate: the chain, leaf first.
   ///
-  /// - Throws: `.unreadable` if the chain is empty, or its leaf has no usable key.
+  /// - Throws: `.unusable` if the chain is empty, or its leaf has no usable key.
   public init(certificateChain: [NIOSSLCertificate], privateKey: NIOSSLPrivateKey) throws(TLSMaterialError) {
-    guard let leaf = certificateChain.first else { throw .unreadable }
+    guard let leaf = certificateChain.first else { throw .unusable([.noCertificate]) }
     do {
       leafSPKIHash = HashAlgorithm.sha256.hash(try leaf.extractPublicKey().toSPKIBytes())
     } catch {
-      throw .unreadable
+      throw .unfit
     }
     notAfter = UInt64(clamping: leaf.notValidAfter)
     self.certificateChain = certificateChain
@@ -41,36 +41,19 @@ public struct TLSMaterial: Sendable {
 
   /// Reads PEM files: the certificate chain, leaf first, and the private key; one file may hold both.
   ///
-  /// - Throws: `.keyExposed` if others than the owner and the group may read the key; `.unreadable` if a file is missing
-  ///   or not what it should be; `.unusable` if the two do not belong together.
+  /// - Throws: `.unusable` with everything that is wrong; others than the owner and the group may not read the key.
   public static func load(certificateFile: String, keyFile: String) throws(TLSMaterialError) -> TLSMaterial {
-    guard let mode = OwnerFile.mode(keyFile) else { throw .unreadable }
-    guard mode & 0o007 == 0 else { throw .keyExposed }
-    let chain: [NIOSSLCertificate]
-    let key: NIOSSLPrivateKey
-    do {
-      chain = try NIOSSLCertificate.fromPEMFile(certificateFile)
-      key = try NIOSSLPrivateKey(file: keyFile, format: .pem)
-    } catch {
-      throw .unreadable
+    let chain = (try? NIOSSLCertificate.fromPEMFile(certificateFile)) ?? []
+    var faults: [TLSFileFault] = chain.isEmpty ? [.noCertificate] : []
+    guard let mode = OwnerFile.mode(keyFile), let key = try? NIOSSLPrivateKey(file: keyFile, format: .pem) else {
+      throw .unusable(faults + [.noKey])
     }
+    if mode & 0o007 != 0 { faults.append(.keyExposed) }
+    guard faults.isEmpty else { throw .unusable(faults) }
     var material = try TLSMaterial(certificateChain: chain, privateKey: key)
     material.isKeyReadableByGroup = mode & 0o070 != 0
     _ = try ServerTLS(material, limits: ServerLimits())
     return material
-  }
-
-  /// What `load` would refuse, all of it.
-  public static func faults(certificateFile: String, keyFile: String) -> [TLSFileFault] {
-    var faults: [TLSFileFault] = []
-    if (try? NIOSSLCertificate.fromPEMFile(certificateFile))?.isEmpty ?? true { faults.append(.noCertificate) }
-    if let mode = OwnerFile.mode(keyFile), (try? NIOSSLPrivateKey(file: keyFile, format: .pem)) != nil {
-      if mode & 0o007 != 0 { faults.append(.keyExposed) }
-    } else {
-      faults.append(.noKey)
-    }
-    if faults.isEmpty, (try? load(certificateFile: certificateFile, keyFile: keyFile)) == nil { faults.append(.notOfOneKind) }
-    return faults
   }
 
   /// Days before its end at which a self-made certificate is replaced.
@@ -79,7 +62,7 @@ public struct TLSMaterial: Sendable {
   /// Reads the self-made certificate in `file`; makes a new one there, with a new key, if there is none or it ends soon.
   ///
   /// - Parameter now: seconds since 1970; nil takes whatever certificate is there.
-  /// - Throws: `.unreadable` if the file is no such material, `.cannotWrite` with the system's error number.
+  /// - Throws: `.unusable` if the file is no such material, `.cannotWrite` with the system's error number.
   public static func loadOrMake(file: String, now: UInt64? = nil) throws(TLSMaterialError) -> TLSMaterial {
     if OwnerFile.exists(file) {
       let material = try load(certificateFile: file, keyFile: file)
@@ -99,7 +82,7 @@ public struct TLSMaterial: Sendable {
   }
 }
 
-/// What is wrong with the files of an operator's own certificate.
+/// What is wrong with the files of a certificate and its key.
 public enum TLSFileFault: Equatable, Sendable {
   /// The file of the certificate is missing, cannot be read, or holds none in PEM form.
   case noCertificate
@@ -113,14 +96,13 @@ public enum TLSFileFault: Equatable, Sendable {
 
 /// Why there is no usable TLS material.
 public enum TLSMaterialError: Error, Equatable {
-  /// A file is missing, or holds no certificate or key in PEM form.
-  case unreadable
+  /// What is wrong with it or with its files: everything, and at least one thing.
+  case unusable([TLSFileFault])
   /// A file could not be written; the number is the system's `errno`.
   case cannotWrite(errno: Int32)
-  /// Anybody on this machine may read the key.
-  case keyExposed
+
   /// The certificate and the key do not fit together, or TLS does not accept them.
-  case unusable
+  public static let unfit = unusable([.notOfOneKind])
 
   /// There was no room on the disk.
   public var isFull: Bool { if case .cannotWrite(let code) = self { SystemFailure(errno: code).isFull } else { false } }

@@ -16,10 +16,7 @@ extension ServerDirectory {
   public func tendReserve() -> Bool { tendReserve(freeByteCount: freeByteCount) }
 
   func tendReserve(freeByteCount free: Int) -> Bool {
-    if free < Self.reserveByteCount, PrivateFiles.exists(reserveFile) {
-      do throws(ServerStorageError) { try PrivateFiles.remove(reserveFile) } catch { return false }
-      return true
-    }
+    if free < Self.reserveByteCount { return giveUpReserve() }
     if free >= Self.reserveMinimumByteCount, PrivateFiles.byteCount(reserveFile) != Self.reserveByteCount {
       do throws(ServerStorageError) {
         // Zeros would take no room on a disk that compresses.
@@ -27,5 +24,28 @@ extension ServerDirectory {
       } catch { try? PrivateFiles.remove(reserveFile + ".new") }
     }
     return false
+  }
+
+  /// Gives the reserve's room to who needs it.
+  ///
+  /// - Returns: whether there was one.
+  public func giveUpReserve() -> Bool {
+    guard PrivateFiles.exists(reserveFile) else { return false }
+    do throws(ServerStorageError) { try PrivateFiles.remove(reserveFile) } catch { return false }
+    return true
+  }
+
+  /// Does what a start needs. Where it finds no room, although the disk's own numbers show some (a quota is used up), the reserve is given
+  /// up and it is done again.
+  ///
+  /// - Parameter note: hears that it was given up.
+  public func givingUpReserve<Value>(
+    noting note: () -> Void, _ body: () throws(ServerStorageError) -> Value
+  ) throws(ServerStorageError) -> Value {
+    do { return try body() } catch {
+      guard error == .diskFull, giveUpReserve() else { throw error }
+      note()
+      return try body()
+    }
   }
 }

@@ -18,10 +18,10 @@ extension PrivateFiles {
   static func copy(_ source: String, to destination: String) throws(ServerStorageError) {
     // `unsafe`, here and below: strings are lent to the system as C strings during the call.
     let input = unsafe open(source, O_RDONLY | O_CLOEXEC)
-    guard input >= 0 else { throw errno == ENOENT ? .missing : .system(errno: errno) }
+    guard input >= 0 else { throw errno == ENOENT ? .missing : ServerStorageError(.last()) }
     defer { _ = close(input) }
     let output = unsafe open(destination, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(0o600))
-    guard output >= 0 else { throw errno == EEXIST ? .exists : .system(errno: errno) }
+    guard output >= 0 else { throw errno == EEXIST ? .exists : ServerStorageError(.last()) }
     defer { _ = close(output) }
     try translated { () throws(SystemFailure) in
       try SystemFile.leaveToOwner(output, destination)

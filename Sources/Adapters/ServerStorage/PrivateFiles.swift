@@ -18,9 +18,11 @@ enum PrivateFiles {
   static func isDirectory(_ path: String) -> Bool { SystemFile.isDirectory(path) }
 
   /// Makes a directory if it is missing, and closes it to others.
-  static func makeDirectory(_ path: String) throws(ServerStorageError) {
+  ///
+  /// - Parameter staysOwn: what root makes is not left to the owner of the directory around it.
+  static func makeDirectory(_ path: String, staysOwn: Bool = false) throws(ServerStorageError) {
     try translated { () throws(SystemFailure) in
-      try SystemFile.makeDirectory(path)
+      try SystemFile.makeDirectory(path, staysOwn: staysOwn)
       try SystemFile.setMode(path, 0o700)
     }
   }
@@ -73,7 +75,7 @@ enum PrivateFiles {
   static func synchronize(_ path: String) throws(ServerStorageError) { try synchronizeDirectory(path) }
 
   static func translated<Value>(_ body: () throws(SystemFailure) -> Value) throws(ServerStorageError) -> Value {
-    do { return try body() } catch { throw error.isFull ? .diskFull : .system(errno: error.errno) }
+    do { return try body() } catch { throw ServerStorageError(error) }
   }
 
   // MARK: Locks
@@ -82,11 +84,8 @@ enum PrivateFiles {
   static func lock(_ path: String) throws(ServerStorageError) -> Int32 {
     if !exists(path) { try touch(path) }
     // `unsafe`: the string is lent to the system as a C string for the duration of the call.
-    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode_t(0o600))
-    guard descriptor >= 0 else {
-      let failure = SystemFailure(errno: errno)
-      throw failure.isFull ? .diskFull : .system(errno: failure.errno)
-    }
+    let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { throw ServerStorageError(.last()) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
       _ = close(descriptor)

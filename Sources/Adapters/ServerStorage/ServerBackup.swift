@@ -39,7 +39,8 @@ extension ServerDirectory {
     guard !PrivateFiles.exists(copy.path) else { throw .exists }
     guard exists else { throw .missing }
     let partial = ServerDirectory("\(copy.path).\(getpid()).partial")
-    try PrivateFiles.makeDirectory(partial.path)
+    // Keys: not for whoever the directory around it belongs to.
+    try PrivateFiles.makeDirectory(partial.path, staysOwn: true)
     do throws(ServerStorageError) {
       if parts != .withoutKeys {
         for name in Self.keyNames where PrivateFiles.exists(file(name)) { try PrivateFiles.copy(file(name), to: partial.file(name)) }
@@ -56,9 +57,9 @@ extension ServerDirectory {
     }
     // `unsafe`, here and below: strings are lent to the system as C strings for the duration of the call.
     guard unsafe rename(partial.path, copy.path) == 0 else {
-      let code = errno
+      let failure = SystemFailure.last()
       partial.remove()
-      throw .system(errno: code)
+      throw ServerStorageError(failure)
     }
     try PrivateFiles.synchronizeDirectory(SystemFile.parent(of: copy.path))
   }
@@ -88,7 +89,7 @@ extension ServerDirectory {
     let newFile = file("server.restored")
     try PrivateFiles.copy(copy.databaseFile, to: newFile)
     try raiseBoot(newFile)
-    guard unsafe rename(newFile, databaseFile) == 0 else { throw .system(errno: errno) }
+    guard unsafe rename(newFile, databaseFile) == 0 else { throw ServerStorageError(.last()) }
     try PrivateFiles.synchronizeDirectory(path)
     for name in Self.keyNames.reversed() where PrivateFiles.exists(keyCopy.file(name)) {
       try PrivateFiles.copy(keyCopy.file(name), to: file(name))

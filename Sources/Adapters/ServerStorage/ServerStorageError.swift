@@ -1,4 +1,5 @@
 import GRDB
+import SystemFiles
 
 /// Why a server's data directory cannot be used. Carries system codes, never paths or content.
 public enum ServerStorageError: Error, Equatable, Sendable {
@@ -41,6 +42,9 @@ public enum ServerStorageError: Error, Equatable, Sendable {
 }
 
 extension ServerStorageError {
+  /// What the system said of a file.
+  init(_ failure: SystemFailure) { self = failure.isFull ? .diskFull : .system(errno: failure.errno) }
+
   /// What a database threw while it was opened.
   ///
   /// - Parameter disk: where it lies; asked where SQLite does not say that there is no room.

@@ -23,7 +23,7 @@ public struct SystemFailure: Error, Equatable, Sendable {
   public var isFull: Bool { errno == ENOSPC || errno == EDQUOT }
 
   /// What the last call in this thread was refused with.
-  static func last() -> SystemFailure { SystemFailure(errno: Self.current) }
+  public static func last() -> SystemFailure { SystemFailure(errno: Self.current) }
 
   // Under a name that the property does not hide.
   private static var current: Int32 { lastNumber() }

@@ -32,12 +32,14 @@ public enum SystemFile {
   // MARK: Directories
 
   /// Makes a directory for its owner alone; what is there stays as it is, also if it is none.
-  public static func makeDirectory(_ path: String) throws(SystemFailure) {
+  ///
+  /// - Parameter staysOwn: it is not left to the owner of the directory around it, and so nothing in it is.
+  public static func makeDirectory(_ path: String, staysOwn: Bool = false) throws(SystemFailure) {
     guard unsafe mkdir(path, mode_t(0o700)) == 0 else {
       if errno == EEXIST { return }
       throw .last()
     }
-    guard geteuid() == 0 else { return }
+    guard geteuid() == 0, !staysOwn else { return }
     let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { throw .last() }
     defer { _ = close(descriptor) }

@@ -8,8 +8,11 @@ struct Upkeep: Sendable {
 
   let engine: MailboxEngine
   let store: SQLiteMailboxStore
+  let directory: ServerDirectory
   let rows: RowCounter
   let log: ServerLog
+  /// Tells the operator that the reserve of the disk is given up.
+  let noteReserve: @Sendable () -> Void
   /// Sees to the certificate and to the issuer key.
   let renew: @Sendable () async -> Void
 
@@ -18,9 +21,14 @@ struct Upkeep: Sendable {
   /// - Throws: when the disk has failed for good.
   func run() async throws {
     while !Task.isCancelled {
-      // What does not succeed now does in a minute: expired envelopes are hidden, deleted or not.
-      try? await engine.expire()
-      try? await store.truncateLog()
+      if directory.tendReserve() { noteReserve() }
+      do { try await tidy() } catch {
+        // A quota may be used up that the disk's own numbers do not show.
+        if error == .noRoom, directory.giveUpReserve() {
+          noteReserve()
+          try? await tidy()
+        }
+      }
       _ = await rows.counts()
       engine.wakes.wakeAll()
       await renew()
@@ -30,5 +38,16 @@ struct Upkeep: Sendable {
       if store.hasFailed { throw ServerFailure.diskFailed }
       do { try await Task.sleep(for: Self.interval) } catch { return }
     }
+  }
+
+  /// What does not succeed now does in a minute: expired envelopes are hidden, deleted or not. The log is cut in any case.
+  private func tidy() async throws(StoreFailure) {
+    let expiry: StoreFailure?
+    do {
+      try await engine.expire()
+      expiry = nil
+    } catch { expiry = error }
+    try await store.truncateLog()
+    if let expiry { throw expiry }
   }
 }

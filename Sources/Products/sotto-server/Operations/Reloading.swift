@@ -40,7 +40,9 @@ actor Reloading {
 
   private func reload() {
     let loaded = sources.load()
-    guard loaded.faults.isEmpty else { return refuse(ServerFailure.badSettings(loaded.faults)) }
+    if !loaded.faults.isEmpty {
+      do { _ = try loaded.certificate() } catch { return refuse(error) }
+    }
     // Who does TLS decides what the certificate's settings mean: half of such a change is another server than either.
     guard loaded.settings.tlsMode == inForce.settings.tlsMode else { return refuse(.modeTakesRestart) }
     let changes = loaded.fixedChanges(from: inForce)

@@ -20,29 +20,30 @@ enum ServerCertificate {
   /// What is to be served now; nil behind a proxy, which does TLS itself.
   static func load(_ settings: ServerSettings, _ directory: ServerDirectory, now: UInt64) throws -> TLSMaterial? {
     if settings.tlsMode == .proxy { return nil }
-    return try own(settings) ?? TLSMaterial.loadOrMake(file: directory.tlsFile, now: now)
-  }
-
-  /// Everything that is wrong with the files that the settings name, each in one line.
-  static func faults(of settings: ServerSettings) -> [String] {
-    guard settings.tlsMode == .own, let certificate = settings.certificateFile, let key = settings.keyFile else { return [] }
-    return TLSMaterial.faults(certificateFile: certificate, keyFile: key).map { fault in
-      switch fault {
-      case .noCertificate: "tls.certificate: is not there, cannot be read by this user, or holds no certificate as PEM"
-      case .noKey: "tls.key: is not there, cannot be read by this user, or holds no key as PEM"
-      case .keyExposed: "tls.key: everybody on this machine may read it (chmod o-rwx, and think of the key as known)"
-      case .notOfOneKind: "tls.certificate: does not belong to tls.key, or TLS does not accept them"
-      }
-    }
+    return try own(settings, faults: []) ?? TLSMaterial.loadOrMake(file: directory.tlsFile, now: now)
   }
 
   /// The operator's own certificate, if the settings name one.
-  static func own(_ settings: ServerSettings) throws -> TLSMaterial? {
-    guard settings.tlsMode == .own, let certificate = settings.certificateFile, let key = settings.keyFile else { return nil }
-    do throws(TLSMaterialError) {
-      return try TLSMaterial.load(certificateFile: certificate, keyFile: key)
-    } catch { throw ServerFailure(ownCertificate: error) }
+  ///
+  /// - Parameter faults: what else is wrong with the settings.
+  /// - Throws: a failure that names every fault, of the settings and of the files.
+  static func own(_ settings: ServerSettings, faults: [String]) throws(ServerFailure) -> TLSMaterial? {
+    var material: TLSMaterial?
+    if settings.tlsMode == .own, let certificate = settings.certificateFile, let key = settings.keyFile {
+      do { material = try TLSMaterial.load(certificateFile: certificate, keyFile: key) } catch {
+        throw ServerFailure(ownCertificate: error, beside: faults)
+      }
+    }
+    guard faults.isEmpty else { throw .badSettings(faults) }
+    return material
   }
+}
+
+extension LoadedSettings {
+  /// The operator's own certificate, if these settings name one.
+  ///
+  /// - Throws: a failure that names every fault, of the settings and of the files.
+  func certificate() throws(ServerFailure) -> TLSMaterial? { try ServerCertificate.own(settings, faults: faults) }
 }
 
 extension TLSMaterial {
@@ -92,7 +93,7 @@ final class ServedKeys: Sendable {
   private let proxyHash: KeyHash?
 
   /// - Parameter proxyHash: what statements name while there is no material.
-  /// - Throws: `.unusable` for material without a key.
+  /// - Throws: `.unfit` for material without a key.
   init(_ material: TLSMaterial?, behindProxy proxyHash: KeyHash?) throws(TLSMaterialError) {
     self.proxyHash = proxyHash
     try serve(material, now: 0)
@@ -101,7 +102,7 @@ final class ServedKeys: Sendable {
   /// From now on this is served.
   func serve(_ material: TLSMaterial?, now: UInt64) throws(TLSMaterialError) {
     let hash = material.flatMap { KeyHash($0.leafSPKIHash) }
-    guard (hash == nil) == (material == nil) else { throw .unusable }
+    guard (hash == nil) == (material == nil) else { throw .unfit }
     state.withLock { state in
       if let old = state.current, old != hash { state.former.append(Former(hash: old, until: now &+ Self.overlapSeconds)) }
       state.former.removeAll { $0.hash == hash }

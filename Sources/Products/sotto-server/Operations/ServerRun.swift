@@ -23,15 +23,19 @@ struct ServerRun: Sendable {
     let startedAt = clock.secondsSince1970()
     let log = ServerLog(level: settings.logLevel) { Output.note($0) }
     let metrics = ServerMetrics()
-    if directory.tendReserve() { Output.note(Self.reserveWarning) }
+    if directory.tendReserve() { Self.noteReserve() }
     let secrets = try directory.keys(creating: true).secrets()
-    let store = try directory.openStore(
-      creating: true, checking: true, limits: settings.storage, observer: metrics.storeObserver)
+    let store = try directory.givingUpReserve(noting: Self.noteReserve) { () throws(ServerStorageError) in
+      try directory.openStore(creating: true, checking: true, limits: settings.storage, observer: metrics.storeObserver)
+    }
     if store.isOlderThanBefore { Output.note(Self.olderWarning) }
     defer { try? store.close() }
     let objects = try directory.openObjects(
       quota: UInt64(settings.fileQuotaByteCount), minimumFreeByteCount: settings.storage.minimumFreeByteCount)
-    let issuer = TokenIssuer(keys: try directory.issuerKeys(today: clock.today))
+    let issuer = TokenIssuer(
+      keys: try directory.givingUpReserve(noting: Self.noteReserve) { () throws(ServerStorageError) in
+        try directory.issuerKeys(today: clock.today)
+      })
     let engine = MailboxEngine(
       store: store, objects: objects, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
     let tls = try ServerCertificate.loadAtStart(settings, directory, now: startedAt)
@@ -76,7 +80,7 @@ struct ServerRun: Sendable {
     let operatorPort = OperatorPort(
       answers: OperatorAnswers(
         directory: directory, store: store, rows: rows, metrics: metrics, keys: keys, clock: clock, startedAt: startedAt,
-        hasSecurityText: { security() != nil }
+        hasSecurityText: { SecurityText.isPublished(current.withLock { $0 }, directory) }, phase: { server.phase }
       ).answer)
     try await open(operatorPort, log)
     let reloading = Reloading(
@@ -88,9 +92,8 @@ struct ServerRun: Sendable {
         objects.replaceMinimumFreeByteCount(with: new.storage.minimumFreeByteCount)
       })
     let upkeep = Upkeep(
-      engine: engine, store: store, rows: rows, log: log,
+      engine: engine, store: store, directory: directory, rows: rows, log: log, noteReserve: Self.noteReserve,
       renew: {
-        if directory.tendReserve() { Output.note(Self.reserveWarning) }
         await reloading.renew()
         // What cannot be written now is tried again in a minute; the last quarter's key goes on signing.
         let today = clock.today
@@ -129,9 +132,10 @@ struct ServerRun: Sendable {
     log.info("connections are drained")
   }
 
-  private static let reserveWarning = """
-    WARNING: the disk is full. The room of server.reserve is given up, so that people can go on to receive and delete; make room soon.
-    """
+  @Sendable private static func noteReserve() {
+    Output.note(
+      "WARNING: the disk is full. The room of server.reserve is given up, so that people can go on to receive and delete; make room soon.")
+  }
 
   private static let olderWarning = """
     WARNING: the database is older than this server's last life: the disk lost what it had confirmed, or an old copy was put in its

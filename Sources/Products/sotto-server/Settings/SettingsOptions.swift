@@ -49,11 +49,7 @@ struct SettingsOptions: ParsableArguments {
   /// - Throws: a failure that names every fault.
   func load() throws -> LoadedSettings {
     let loaded = sources.load()
-    let certificate = ServerCertificate.faults(of: loaded.settings)
-    // A single fault of the files has a hint and a code of its own.
-    if loaded.faults.isEmpty, certificate.count == 1 { _ = try ServerCertificate.own(loaded.settings) }
-    let faults = loaded.faults + certificate
-    guard faults.isEmpty else { throw ServerFailure.badSettings(faults) }
+    _ = try loaded.certificate()
     return loaded
   }
 }
