@@ -38,7 +38,7 @@ public struct ReportBox: Sendable {
 
   /// Keeps a sealed report; it is on disk when this returns.
   ///
-  /// - Parameter day: days since 1970; the file gets no finer time.
+  /// - Parameter day: days since 1970; no time that can be set is finer. The inode's own times are.
   /// - Throws: `.full`.
   public func add(_ sealed: [UInt8], day: UInt32) throws(ServerStorageError) {
     guard try names().count < Self.count else { throw .full }

@@ -28,7 +28,7 @@ import Testing
     }
   }
 
-  @Test func `files are their owner's alone, and their times tell the day and nothing finer`() async throws {
+  @Test func `files are their owner's alone, and those of their times that can be set tell the day`() async throws {
     let server = try TemporaryServer()
     let store = try server.directory.openObjects(quota: 1 << 20)
     let today = Day(secondsSince1970: UInt64(Date().timeIntervalSince1970))
