@@ -91,7 +91,7 @@ extension EndToEndTests {
     try alice.run("send", "Bob", "with the second")
 
     for (bad, words) in [
-      (lines(first, key: second.key), "do not belong together"), (lines(ended), "the certificate has ended"),
+      (lines(first, key: second.key), "does not belong to tls.key"), (lines(ended), "the certificate has ended"),
       (["tls.certificate = /nowhere", "tls.key = /nowhere"], "cannot be read"), (["limits.idle-time = soon"], "limits.idle-time"),
     ] {
       try server.write(bad)
@@ -101,7 +101,7 @@ extension EndToEndTests {
     }
     try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: first.key.path)
     try server.write(lines(first))
-    try server.hangUp(expecting: "everybody on this machine may read tls.key")
+    try server.hangUp(expecting: "tls.key may be read by everybody on this machine")
     #expect(try await server.shownKey() == secondKey)
 
     try alice.run("send", "Bob", "after the bad ones")
@@ -129,6 +129,23 @@ extension EndToEndTests {
     let links = try server.command("invite", arguments: ["--count", "2", "--json"]).output
     #expect(links.components(separatedBy: "sotto:").count == 3 && links.contains("\"goodUntil\":"), "\(links)")
     #expect(try server.command("identity", arguments: ["--json"]).output.hasPrefix("{\"fingerprint\":"))
+    // A link that went astray is taken back, once; one that was used is not.
+    func withdraw(_ link: String) throws -> (status: Int32, output: String, errors: String) {
+      let outcome = try server.command("invite", arguments: ["--withdraw", link, "--json"])
+      return (outcome.status, outcome.output, outcome.errors)
+    }
+    let stray = try server.registrationLink()
+    #expect(try withdraw(stray).output == "{\"withdrawn\":true}\n")
+    #expect(try withdraw(stray).status == 66)
+    struct Link: RegisteringServer {
+      let text: String
+      func registrationLink() -> String { text }
+    }
+    #expect(throws: EndToEndError.self) { try Person("Cleo", at: Link(text: stray), in: scratch) }
+    let used = try server.registrationLink()
+    _ = try Person("Dora", at: Link(text: used), in: scratch)
+    #expect(try withdraw(used).status == 73)
+    #expect(try withdraw("sotto://nonsense").status == 65)
     #expect(server.stop()?.status == 0)
   }
 

@@ -218,6 +218,10 @@ public final class SQLiteMailboxStore: MailboxStore {
     try await write(adding: StorageCost.rows(vouchers.count)) { try TokenRows($0.db).add(vouchers, expires: expires) }
   }
 
+  public func withdrawVoucher(_ voucher: StoredName, today: Day) async throws(StoreFailure) -> VoucherWithdrawal {
+    try await write { try TokenRows($0.db).withdraw(voucher, today: today) }
+  }
+
   public func issueVouchers(
     _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int, today: Day
   ) async throws(StoreFailure) -> OwnerOutcome {

@@ -32,6 +32,15 @@ struct TokenRows {
     }
   }
 
+  /// Deletes a voucher that no batch was redeemed with.
+  func withdraw(_ voucher: StoredName, today: Day) throws -> VoucherWithdrawal {
+    let row = try rows.first("SELECT batch IS NULL FROM vouchers WHERE name = ? AND expires > ?", [voucher.data, today.integer])
+    guard let row else { return .unknown }
+    guard row[0] as Bool else { return .used }
+    try rows.run("DELETE FROM vouchers WHERE name = ?", [voucher.data])
+    return .withdrawn
+  }
+
   /// - Returns: whether the voucher is there and was used for nothing else.
   func redeem(_ voucher: StoredName, for batch: StoredName, today: Day) throws -> Bool {
     let row = try rows.first("SELECT batch FROM vouchers WHERE name = ? AND expires > ?", [voucher.data, today.integer])

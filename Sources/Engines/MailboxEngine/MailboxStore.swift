@@ -13,6 +13,15 @@ public enum StoreFailure: Error, Equatable, Sendable {
   case outcomeUnknown
 }
 
+/// What became of a voucher that was to be taken back.
+public enum VoucherWithdrawal: Equatable, Sendable {
+  case withdrawn
+  /// Somebody has had tokens signed for it.
+  case used
+  /// There is none: it has expired, was taken back before, or never was.
+  case unknown
+}
+
 /// The storage that the engine needs; every store passes the same conformance suite.
 ///
 /// Each operation that changes something is one transaction: it returns when all of it is on disk, and nothing of it is
@@ -26,6 +35,9 @@ public protocol MailboxStore: Sendable {
 
   /// Adds vouchers that the operator hands out.
   func addVouchers(_ vouchers: [StoredName], expires: Day) async throws(StoreFailure)
+
+  /// Takes back a voucher that was not used yet.
+  func withdrawVoucher(_ voucher: StoredName, today: Day) async throws(StoreFailure) -> VoucherWithdrawal
 
   /// Adds vouchers that a mailbox's owner hands out, up to a quota for the current period, and up to what the store lets all owners
   /// together hand out in a day.

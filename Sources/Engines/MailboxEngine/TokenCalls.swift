@@ -9,6 +9,11 @@ extension MailboxEngine {
     return vouchers
   }
 
+  /// Takes back a voucher that nobody has used yet: nothing more comes of its link.
+  public func withdraw(_ voucher: Permission) async throws(StoreFailure) -> VoucherWithdrawal {
+    try await store.withdrawVoucher(names.voucher(voucher), today: clock.today)
+  }
+
   /// Signs what a voucher is good for: an entry token and some common ones. Asked again for the same, it answers the same.
   func redeem(_ voucher: Permission, issuerKey: KeyHash, blinded: [BlindNumber]) async throws(StoreFailure) -> Answer {
     let today = clock.today

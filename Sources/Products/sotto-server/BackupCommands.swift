@@ -23,6 +23,9 @@ struct BackupCommand: AsyncParsableCommand {
   @Flag(help: "Only the keys, the certificate and the address; they change seldom.")
   var keysOnly = false
 
+  @Flag(help: "One object, for a script.")
+  var json = false
+
   func validate() throws {
     if withoutKeys && keysOnly { throw ValidationError("--without-keys and --keys-only leave nothing") }
   }
@@ -39,7 +42,7 @@ struct BackupCommand: AsyncParsableCommand {
         Output.note("note: the server's own disk is full, so status does not know of this backup")
       }
     }
-    Output.print(destination)
+    Output.print(path: destination, asJSON: json)
   }
 }
 
@@ -61,9 +64,12 @@ struct RestoreCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The backup that has the keys, if they were kept apart.", valueName: "dir"))
   var keys: String?
 
+  @Flag(help: "One object, for a script.")
+  var json = false
+
   func run() async throws {
     ProcessSettings.apply()
     try await withWords { try ServerDirectory(data.directory).restore(from: source, keys: keys) }
-    Output.print(data.directory)
+    Output.print(path: data.directory, asJSON: json)
   }
 }

@@ -9,44 +9,81 @@ struct InviteCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "invite",
     abstract: "Print links that let one person each register; the server may be running.",
-    discussion: "A link is good for one mailbox, within 30 days. Whoever holds it can use it.")
+    discussion: """
+      A link is good for one mailbox, within 30 days. Whoever holds it can use it; --withdraw takes back one that went astray, \
+      also one by which somebody with a mailbox has invited.
+      """)
 
   @OptionGroup var data: DataOptions
 
   @Option(help: ArgumentHelp("How many.", valueName: "n"))
   var count = 1
 
+  @Option(help: ArgumentHelp("Take back this link, if nobody has used it; `-` reads it from the standard input.", valueName: "link"))
+  var withdraw: String?
+
   @Flag(help: "One object, for a script.")
   var json = false
 
   func validate() throws {
     guard (1...1_000).contains(count) else { throw ValidationError("--count is 1 to 1000") }
+    guard withdraw == nil || count == 1 else { throw ValidationError("--withdraw makes no links, so there is nothing to --count") }
   }
 
   func run() async throws {
     ProcessSettings.apply()
+    if let withdraw { return try await takeBack(withdraw == "-" ? readLine() ?? "" : withdraw) }
     let clock = SystemClock()
-    let links = try await withWords(in: data.directory) {
-      let directory = ServerDirectory(data.directory)
-      let secrets = try directory.keys(creating: false).secrets()
+    let links = try await withEngine(clock) { directory, secrets, engine in
       guard let address = AdvertisedAddress(try directory.address()),
         let server = ServerAddress(
           host: address.endpoint.host, port: address.endpoint.port, serverKey: secrets.identity.publicKey, trust: address.trust)
       else { throw ServerStorageError.missing }
-      let store = try directory.openStoreForInviting(limits: data.limits)
-      // Only a server that runs signs tokens.
-      let issuer = TokenIssuer(keys: [])
-      let engine = MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom())
-      let vouchers = try await engine.makeVouchers(count)
-      // The links are good already; closing only tidies up.
-      try? store.close()
-      return vouchers.map { RegistrationLink(server: server, voucher: $0).text }
+      return try await engine.makeVouchers(count).map { RegistrationLink(server: server, voucher: $0).text }
     }
     if json {
       let lastDay = (UInt64(clock.today.number) + UInt64(ServerLimits.voucherDays)) * 86_400
       return Output.print(json: Invitations(links: links, goodUntil: lastDay))
     }
     for link in links { Output.print(link) }
+  }
+
+  private func takeBack(_ link: String) async throws {
+    let text = link.trimming(while: \.isWhitespace)
+    let (serverKey, voucher): (PublicKey32, Permission)
+    if let link = try? RegistrationLink(text) {
+      (serverKey, voucher) = (link.server.serverKey, link.voucher)
+    } else if let link = try? InvitationLink(text) {
+      (serverKey, voucher) = (link.server.serverKey, link.voucher)
+    } else {
+      throw ServerFailure.noLink
+    }
+    let withdrawal = try await withEngine(SystemClock()) { _, secrets, engine in
+      guard serverKey == secrets.identity.publicKey else { throw ServerFailure.linkOfAnother }
+      return try await engine.withdraw(voucher)
+    }
+    switch withdrawal {
+    case .withdrawn: if json { Output.print(json: ["withdrawn": true]) } else { Output.note("The link is good for nothing now.") }
+    case .used: throw ServerFailure.linkIsUsed
+    case .unknown: throw ServerFailure.noSuchLink
+    }
+  }
+
+  /// Works on the database beside a server that may be running.
+  private func withEngine<Value>(
+    _ clock: SystemClock, _ body: (ServerDirectory, ServerSecrets, MailboxEngine) async throws -> Value
+  ) async throws -> Value {
+    try await withWords(in: data.directory) {
+      let directory = ServerDirectory(data.directory)
+      let secrets = try directory.keys(creating: false).secrets()
+      let store = try directory.openStoreForInviting(limits: data.limits())
+      // What was done is on disk already; closing only tidies up.
+      defer { try? store.close() }
+      // Only a server that runs signs tokens.
+      let issuer = TokenIssuer(keys: [])
+      return try await body(
+        directory, secrets, MailboxEngine(store: store, secrets: secrets, issuer: issuer, clock: clock, random: SystemRandom()))
+    }
   }
 
   private struct Invitations: Encodable {

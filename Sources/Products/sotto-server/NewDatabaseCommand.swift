@@ -13,11 +13,14 @@ struct NewDatabaseCommand: AsyncParsableCommand {
 
   @OptionGroup var data: DataOptions
 
+  @Flag(help: "One object, for a script.")
+  var json = false
+
   func run() async throws {
     ProcessSettings.apply()
     try await withWords(in: data.directory) {
       do { try ServerDirectory(data.directory).makeNewDatabase() } catch ServerStorageError.exists { throw ServerFailure.databaseIsThere }
     }
-    Output.print(data.directory)
+    Output.print(path: data.directory, asJSON: json)
   }
 }

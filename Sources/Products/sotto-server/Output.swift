@@ -13,6 +13,11 @@ enum Output {
     if let data = try? encoder.encode(value) { print(String(decoding: data, as: UTF8.self)) }
   }
 
+  /// Where something was made.
+  static func print(path: String, asJSON: Bool) {
+    if asJSON { print(json: ["path": path]) } else { print(path) }
+  }
+
   /// A line for a person, which a script does not want.
   static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 

@@ -17,6 +17,9 @@ struct ReportsCommand: AsyncParsableCommand {
 
     @OptionGroup var data: DataOptions
 
+    @Flag(help: "One object, for a script.")
+    var json = false
+
     func run() async throws {
       ProcessSettings.apply()
       let directory = ServerDirectory(data.directory)
@@ -28,12 +31,23 @@ struct ReportsCommand: AsyncParsableCommand {
         }
         return ReportKeyText.text(seed)
       }
-      Output.print(key)
+      if json {
+        Output.print(json: Made(key: key, address: SecurityText.site(of: directory).map(SecurityText.reportAddress)))
+      } else {
+        Output.print(key)
+      }
       Output.note("This key reads the reports. It is not kept here: write it down, and store it away from this machine.")
       if let site = SecurityText.site(of: directory) {
         Output.note("Reports are taken at \(SecurityText.reportAddress(site)), and \(SecurityText.address(site)) says so.")
       }
     }
+  }
+
+  private struct Made: Encodable {
+    /// The private one.
+    var key: String
+    /// Where reports are taken; nothing before the first start.
+    var address: String?
   }
 
   struct List: AsyncParsableCommand {
@@ -149,7 +163,7 @@ enum TerminalText {
     for scalar in text.unicodeScalars {
       switch scalar.properties.generalCategory {
       case .control where scalar != "\n" && scalar != "\t": result.append("?")
-      case .format, .surrogate, .privateUse: result.append("?")
+      case .format, .surrogate, .privateUse, .lineSeparator, .paragraphSeparator: result.append("?")
       default: result.unicodeScalars.append(scalar)
       }
     }

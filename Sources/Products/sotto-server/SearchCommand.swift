@@ -17,6 +17,9 @@ struct SearchCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("Files, and directories with all that is in them.", valueName: "path"))
   var paths: [String]
 
+  @Flag(help: "One object, for a script.")
+  var json = false
+
   func run() throws {
     var lines: [String] = []
     while let line = readLine() { if !line.isEmpty { lines.append(line) } }
@@ -25,12 +28,31 @@ struct SearchCommand: ParsableCommand {
     let search = CanarySearch(lines.enumerated().map { Canary("text \($0 + 1)", text: $1) })
     var findings = Findings()
     for path in paths { try look(in: path, search, &findings) }
-    for (key, found) in findings.hits.sorted(by: { ($0.key.canary, $0.key.form) < ($1.key.canary, $1.key.form) }) {
-      Output.print(
-        "\(search.canaries[key.canary].kind) as \(key.words): \(found.count) times, first in \(found.label), byte \(found.offset)")
+    let hits = findings.hits.sorted { ($0.key.canary, $0.key.form) < ($1.key.canary, $1.key.form) }.map { key, found in
+      Hit(text: key.canary + 1, form: key.words, count: found.count, file: found.label, byte: found.offset)
+    }
+    if json {
+      Output.print(json: Result(hits: hits, bytes: findings.byteCount))
+    } else {
+      for hit in hits { Output.print("text \(hit.text) as \(hit.form): \(hit.count) times, first in \(hit.file), byte \(hit.byte)") }
     }
     Output.note("\(findings.byteCount) bytes and \(findings.streamCount) compressed streams searched in \(search.patternCount) forms")
     if !findings.isEmpty { throw ExitCode(1) }
+  }
+
+  private struct Hit: Encodable {
+    /// The number of the line of the standard input.
+    var text: Int
+    var form: String
+    var count: Int
+    /// Where it was found first.
+    var file: String
+    var byte: UInt64
+  }
+
+  private struct Result: Encodable {
+    var hits: [Hit]
+    var bytes: UInt64
   }
 
   private func look(in path: String, _ search: CanarySearch, _ findings: inout Findings) throws {

@@ -10,6 +10,16 @@ struct ServerFailure: Error {
   var text: String
   var hint: String
   var exitCode: Int32
+  /// Each fault of the settings by itself, for a script.
+  var faults: [String] = []
+
+  /// What this program ends with.
+  static let exitCodes: [(code: Int32, meaning: String)] = [
+    (0, "done"), (1, "breach-drill or search found something"), (64, "usage"), (65, "damaged or foreign data"), (66, "no data there"),
+    (69, "the address or port cannot be had"), (70, "the drill came to no result"), (71, "the system refuses"),
+    (73, "something is there already"), (74, "the disk failed"), (75, "not now: no room, or another server uses the data"),
+    (77, "files that others may read"), (78, "wrong settings"),
+  ]
 
   private static let badData: Int32 = 65
   private static let noInput: Int32 = 66
@@ -28,7 +38,8 @@ struct ServerFailure: Error {
     self.exitCode = exitCode
   }
 
-  init(_ error: ServerStorageError) {
+  /// - Parameter directory: the data directory, where words should name it.
+  init(_ error: ServerStorageError, in directory: String? = nil) {
     switch error {
     case .missing:
       self.init(
@@ -89,7 +100,7 @@ struct ServerFailure: Error {
         exitCode: Self.cannotCreate)
     case .full:
       self.init("there is no room for more reports", hint: "sotto-server reports delete", exitCode: Self.tryAgain)
-    case .diskFull: self = .diskFull(at: nil)
+    case .diskFull: self = .diskFull(at: directory)
     case .system(let code) where code == EACCES || code == EPERM:
       self.init(
         "the data directory, or what the command writes to, cannot be used: permission denied",
@@ -106,18 +117,19 @@ struct ServerFailure: Error {
     }
   }
 
-  init(_ error: TLSMaterialError) {
+  /// - Parameter directory: the data directory, where words should name it.
+  init(_ error: TLSMaterialError, in directory: String? = nil) {
     switch error {
-    case .unreadable, .unusable:
+    case .unusable(let faults) where faults.contains(.keyExposed):
+      self.init(
+        "others may read server.tls.pem", hint: "find out who has read it, then: chmod 600 server.tls.pem",
+        exitCode: Self.notPermitted)
+    case .unusable:
       self.init(
         "server.tls.pem holds no usable key and certificate",
         hint: "restore it from a backup, or move it away: clients accept a new one, since the server's identity vouches for it",
         exitCode: Self.badData)
-    case .keyExposed:
-      self.init(
-        "others may read server.tls.pem", hint: "find out who has read it, then: chmod 600 server.tls.pem",
-        exitCode: Self.notPermitted)
-    case .cannotWrite where error.isFull: self = .diskFull(at: nil)
+    case .cannotWrite where error.isFull: self = .diskFull(at: directory)
     case .cannotWrite(let code):
       self.init(
         "the TLS key cannot be written (system error \(code))", hint: "look at the data directory's permissions",
@@ -151,30 +163,51 @@ struct ServerFailure: Error {
     }
   }
 
-  /// A certificate of the operator's own.
-  init(ownCertificate error: TLSMaterialError) {
-    switch error {
-    case .unreadable:
-      self.init(
-        "tls.certificate or tls.key cannot be read as PEM", hint: "look at both paths, and at who may read them",
-        exitCode: Self.badData)
-    case .unusable:
-      self.init(
-        "tls.certificate and tls.key do not belong together, or TLS does not accept them",
-        hint: "put the certificate that was issued for this key, with its chain, leaf first", exitCode: Self.badData)
+  /// A certificate of the operator's own. A single fault of its files has a hint and a code of its own.
+  ///
+  /// - Parameter faults: what else is wrong with the settings.
+  init(ownCertificate error: TLSMaterialError, beside faults: [String]) {
+    guard case .unusable(let found) = error else {
+      self.init(error)
+      return
+    }
+    let words = found.map(Self.words)
+    if faults.isEmpty, words.count == 1, let only = words.first {
+      self.init("\(only.setting) \(only.fault)", hint: only.hint, exitCode: only.exitCode)
+    } else {
+      self = .badSettings(faults + words.map { "\($0.setting): \($0.fault)" })
+    }
+  }
+
+  private static func words(_ fault: TLSFileFault) -> (setting: String, fault: String, hint: String, exitCode: Int32) {
+    switch fault {
+    case .noCertificate:
+      (
+        "tls.certificate", "is not there, cannot be read by this user, or holds no certificate as PEM",
+        "look at the path, and at who may read it", badData
+      )
+    case .noKey:
+      (
+        "tls.key", "is not there, cannot be read by this user, or holds no key as PEM", "look at the path, and at who may read it",
+        badData
+      )
     case .keyExposed:
-      self.init(
-        "everybody on this machine may read tls.key", hint: "chmod o-rwx, and think of the key as known",
-        exitCode: Self.notPermitted)
-    case .cannotWrite: self.init(error)
+      ("tls.key", "may be read by everybody on this machine", "chmod o-rwx, and think of the key as known", notPermitted)
+    case .notOfOneKind:
+      (
+        "tls.certificate", "does not belong to tls.key, or TLS does not accept them",
+        "put the certificate that was issued for this key, with its chain, leaf first", badData
+      )
     }
   }
 
   static func badSettings(_ faults: [String]) -> ServerFailure {
     let lines = faults.map { "\n  \($0)" }.joined()
-    return ServerFailure(
+    var failure = ServerFailure(
       faults.count == 1 ? "a setting is wrong:\(lines)" : "\(faults.count) settings are wrong:\(lines)",
       hint: "sotto-server config show says where each value came from", exitCode: badSettingsCode)
+    failure.faults = faults
+    return failure
   }
 
   init(_ error: StoreFailure) {
@@ -198,6 +231,20 @@ struct ServerFailure: Error {
       directory.map { "the disk is full on which \($0) lies, and this needs some of it" } ?? "the disk is full",
       hint: "make room there, some MiB are enough, and try again; what was accepted is there", exitCode: tryAgain)
   }
+
+  static let noLink = ServerFailure(
+    "this is no link to register or to accept", hint: "it begins with sotto:// and ends with some 90 characters behind a #",
+    exitCode: badData)
+
+  static let linkOfAnother = ServerFailure(
+    "this link names another server", hint: "sotto-server identity says who this one is", exitCode: badData)
+
+  static let linkIsUsed = ServerFailure(
+    "somebody has used this link already", hint: "nothing was changed; who came by it cannot be told from anybody else",
+    exitCode: cannotCreate)
+
+  static let noSuchLink = ServerFailure(
+    "there is no such link any more", hint: "it has expired, or was taken back before; nothing was changed", exitCode: noInput)
 
   static let noSuchReport = ServerFailure(
     "there is no report of this name", hint: "sotto-server reports list prints the names of those that are there", exitCode: noInput)
@@ -250,14 +297,10 @@ struct ServerFailure: Error {
 func withWords<Value>(in directory: String? = nil, _ body: () async throws -> Value) async throws -> Value {
   do {
     return try await body()
-  } catch ServerStorageError.diskFull {
-    throw ServerFailure.diskFull(at: directory)
-  } catch let error as TLSMaterialError where error.isFull {
-    throw ServerFailure.diskFull(at: directory)
   } catch let error as ServerStorageError {
-    throw ServerFailure(error)
+    throw ServerFailure(error, in: directory)
   } catch let error as TLSMaterialError {
-    throw ServerFailure(error)
+    throw ServerFailure(error, in: directory)
   } catch let error as StoreFailure {
     throw ServerFailure(error)
   }

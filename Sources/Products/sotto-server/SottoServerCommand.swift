@@ -18,9 +18,9 @@ package struct SottoServerCommand: AsyncParsableCommand {
       The server's directory (`data`, --data) holds everything: the database, and the keys without which it is of no use. \
       Keep server.keys and server.tls.pem in a backup; nobody else may read them.
 
-      Exit codes: 0 done; 1 breach-drill or search found something; 64 usage; 65 damaged or foreign data; 66 no data there; 69 the address or port cannot be had; \
-      71 the system refuses; 73 something is there already; 74 the disk failed; 75 another server uses the data; 77 files that others may read; \
-      78 wrong settings.
+      Completion for your shell: sotto-server --generate-completion-script bash (or zsh, fish).
+
+      Exit codes: \(ServerFailure.exitCodes.map { "\($0.code) \($0.meaning)" }.joined(separator: "; ")).
       """,
     version: version,
     subcommands: [
@@ -66,18 +66,31 @@ struct DataOptions: ParsableArguments {
       "The file of settings that names the directory (also \(SettingsOptions.fileVariable)).", valueName: "file"))
   var config: String?
 
-  /// The settings of the server whose directory it is, as far as this command knows them.
-  private var settings: ServerSettings {
+  private var sources: SettingsSources {
     let environment = ProcessInfo.processInfo.environment
-    return SettingsSources(environment: environment, file: config ?? environment[SettingsOptions.fileVariable]).load().settings
+    return SettingsSources(environment: environment, file: config ?? environment[SettingsOptions.fileVariable])
   }
 
-  /// How much that server may take.
-  var limits: StorageLimits { settings.storage }
+  /// How much the server may take whose directory it is. Where nothing says so, this command does not know the server's settings: then
+  /// only the disk bounds it.
+  ///
+  /// - Throws: a failure that names every fault of the file, or of the variables that say so.
+  func limits() throws -> StorageLimits {
+    let loaded = sources.load()
+    // Variables alone need not name the directory and the rest.
+    let faults = sources.file == nil ? loaded.faults.filter { $0.hasPrefix("storage.") } : loaded.faults
+    guard faults.isEmpty else { throw ServerFailure.badSettings(faults) }
+    if sources.file != nil || loaded.values.contains(where: { $0.setting.name.hasPrefix("storage.") && $0.origin != .fallback }) {
+      return loaded.settings.storage
+    }
+    var limits = StorageLimits()
+    limits.minimumFreeByteCount = 1 << 20
+    return limits
+  }
 
   mutating func validate() throws {
     guard directory.isEmpty else { return }
-    directory = settings.data
+    directory = sources.load().settings.data
     guard !directory.isEmpty else {
       throw ValidationError("Missing expected argument '--data <dir>', or a --config that names it")
     }

@@ -88,6 +88,10 @@ public final class InMemoryMailboxStore: MailboxStore {
     try transact { $0.addVouchers(vouchers, expires: expires) }
   }
 
+  public func withdrawVoucher(_ voucher: StoredName, today: Day) async throws(StoreFailure) -> VoucherWithdrawal {
+    try transact { $0.withdrawVoucher(voucher, today: today) }
+  }
+
   public func issueVouchers(
     _ vouchers: [StoredName], expires: Day, for mailbox: StoredPlace, quota: Int, today: Day
   ) async throws(StoreFailure) -> OwnerOutcome {

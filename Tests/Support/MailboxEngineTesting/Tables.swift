@@ -72,6 +72,14 @@ struct Tables: Sendable {
     rowWrites += names.count
   }
 
+  mutating func withdrawVoucher(_ name: StoredName, today: Day) -> VoucherWithdrawal {
+    guard let voucher = vouchers[name], voucher.expires > today else { return .unknown }
+    guard voucher.batch == nil else { return .used }
+    vouchers[name] = nil
+    rowWrites += 1
+    return .withdrawn
+  }
+
   mutating func issueVouchers(_ names: [StoredName], expires: Day, for name: StoredName, quota: Int) -> OwnerOutcome {
     guard var mailbox = mailboxes[name] else { return .refused }
     guard mailbox.usedVouchers + names.count <= quota else { return .overQuota }

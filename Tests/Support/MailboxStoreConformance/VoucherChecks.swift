@@ -2,7 +2,7 @@ import MailboxEngine
 import SottoProtocol
 
 enum VoucherChecks {
-  static let all = [redeeming, race, expiry, quota, spendAll, tokenQuota]
+  static let all = [redeeming, withdrawal, race, expiry, quota, spendAll, tokenQuota]
 
   static let redeeming = ConformanceCheck("a voucher is used up by one batch, which is known again") { fixture in
     let samples = Samples()
@@ -16,6 +16,23 @@ enum VoucherChecks {
     try require(try await redeem(voucher, batch, in: store), "the same batch again")
     try require(try await !redeem(voucher, samples.name(), in: store), "another batch")
     try require(try await !redeem(samples.name(), batch, in: store), "no such voucher")
+  }
+
+  static let withdrawal = ConformanceCheck("a voucher is taken back once, unless it was used or has expired") { fixture in
+    let samples = Samples()
+    let (voucher, used, batch) = (samples.name(), samples.name(), samples.name())
+    try await fixture.store.addVouchers([voucher, used], expires: Samples.today.adding(2))
+    try require(try await fixture.store.redeem(used, for: batch, today: Samples.today), "the voucher is good")
+    func withdraw(_ voucher: StoredName, _ day: Day = Samples.today) async throws -> VoucherWithdrawal {
+      try await fixture.store.withdrawVoucher(voucher, today: day)
+    }
+    try requireEqual(try await withdraw(voucher, Samples.today.adding(2)), .unknown, "expired")
+    try requireEqual(try await withdraw(used), .used, "used")
+    try requireEqual(try await withdraw(voucher), .withdrawn, "taken back")
+    try requireEqual(try await withdraw(voucher), .unknown, "again")
+    let store = try await fixture.reopen()
+    try require(try await !store.redeem(voucher, for: samples.name(), today: Samples.today), "it is good for nothing")
+    try require(try await store.redeem(used, for: batch, today: Samples.today), "the other still is")
   }
 
   static let race = ConformanceCheck("of 16 batches for one voucher one wins") { fixture in

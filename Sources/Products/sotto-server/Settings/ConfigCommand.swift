@@ -13,11 +13,26 @@ struct ConfigCommand: AsyncParsableCommand {
 
     @OptionGroup var options: SettingsOptions
 
+    @Flag(help: "One object, for a script.")
+    var json = false
+
     func run() async throws {
-      let settings = try options.load().settings
-      if let tls = try ServerCertificate.own(settings) { tls.noteWarnings(now: SystemClock().secondsSince1970()) }
-      if !SecurityText.isPublished(settings, ServerDirectory(settings.data)) { Output.note("note: \(SecurityText.missing)") }
-      Output.print("the settings are right")
+      let loaded = options.sources.load()
+      var warnings: [String] = []
+      do throws(ServerFailure) {
+        if let tls = try loaded.certificate() { warnings = tls.warnings(now: SystemClock().secondsSince1970()) }
+      } catch {
+        if json { Output.print(json: Verdict(faults: error.faults.isEmpty ? [error.text] : error.faults, warnings: [])) }
+        throw error
+      }
+      if !SecurityText.isPublished(loaded.settings, ServerDirectory(loaded.settings.data)) { warnings.append(SecurityText.missing) }
+      for warning in warnings { Output.note("warning: \(warning)") }
+      if json { Output.print(json: Verdict(faults: [], warnings: warnings)) } else { Output.print("the settings are right") }
+    }
+
+    private struct Verdict: Encodable {
+      var faults: [String]
+      var warnings: [String]
     }
   }
 
@@ -26,8 +41,17 @@ struct ConfigCommand: AsyncParsableCommand {
 
     @OptionGroup var options: SettingsOptions
 
+    @Flag(help: "One object, for a script.")
+    var json = false
+
     func run() async throws {
       let loaded = options.sources.load()
+      if json {
+        let values = loaded.values.map { Value(name: $0.setting.name, value: $0.text, from: $0.origin.text) }
+        Output.print(json: InForce(settings: values, faults: loaded.faults))
+        guard loaded.faults.isEmpty else { throw ServerFailure.badSettings(loaded.faults) }
+        return
+      }
       let width = loaded.values.map { $0.setting.name.count }.max() ?? 0
       for value in loaded.values {
         let name = value.setting.name.padding(toCount: width)
@@ -35,6 +59,18 @@ struct ConfigCommand: AsyncParsableCommand {
       }
       guard loaded.faults.isEmpty else { throw ServerFailure.badSettings(loaded.faults) }
     }
+  }
+
+  private struct InForce: Encodable {
+    var settings: [Value]
+    var faults: [String]
+  }
+
+  private struct Value: Encodable {
+    var name: String
+    var value: String
+    /// Where it came from: the command line, a variable, a line of the file, or nowhere.
+    var from: String
   }
 
   struct Sample: AsyncParsableCommand {
