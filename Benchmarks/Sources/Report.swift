@@ -37,9 +37,10 @@ struct Report {
     _ area: String, _ name: String, size: Int, _ value: Double, _ unit: String, floor: Double? = nil, of floorNote: String = ""
   ) {
     if let index = rows.firstIndex(where: { $0.area == area && $0.name == name && $0.size == size && $0.unit == unit }) {
-      // With the floor of the same moment, so that the ratio is of one speed of the machine.
-      let isBetter = unit == "/s" ? value > rows[index].value : value < rows[index].value
-      if isBetter { (rows[index].value, rows[index].floor) = (value, floor) }
+      // Each by itself: one pass of a long call need not have met the speed that its own floor was timed at.
+      func better(_ one: Double, _ other: Double) -> Double { unit == "/s" ? max(one, other) : min(one, other) }
+      rows[index].value = better(rows[index].value, value)
+      if let floor { rows[index].floor = rows[index].floor.map { better($0, floor) } ?? floor }
     } else {
       rows.append(Row(area: area, name: name, size: size, value: value, unit: unit, floor: floor, floorNote: floorNote))
     }
