@@ -12,7 +12,7 @@ extension DeviceState {
   /// A ciphertext of so many epochs ago is still sent (docs/protocol.md §11).
   private static let sealedEpochs: UInt64 = 3
   /// A server that has no room on a stream does not say for how long; milliseconds, as long as it says elsewhere.
-  private static let roomPatience: UInt64 = 120_000
+  private static let roomPatience = UInt64(SottoProtocol.Limits.noRoomRetrySeconds) * 1_000
 
   /// The work at the head of each lane that is due and not in flight, and when the next head is due.
   mutating func prepareWork(now: UInt64, inFlight: Set<UInt64>, store: any DeviceStore) throws(EngineError) -> (

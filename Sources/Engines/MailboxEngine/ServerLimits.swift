@@ -1,3 +1,5 @@
+import SottoProtocol
+
 /// The server's own bounds, beside those of the protocol (docs/protocol.md §1), each with its reason.
 public enum ServerLimits {
   /// Bytes of envelopes on their way to a device that it has not acknowledged: eight of the largest frames, so that a
@@ -20,7 +22,7 @@ public enum ServerLimits {
   /// Days after which an upload is deleted however often it is gone on with: the largest file at 100 KiB a second.
   public static let unfinishedObjectLifeDays: UInt32 = 8
   /// Seconds after which who found no room may ask again: what makes room is done about once a minute.
-  public static let noRoomRetrySeconds: UInt32 = 120
+  public static let noRoomRetrySeconds: UInt32 = SottoProtocol.Limits.noRoomRetrySeconds
   /// Days of a quota period. It is the same for all mailboxes, so that no mailbox's row carries a day.
   public static let quotaPeriodDays: UInt32 = 30
   /// Days that a voucher can be used.

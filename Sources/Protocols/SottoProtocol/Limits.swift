@@ -18,9 +18,15 @@ public enum Limits {
   public static let mailboxByteCount = 64 << 20
   /// Days that an envelope or a log entry waits.
   public static let expiryDays = 30
-  /// Seconds that a key package may be good for (RFC 9420 §7.2): as long as a bundle waits, and a day for wrong clocks before and
+  /// Seconds by which two clocks that are thought right may differ: a key package begins so long before it is made, and is offered until so
+  /// long before its end.
+  public static let clockSlackSeconds: UInt64 = 86_400
+  /// Seconds that a key package may be good for (RFC 9420 §7.2): as long as a bundle waits, and the slack for wrong clocks before and
   /// after.
-  public static let keyPackageSeconds = UInt64(expiryDays + 2) * 86_400
+  public static let keyPackageSeconds = UInt64(expiryDays) * 86_400 + 2 * clockSlackSeconds
+  /// Seconds after which who found no room may ask again: what makes room is done about once a minute. A call's answer says so; on a stream
+  /// it is not said.
+  public static let noRoomRetrySeconds: UInt32 = 120
   /// Envelopes on their way to a device that it has not acknowledged.
   public static let unacknowledgedEnvelopeCount = 64
   /// Delivery-key hashes of one mailbox, padding included.
