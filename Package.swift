@@ -173,7 +173,7 @@ let package = Package(
       ["CryptoSuite", "SottoProtocol", "ConversationEngine", "DeviceStorage", "DeviceStoreTesting", "GRDB"]),
     tests("Adapters/MailboxServerTests", "MailboxServerTests", sockets + ["Metering", "MailboxServer", "NIOEmbedded", "TestSupport"]),
     tests("Adapters/MailboxClientTests", "MailboxClientTests", sockets + ["MailboxServer", "MailboxClient", "NIOEmbedded"]),
-    tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "SottoKit"]),
+    tests("Products/SottoKitTests", "SottoKitTests", ["CryptoSuite", "SottoProtocol", "ConversationEngine", "DeviceStorage", "SottoKit"]),
     tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),
     tests(
       "Products/SottoServerTests", "SottoServerTests",

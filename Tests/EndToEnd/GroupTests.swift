@@ -8,6 +8,24 @@ import Testing
 import WireFormat
 
 extension EndToEndTests {
+  @Test func `who asked somebody into a group reads that they declined`() throws {
+    let scratch = try Scratch()
+    let server = try ServerProcess(in: scratch)
+    let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
+    try alice.meet(bob)
+    try alice.run("group", "create", "Garden", "Bob")
+    try bob.run("sync")
+    try bob.run("refuse", "Garden")
+    let told = try alice.run("sync")
+    #expect(told.errors.contains("does not want to join"), "\(told.errors)")
+    let shown = try alice.run("read", "Garden").output
+    #expect(shown.contains("* Bob, whom you asked in, does not want to join"), "\(shown)")
+    #expect(try alice.run("read", "Garden").output.isEmpty, "once")
+    #expect(try alice.history("Garden").map(\.kind) == ["declined"])
+    #expect(try alice.run("read", "Garden", "--all", "--json").output.contains(#""person":"Bob""#))
+    #expect(try !alice.run("group", "list").output.contains("asked"))
+  }
+
   @Test func `three people talk in a group; who is removed reads nothing more and can append nothing`() async throws {
     let scratch = try Scratch()
     let server = try ServerProcess(in: scratch)

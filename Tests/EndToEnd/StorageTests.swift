@@ -36,6 +36,10 @@ extension EndToEndTests {
     // Who waits for room goes on reading.
     let reading = try alice.run("read", "Bob")
     #expect(reading.errors.contains("what you asked for stays queued"), "\(reading.errors)")
+    // What is written behind it is queued, too, and a person who asks hears what the server says now.
+    #expect(try alice.attempt(["send", "Bob", "nor now", "--timeout", "600"]).status == 75)
+    let asked = try alice.attempt(["sync", "--timeout", "600"])
+    #expect(asked.status == 75 && asked.errors.contains("the server takes no more for now"), "\(asked.errors)")
     // A link would lead to nothing now.
     let invitation = try server.command("invite", arguments: ["--config", server.settings.path])
     #expect(invitation.status == 75 && invitation.errors.contains("no room for more"), "\(invitation.errors)")
@@ -44,6 +48,9 @@ extension EndToEndTests {
 
     try server.write([])
     try server.hangUp(expecting: "read again")
+    // At once, and not when the server had said to come back.
+    #expect(try alice.run("sync", "--timeout", "60").status == 0)
+    #expect(try bob.texts("Alice").suffix(2) == ["Alice: without room", "Alice: nor now"])
     #expect(try bob.run("send", "Alice", "with room again").status == 0)
     #expect(try alice.run("read", "Bob").output.contains("with room again"))
   }

@@ -134,12 +134,7 @@ extension ConversationEngine {
       guard let record = state.groupInvitations[invitation] else { throw .noSuchInvitation }
       try state.requireConfirmed(try state.activeConversation(record.conversation))
       state.ensureMailbox(at: record.invitation.server, voucher: record.invitation.voucher)
-      let offer = try state.makeOffer(.consent(inviter: record.from), server: record.invitation.server, now: now)
-      guard let keyPackage = try? ContactBundle(offer) else { throw .cryptography }
-      let consent = Consent(id: invitation, seed: offer.seed.exposedBytes, bundle: keyPackage)
-      // The delivery key must be in force before anybody learns it.
-      let delivery = state.tasks.last { if case .delivery(record.invitation.server.serverKey) = $0.kind { true } else { false } }?.id
-      _ = try state.queueMessage(.consent(consent), in: record.conversation, entry: nil, after: delivery, now: now)
+      try state.agree(to: invitation, of: record.from, in: record.conversation, server: record.invitation.server, now: now)
       state.setGroupInvitation(nil, invitation)
     }
   }
@@ -236,16 +231,16 @@ extension DeviceState {
   ///
   /// - Parameter entry: what our own history shows of it; nil for what is no message to a person.
   mutating func queueMessage(
-    _ body: ContentBody, in id: ConversationID, entry: HistoryEntry.Kind?, after: UInt64? = nil, now: UInt64
+    _ body: ContentBody, in id: ConversationID, entry: HistoryEntry.Kind?, now: UInt64
   ) throws(EngineError) -> MessageID {
     _ = try activeConversation(id)
-    return queueUnchecked(body, in: id, entry: entry, after: after, now: now)
+    return queueUnchecked(body, in: id, entry: entry, now: now)
   }
 
   /// Queues a content, also while we are leaving.
   @discardableResult
   mutating func queueUnchecked(
-    _ body: ContentBody, in id: ConversationID, entry: HistoryEntry.Kind?, after: UInt64? = nil, now: UInt64
+    _ body: ContentBody, in id: ConversationID, entry: HistoryEntry.Kind?, now: UInt64
   ) -> MessageID {
     guard var conversation = conversations[id] else { preconditionFailure("the caller has looked the conversation up") }
     conversation.ownSequence += 1
@@ -263,7 +258,7 @@ extension DeviceState {
     keepSentContent(SentContent(content: content, recipients: []), in: id)
     // Who has not been welcomed yet would have to hold what comes, and may have no way back to us.
     let welcome = conversation.context.kind == .direct ? tasks.first { $0.isWelcome(to: id) }?.id : nil
-    addTask(.message(OutgoingMessage(conversation: id, content: content, target: nil, position: position)), after: after ?? welcome)
+    addTask(.message(OutgoingMessage(conversation: id, content: content, target: nil, position: position)), after: welcome)
     return content.id
   }
 
@@ -300,11 +295,9 @@ extension DeviceState {
   mutating func end(_ id: ConversationID) {
     guard var conversation = conversations[id], conversation.state != .ended else { return }
     let server = conversation.context.server.serverKey
-    if let leaf = conversation.group?.ownLeafIndex, let own = conversation.device(at: leaf), var record = servers[server] {
+    if let leaf = conversation.group?.ownLeafIndex, let own = conversation.device(at: leaf) {
       // Whoever is still in it can write to this device no more.
-      record.deliveryKeys.removeAll { $0 == own.delivery.recipient.deliveryKey.hash }
-      setServer(record, server)
-      addTask(.delivery(server: server))
+      withdraw([own.delivery.recipient.deliveryKey.hash], at: server)
     }
     conversation.state = .ended
     conversation.group = nil

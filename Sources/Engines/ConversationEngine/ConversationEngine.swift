@@ -10,7 +10,7 @@ public struct ConversationEngine {
   let store: any DeviceStore
   var state: DeviceState
   /// Work that was handed out and not completed. Not saved: after a restart it is handed out again.
-  private var inFlight: Set<UInt64> = []
+  private(set) var inFlight: Set<UInt64> = []
   private var events: [Event] = []
 
   private init(store: any DeviceStore, state: DeviceState) {
@@ -68,7 +68,7 @@ public struct ConversationEngine {
     state.tasks.contains { isWork($0) && !(state.serverKey(of: $0).map(servers.contains) ?? false) }
   }
 
-  private func isWork(_ task: TaskRecord) -> Bool {
+  func isWork(_ task: TaskRecord) -> Bool {
     // What is tried again after a while does not count until then; and who asks for tokens takes the answer, or would ask anew each time.
     let isAwaited =
       switch task.kind {
@@ -77,18 +77,6 @@ public struct ConversationEngine {
       }
     return isAwaited || !state.isPatient(task)
   }
-
-  /// Whether there is work, and none of it that could be done before a server has room again.
-  ///
-  /// - Parameter isMeant: whether a server is one of those that are asked about.
-  public func awaitsRoom(at isMeant: (PublicKey32) -> Bool) -> Bool {
-    guard lacksRoom else { return false }
-    let work = state.tasks.filter { isWork($0) && (state.serverKey(of: $0).map(isMeant) ?? false) }
-    return !work.isEmpty && work.allSatisfy { !inFlight.contains($0.id) && state.awaitsRoom($0) }
-  }
-
-  /// Whether something waits until a server has room again, be it work or what may wait long.
-  public var lacksRoom: Bool { state.tasks.contains(where: \.lacksRoom) }
 
   /// The server at which this person began: where their invitations lead.
   public var home: PublicKey32? { state.profile.home }

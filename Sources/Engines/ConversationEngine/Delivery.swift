@@ -46,11 +46,10 @@ extension DeviceState {
     return (work, deadline)
   }
 
-  /// The first task of a lane that was not looked at. In a log's lane, first it is made, then it is read, then this device finds its way back,
-  /// and only then commits.
+  /// The first task of a lane that was not looked at.
   private func nextHead(excluding settled: Set<TaskRecord.Lane>) -> TaskRecord? {
     guard let lane = tasks.first(where: { !settled.contains($0.lane) })?.lane else { return nil }
-    return tasks.filter { $0.lane == lane }.min { ($0.precedence, $0.id) < ($1.precedence, $1.id) }
+    return tasks.filter { $0.lane == lane }.min { $0.goesBefore($1) }
   }
 
   private mutating func action(for task: TaskRecord, store: any DeviceStore, now: UInt64) throws(EngineError) -> (
@@ -90,8 +89,11 @@ extension DeviceState {
       return (record.address, .owner(.delivery(id: ownerID, keyHashes: record.paddedDeliveryKeys)))
     case .vouchers(let server, let purpose):
       guard let record = servers[server] else { return nil }
+      switch purpose {
       // Whoever was invited anew meanwhile, or no more, needs none.
-      if case .groupInvitation(let group, _, let id) = purpose, conversations[group]?.invited[id] == nil { return nil }
+      case .groupInvitation(let group, _, let id): guard conversations[group]?.invited[id] != nil else { return nil }
+      case .offer(let id): guard offers[id] != nil else { return nil }
+      }
       return (record.address, .owner(.vouchers(id: ownerID, count: 1)))
     case .publish(let server, let id):
       guard let record = servers[server], let offer = offers[id] else { return nil }
@@ -140,6 +142,9 @@ extension DeviceState {
         let sealed = try seal(redelivery, of: task, store: store, now: now)
       else { return nil }
       return (address(of: conversation), .call(.send(id: sealed.sendID, frame: sealed.frame, recipients: sealed.recipients)))
+    case .consent(let id, let invitation, let offer):
+      queueConsent(to: invitation, in: id, by: offer, now: now)
+      return nil
     }
   }
 
@@ -232,6 +237,8 @@ extension DeviceState {
       conversations[id]?.context.server.serverKey
     case .message(let message): conversations[message.conversation]?.context.server.serverKey
     case .redelivery(let redelivery): conversations[redelivery.conversation]?.context.server.serverKey
+    // It is that server which has to take the delivery key first.
+    case .consent(_, _, let offer): offers[offer]?.server.serverKey
     }
   }
 
@@ -239,7 +246,7 @@ extension DeviceState {
 
   mutating func complete(_ id: UInt64, _ result: WorkResult, store: any DeviceStore, now: UInt64) throws(EngineError) {
     guard var task = tasks.first(where: { $0.id == id }) else { return }
-    task.lacksRoom = false
+    task.heldUp = nil
     switch result {
     case .failed, .answer(.busy): postpone(task, now: now)
     case .answer(.noRoom(let seconds)): awaitRoom(task, atLeast: UInt64(seconds) * 1_000, now: now)
@@ -273,19 +280,11 @@ extension DeviceState {
   /// The server takes no more of this at present: it is asked again, and its owner hears so once.
   private mutating func awaitRoom(_ task: TaskRecord, atLeast patience: UInt64, now: UInt64) {
     let server = serverKey(of: task)
-    let isKnown = tasks.contains { $0.lacksRoom && serverKey(of: $0) == server }
+    let isKnown = tasks.contains { $0.heldUp == .serverFull && serverKey(of: $0) == server }
     var task = task
-    task.lacksRoom = true
+    task.heldUp = .serverFull
     postpone(task, atLeast: patience, now: now)
     if !isKnown, let server, let record = servers[server] { events.append(.serverFull(record.address)) }
-  }
-
-  /// Whether a task waits until its server has room, or for one that does.
-  func awaitsRoom(_ task: TaskRecord) -> Bool {
-    if tasks.contains(where: { $0.lacksRoom && $0.lane == task.lane }) { return true }
-    // What a task waits for was made before it, so that this ends.
-    guard let after = task.after, let first = tasks.first(where: { $0.id == after }), first.id < task.id else { return false }
-    return awaitsRoom(first)
   }
 
   private mutating func complete(_ task: TaskRecord, _ answer: Answer, store: any DeviceStore, now: UInt64) throws(EngineError) {
@@ -317,6 +316,7 @@ extension DeviceState {
       // What is wanted stays wanted; entries expire, so it is tried again.
       events.append(.logFull(id))
       var task = task
+      task.heldUp = .logFull
       postpone(task, now: now)
       task.attempts += 1
       task.notBefore = now + Self.quotaPatience
@@ -389,7 +389,8 @@ extension DeviceState {
         guard var conversation = conversations[group] else { return }
         conversation.invited[id] = nil
         setConversation(conversation, messageKeysOnly: true)
-        events.append(.groupRefused(id, by: invitee))
+        writeNotice(.notInvited, about: invitee, in: group, now: now)
+        events.append(.groupInvitationFailed(id, to: invitee))
       default: break
       }
       return

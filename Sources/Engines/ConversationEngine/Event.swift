@@ -9,7 +9,7 @@ public enum Event: Sendable, Hashable {
   /// This server signs no more tokens for this device in the present period; what needs one waits for the next.
   case quotaUsedUp(ServerAddress)
   /// This server takes nothing new at present: it has no room, as many mailboxes as it takes, or has handed out the vouchers of its day.
-  /// What waits for that is asked for again by itself. Told once, until it has taken it.
+  /// What waits for that is asked for again by itself. Told once, until it has taken it or somebody has it asked again (`askAgain`).
   case serverFull(ServerAddress)
   /// A conversation's log takes no entry until older ones expire: members stay as they are meanwhile.
   case logFull(ConversationID)
@@ -28,7 +28,10 @@ public enum Event: Sendable, Hashable {
   case message(ConversationID, HistoryEntry)
   /// Somebody asks us into a group.
   case groupInvitation(MessageID, from: IdentityID, title: String)
+  /// Somebody whom we asked into a group does not want to join; the group's history says so too.
   case groupRefused(MessageID, by: IdentityID)
+  /// Somebody could not be asked into a group: the server would not give the voucher that lets them come. The group's history says so too.
+  case groupInvitationFailed(MessageID, to: IdentityID)
   case joined(ConversationID)
   /// The roster of a conversation changed.
   case membersChanged(ConversationID, added: [IdentityID], removed: [IdentityID])
@@ -44,6 +47,16 @@ public enum Event: Sendable, Hashable {
   case gap(ConversationID, author: IdentityID, count: Int)
   /// This device had lost its place and came back by itself.
   case rejoined(ConversationID)
+}
+
+/// Why a server does not do what it is asked for a while; what concerns most comes first. The values are kept with what waits for it.
+public enum HoldUp: UInt8, CaseIterable, Sendable {
+  /// It has no room, or has handed out all that it does for now.
+  case serverFull = 2
+  /// A conversation's log takes no entry until older ones expire.
+  case logFull = 3
+  /// It signs no more tokens for this device in the present period.
+  case quotaUsedUp = 4
 }
 
 /// An invitation or consent of ours that somebody may use: SHA-256 of its capability.
@@ -72,6 +85,10 @@ public struct HistoryEntry: Hashable, Sendable {
     case notFetched(count: UInt64, deviceCount: UInt64)
     /// So many messages of ours did not reach a device of this person: its mailbox was full for too long, or is gone.
     case notTaken(count: UInt64)
+    /// This person, whom we asked into the group, does not want to join.
+    case declined
+    /// This person could not be asked into the group: its server gave no voucher for them.
+    case notInvited
   }
 
   public enum Delivery: UInt8, Hashable, Sendable {

@@ -40,6 +40,7 @@ extension DeviceState {
     guard now >= nextUpkeep || now + Self.upkeepInterval < nextUpkeep else { return }
     nextUpkeep = now + Self.upkeepInterval
     for server in following { keepFollowing(server, now: now) }
+    if Self.isClockSet(now) { dropExpired(now: now) }
     for id in conversations.keys.sorted(by: { $0.bytes.lexicographicallyPrecedes($1.bytes) }) {
       guard let conversation = conversations[id], conversation.state == .active, conversation.group != nil else { continue }
       // Who has not fetched everything themselves has not heard who has.

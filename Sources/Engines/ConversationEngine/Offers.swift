@@ -36,6 +36,14 @@ extension DeviceState {
     return (Recipient(mailbox: record.mailbox, deliveryKey: deliveryKey), task)
   }
 
+  /// Has delivery keys open this device's mailbox no more.
+  mutating func withdraw(_ keys: Set<KeyHash>, at server: PublicKey32) {
+    guard var record = servers[server] else { return }
+    record.deliveryKeys.removeAll { keys.contains($0) }
+    setServer(record, server)
+    addTask(.delivery(server: server))
+  }
+
   /// Makes what lets one other device add this one, with its own delivery key.
   mutating func makeOffer(_ purpose: OfferRecord.Purpose, server: ServerAddress, now: UInt64) throws(EngineError) -> OfferRecord {
     let (recipient, _) = try makeDelivery(at: server.serverKey)
@@ -55,11 +63,49 @@ extension DeviceState {
     return offer
   }
 
-  /// From a day ago, for clocks that are behind, for as long as a key package may be good: the offer itself lives as long as the server
+  /// Makes what lets the inviter's device add this one to a group, and has them told once its delivery key is in force.
+  mutating func agree(
+    to invitation: MessageID, of inviter: IdentityID, in id: ConversationID, server: ServerAddress, now: UInt64
+  ) throws(EngineError) {
+    let offer = try makeOffer(.consent(inviter: inviter), server: server, now: now)
+    let delivery = tasks.last { if case .delivery(server.serverKey) = $0.kind { true } else { false } }?.id
+    addTask(.consent(id, invitation: invitation, offer: offer.secrets.capabilityHash), after: delivery)
+  }
+
+  /// Tells the inviter, by an offer whose delivery key is in force.
+  mutating func queueConsent(to invitation: MessageID, in id: ConversationID, by offerID: OfferID, now: UInt64) {
+    guard let offer = offers[offerID], case .consent(let inviter) = offer.purpose, conversations[id]?.state == .active else { return }
+    guard offer.expires.map({ now < $0 }) ?? false, let bundle = try? ContactBundle(offer) else {
+      // It had to wait for longer than its key package is good: another one takes its place. One that cannot be made now never can.
+      setOffer(nil, offerID)
+      withdraw(offer.deliveryKeys, at: offer.server.serverKey)
+      try? agree(to: invitation, of: inviter, in: id, server: offer.server, now: now)
+      return
+    }
+    let consent = Consent(id: invitation, seed: offer.seed.exposedBytes, bundle: bundle)
+    _ = try? queueMessage(.consent(consent), in: id, entry: nil, now: now)
+  }
+
+  /// Erases the keys of offers that nobody can use any more, and invitations to groups that cannot be answered.
+  mutating func dropExpired(now: UInt64) {
+    let awaited = Set(tasks.compactMap { if case .consent(_, _, let offer) = $0.kind { offer } else { nil } })
+    var withdrawn: [PublicKey32: Set<KeyHash>] = [:]
+    for (id, offer) in offers where offer.ends <= now && !awaited.contains(id) {
+      // What was sent may still wait there, until this device has caught up.
+      guard following.contains(offer.server.serverKey) else { continue }
+      setOffer(nil, id)
+      withdrawn[offer.server.serverKey, default: []].formUnion(offer.deliveryKeys)
+    }
+    for (server, keys) in withdrawn.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) { withdraw(keys, at: server) }
+    // There is nobody any more to whom an answer could go.
+    for (id, record) in groupInvitations where conversations[record.conversation]?.state != .active { setGroupInvitation(nil, id) }
+  }
+
+  /// From the slack for clocks that are behind, for as long as a key package may be good: the offer itself lives as long as the server
   /// keeps the bundle.
   private static func lifetime(from now: UInt64) -> Lifetime {
-    let (seconds, day): (UInt64, UInt64) = (now / 1_000, 86_400)
-    let start = seconds < day ? 0 : seconds - day
+    let (seconds, slack) = (now / 1_000, SottoProtocol.Limits.clockSlackSeconds)
+    let start = seconds < slack ? 0 : seconds - slack
     return Lifetime(notBefore: start, notAfter: start + SottoProtocol.Limits.keyPackageSeconds)
   }
 
@@ -166,6 +212,28 @@ extension DeviceState {
       }
     }
     return conversation
+  }
+}
+
+extension OfferRecord {
+  /// From when on nobody takes it up: when the key package ends, less the slack for clocks; milliseconds since 1970.
+  var expires: UInt64? {
+    lastSecond.map { $0 - min($0, SottoProtocol.Limits.clockSlackSeconds) }.map { $0 * 1_000 }
+  }
+
+  /// From when on nothing can come of it: who took it up at the last moment has sent a Welcome, and that waits at the server for as long as
+  /// any message; milliseconds since 1970.
+  fileprivate var ends: UInt64 { (lastSecond ?? 0) * 1_000 + UInt64(SottoProtocol.Limits.expiryDays) * 86_400_000 }
+
+  /// When the key package ends; seconds since 1970, and no more than there can be milliseconds of.
+  private var lastSecond: UInt64? {
+    guard case .keyPackage(let lifetime) = keyPackage.keyPackage.leafNode.source else { return nil }
+    return min(lifetime.notAfter, .max / 2_000)
+  }
+
+  /// What lets who uses it write to this device's mailbox.
+  fileprivate var deliveryKeys: Set<KeyHash> {
+    Set([DeviceState.delivery(of: keyPackage.keyPackage.leafNode)?.recipient.deliveryKey.hash].compactMap(\.self))
   }
 }
 

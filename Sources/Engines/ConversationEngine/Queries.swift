@@ -91,13 +91,6 @@ extension ConversationEngine {
 extension OfferRecord {
   /// What is handed over, once the server holds what belongs to it.
   var link: String { InvitationLink(server: server, voucher: voucher, secrets: secrets).text }
-
-  /// When the key package ends, less a day of slack for clocks; milliseconds since 1970.
-  fileprivate var expires: UInt64? {
-    guard case .keyPackage(let lifetime) = keyPackage.keyPackage.leafNode.source else { return nil }
-    let seconds = min(lifetime.notAfter, .max / 1_000)
-    return seconds < 86_400 ? 0 : (seconds - 86_400) * 1_000
-  }
 }
 
 extension TaskRecord.Kind {

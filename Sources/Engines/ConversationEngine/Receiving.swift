@@ -212,6 +212,7 @@ extension DeviceState {
       guard isDirect, var group = invitingGroup(id, author.identity) else { return }
       group.invited[id] = nil
       setConversation(group, messageKeysOnly: true)
+      writeNotice(.declined, about: author.identity, in: group.id, now: now)
       events.append(.groupRefused(id, by: author.identity))
     case .leave:
       let role = conversation.context.role(of: own)
@@ -287,7 +288,7 @@ extension DeviceState {
     // Tokens in stock are for later; who waits for one is a task of its own.
     case .refill, .identify: return true
     // It may be until tomorrow, and whoever invites was told.
-    case .vouchers(_, .groupInvitation): return task.lacksRoom
+    case .vouchers(_, .groupInvitation): return task.heldUp == .serverFull
     case .redelivery(let redelivery): return redelivery.fullCount > 0
     default: break
     }

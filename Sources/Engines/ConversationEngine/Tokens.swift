@@ -144,6 +144,8 @@ extension DeviceState {
     }
     removeTasks { ended.contains($0.id) || ($0.after.map(ended.contains) ?? false) || $0.lane == .tokens(server) }
     events.append(.registrationRefused(record.address))
+    // There is no mailbox to which they could lead.
+    for (id, offer) in offers where offer.server.serverKey == server { setOffer(nil, id) }
     setServer(nil, server)
   }
 
@@ -153,6 +155,7 @@ extension DeviceState {
     var task = task
     postpone(task, now: now)
     guard outcome == .overQuota, let record = servers[server] else { return }
+    task.heldUp = .quotaUsedUp
     task.attempts += 1
     task.notBefore = now + Self.quotaPatience
     updateTask(task)

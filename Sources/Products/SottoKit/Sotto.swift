@@ -42,8 +42,6 @@ public actor Sotto {
   var subscribers: [Int: AsyncStream<Event>.Continuation] = [:]
   var waiters: [Int: Waiter] = [:]
   var nextID = 0
-  /// Since `synchronize` was called, a server has said that it takes no more for now.
-  var hasHeardServerFull = false
   var deadline: (time: UInt64, task: Task<Void, Never>)?
   /// Looks at the calendar while this is connected.
   var calendar: Task<Void, Never>?

@@ -24,7 +24,7 @@ extension Sotto {
       }
       let home = try sotto.query { $0.home }
       try sotto.requireReachable(home)
-      try sotto.requireRoom { $0 == home }
+      try sotto.requireProgress { $0 == home }
       return nil
     }
   }
@@ -54,7 +54,7 @@ extension Sotto {
         }
       }
       try sotto.requireReachable(link.server.serverKey)
-      try sotto.requireRoom { $0 == link.server.serverKey }
+      try sotto.requireProgress { $0 == link.server.serverKey }
       return nil
     }
   }
@@ -113,7 +113,7 @@ extension Sotto {
         return SendOutcome(missedCount: missed, waitingCount: waiting)
       }
       try sotto.requireReachable(server)
-      try sotto.requireRoom { $0 == server }
+      try sotto.requireProgress { $0 == server }
       return nil
     }
   }

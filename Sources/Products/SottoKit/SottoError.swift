@@ -83,6 +83,15 @@ extension SottoError {
       }
   }
 
+  init(_ holdUp: HoldUp) {
+    self =
+      switch holdUp {
+      case .serverFull: .serverFull
+      case .logFull: .logFull
+      case .quotaUsedUp: .quotaUsedUp
+      }
+  }
+
   init(_ error: EngineError) {
     self =
       switch error {

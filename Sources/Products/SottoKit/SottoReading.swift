@@ -68,7 +68,7 @@ extension HistoryEntry.Kind {
   /// Whether it tells this profile's owner something that nobody wrote.
   var isNotice: Bool {
     switch self {
-    case .mayHaveExpired, .notFetched, .notTaken: true
+    case .mayHaveExpired, .notFetched, .notTaken, .declined, .notInvited: true
     case .text, .attachment, .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost: false
     }
   }

@@ -30,25 +30,26 @@ extension Sotto {
   ///
   /// A server that is not reached does not keep the others waiting: theirs is done first.
   ///
-  /// - Throws: `.server` when one was not reached twice, and the others have nothing more; `.serverFull` when what is left waits for room;
-  ///   `.quotaUsedUp`, `.logFull`, `.timedOut`.
+  /// What a server does not do for a while holds up nothing else: it is said when the rest is done.
+  ///
+  /// - Throws: `.server` when one was not reached twice, and the others have nothing more; `.serverFull`, `.logFull`, `.quotaUsedUp` when
+  ///   what is left waits for these; `.timedOut`.
   public func synchronize(timeout: Duration = .seconds(30)) async throws(SottoError) {
-    hasHeardServerFull = false
     connect()
-    try await wait(timeout) { (sotto, events) throws(SottoError) -> Void? in
-      for event in events {
-        switch event {
-        case .quotaUsedUp: throw .quotaUsedUp
-        case .logFull: throw .logFull
-        // What arrives goes on arriving.
-        case .serverFull: sotto.hasHeardServerFull = true
-        default: break
-        }
-      }
+    try await wait(timeout, remembering: Set<HoldUp>()) { (sotto, events, heard) throws(SottoError) -> Void? in
+      for event in events { if let holdUp = event.holdUp { heard.insert(holdUp) } }
       guard try sotto.isSettled() else { return nil }
-      if sotto.hasHeardServerFull, try sotto.query({ $0.lacksRoom }) { throw .serverFull }
+      // What may wait for long keeps nobody waiting here, but what was heard of it is said.
+      let standing = heard.intersection(try sotto.query { $0.holdUps })
+      if let holdUp = HoldUp.allCases.first(where: standing.contains) { throw SottoError(holdUp) }
       return ()
     }
+  }
+
+  /// Has what a server had no room for asked for again now, and not only at the time that the server named: for a person who asks, once each
+  /// time. What comes of it, `synchronize` says.
+  public func askAgain() throws(SottoError) {
+    try change { engine, now throws(EngineError) in try engine.askAgain(now: now) }
   }
 
   /// Returns when a new profile has its mailbox.
@@ -60,7 +61,7 @@ extension Sotto {
       for case .registrationRefused in events { throw .registrationRefused }
       if try !sotto.query({ $0.servers }).isEmpty { return () }
       try sotto.requireReachable()
-      try sotto.requireRoom { _ in true }
+      try sotto.requireProgress { _ in true }
       return nil
     }
   }
@@ -71,7 +72,7 @@ extension Sotto {
     let rest = addresses.filter { !failed.contains($0.serverKey) }
     guard rest.allSatisfy({ servers[$0]?.session.isCaughtUp ?? false }) else { return false }
     if hasWork {
-      try requireRoom { !failed.contains($0) }
+      try requireProgress { !failed.contains($0) }
       return false
     }
     try requireReachable()
@@ -86,9 +87,9 @@ extension Sotto {
     }
   }
 
-  /// - Throws: `.serverFull` when all that is to be done at these servers waits until they have room.
-  func requireRoom(at isMeant: (PublicKey32) -> Bool) throws(SottoError) {
-    if try query({ $0.awaitsRoom(at: isMeant) }) { throw .serverFull }
+  /// - Throws: `.serverFull`, `.logFull`, `.quotaUsedUp` when all that is to be done at these servers waits for these.
+  func requireProgress(at isMeant: (PublicKey32) -> Bool) throws(SottoError) {
+    if let holdUp = try query({ $0.holdUp(at: isMeant) }) { throw SottoError(holdUp) }
   }
 
   private func problem(of address: ServerAddress) -> ServerProblem? {
@@ -100,6 +101,16 @@ extension Sotto {
   func wait<Value: Sendable>(
     _ timeout: Duration, _ look: @escaping @Sendable (isolated Sotto, [Event]) throws(SottoError) -> Value?
   ) async throws(SottoError) -> Value {
+    try await wait(timeout, remembering: ()) { (sotto, events, _) throws(SottoError) in try look(sotto, events) }
+  }
+
+  /// The same for what has to remember something of what it was shown.
+  ///
+  /// - Parameter memory: with what it begins; `look` changes it, and nobody else sees it.
+  private func wait<Value: Sendable, Memory: Sendable>(
+    _ timeout: Duration, remembering memory: Memory,
+    _ look: @escaping @Sendable (isolated Sotto, [Event], inout Memory) throws(SottoError) -> Value?
+  ) async throws(SottoError) -> Value {
     nextID += 1
     let id = nextID
     let timer = Task { [weak self] in
@@ -109,10 +120,11 @@ extension Sotto {
     defer { timer.cancel() }
     let result: Result<Value, SottoError> = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
+        var memory = memory
         waiters[id] = Waiter(
           look: { sotto, events in
             do throws(SottoError) {
-              guard let value = try look(sotto, events) else { return false }
+              guard let value = try look(sotto, events, &memory) else { return false }
               continuation.resume(returning: .success(value))
             } catch { continuation.resume(returning: .failure(error)) }
             return true
@@ -142,5 +154,17 @@ extension Sotto {
 
   private func unsubscribe(_ id: Int) {
     subscribers[id] = nil
+  }
+}
+
+extension Event {
+  /// What it says that a server does not do for a while.
+  fileprivate var holdUp: HoldUp? {
+    switch self {
+    case .serverFull: .serverFull
+    case .logFull: .logFull
+    case .quotaUsedUp: .quotaUsedUp
+    default: nil
+    }
   }
 }

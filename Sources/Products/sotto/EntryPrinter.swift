@@ -56,7 +56,8 @@ struct EntryPrinter {
     case .attachment(let attachment):
       "[file] \(DisplayText.line(attachment.name)), \(ByteCount.text(attachment.byteCount)); sotto save \(EntryPrinter.argument(conversation.title)) \(entry.position)"
     case .unknown(let fallback) where !fallback.isEmpty: fallback
-    case .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost, .mayHaveExpired, .notFetched, .notTaken:
+    case .unknown, .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost, .mayHaveExpired, .notFetched, .notTaken, .declined,
+      .notInvited:
       "(something that a newer version shows)"
     }
   }
@@ -76,6 +77,8 @@ struct EntryPrinter {
         + "\(deviceCount == 1 ? "has" : "have") not said to have \(count == 1 ? "it" : "them"): what was not fetched is gone from the server"
     case .notTaken(let count):
       "\(EntryPrinter.messages(count)) of yours did not reach a device of \(author): its mailbox was full for 30 days, or is gone"
+    case .declined: "\(author), whom you asked in, does not want to join"
+    case .notInvited: "\(author) could not be asked in: the server gave nothing to register with"
     }
   }
 
@@ -100,6 +103,8 @@ struct EntryPrinter {
     case .notFetched(let count, let deviceCount):
       (line.kind, line.person, line.count, line.devices) = ("notFetched", author, count, deviceCount)
     case .notTaken(let count): (line.kind, line.person, line.count) = ("notTaken", author, count)
+    case .declined: (line.kind, line.person) = ("declined", author)
+    case .notInvited: (line.kind, line.person) = ("notInvited", author)
     }
     switch entry.delivery {
     case .received: line.delivery = "received"

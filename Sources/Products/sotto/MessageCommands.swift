@@ -32,11 +32,11 @@ struct SendCommand: AsyncParsableCommand {
       if message.hasSuffix("\n") { message.removeLast() }
     }
     try await options.withProfile { sotto in
-      // What waits comes first: who is in the conversation now, and what was said before. Without the server the message is
-      // queued all the same.
+      // What waits comes first: who is in the conversation now, and what was said before. Without the server, or while something else is
+      // held up there, the message is queued all the same.
       do throws(SottoError) { try await sotto.synchronize(timeout: min(options.patience, .seconds(10))) } catch {
         switch error {
-        case .server, .timedOut: break
+        case .server, .timedOut, .serverFull, .logFull, .quotaUsedUp: break
         default: throw error
         }
       }
@@ -226,8 +226,13 @@ struct SyncCommand: AsyncParsableCommand {
         }
         if messageCount > 0 { Terminal.note("New messages: \(messageCount). sotto read shows them.") }
       }
-      do { try await sotto.synchronize(timeout: options.patience) } catch {
-        listener.cancel()
+      do {
+        try await sotto.askAgain()
+        try await sotto.synchronize(timeout: options.patience)
+      } catch {
+        // What came before it is told all the same.
+        await sotto.close()
+        await listener.value
         throw error
       }
       // Closing ends the events, so what happened is told before the command ends.
@@ -243,6 +248,8 @@ struct SyncCommand: AsyncParsableCommand {
       Terminal.note("Somebody has accepted an invitation of yours: sotto contacts")
     case .groupInvitation(_, _, let title):
       Terminal.note("You are asked into the group \(DisplayText.line(title)): sotto accept or sotto refuse")
+    case .groupRefused: Terminal.note("Somebody whom you asked into a group does not want to join: sotto read shows who")
+    case .groupInvitationFailed: Terminal.note("Somebody could not be asked into a group: sotto read shows who")
     case .gap: Terminal.note("A message has not arrived; its author was asked to send it again.")
     default: break
     }
@@ -271,7 +278,8 @@ extension HistoryEntry {
   var isMessage: Bool {
     switch kind {
     case .text, .attachment, .unknown: true
-    case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost, .mayHaveExpired, .notFetched, .notTaken: false
+    case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned, .lost, .mayHaveExpired, .notFetched, .notTaken, .declined, .notInvited:
+      false
     }
   }
 }

@@ -35,7 +35,7 @@ extension SottoError {
   /// Whether an invitation that could not be made yet stays queued.
   fileprivate var keepsInvitation: Bool {
     switch self {
-    case .timedOut, .cancelled, .server, .serverFull: true
+    case .timedOut, .cancelled, .server, .serverFull, .logFull, .quotaUsedUp: true
     default: false
     }
   }

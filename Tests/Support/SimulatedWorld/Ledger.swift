@@ -33,6 +33,8 @@ package struct Ledger {
   package var lackEntries: Set<Int> = []
   /// Conversations in which somebody made a commit that not all could read.
   package var unreadable: Set<ConversationID> = []
+  /// Devices whose owners declined an invitation to a group.
+  package var refusers: Set<Int> = []
   /// Somebody is away for so long, or a mailbox full, that messages expire and people are told.
   package var allowsExpiry = false
   /// What must not happen at any time.

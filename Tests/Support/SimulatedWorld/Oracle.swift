@@ -174,6 +174,8 @@ extension SimulatedWorld {
     switch entry.kind {
     case .memberAdded, .memberRemoved, .memberLeft, .deviceReturned: return true
     case .unknown: return false
+    case .declined: return ledger.identities[entry.author].map(ledger.refusers.contains) ?? false
+    case .notInvited: return false
     case .mayHaveExpired, .notFetched, .notTaken: return ledger.allowsExpiry
     case .lost:
       // Of who is gone nobody can ask.

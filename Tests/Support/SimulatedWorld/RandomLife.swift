@@ -81,6 +81,7 @@ package final class RandomLife {
     try world.confirmAll(index)
     for invitation in world.devices[index].engine?.groupInvitations ?? [] {
       let accepts = world.chance(0.85)
+      if !accepts { world.ledger.refusers.insert(index) }
       try allowing {
         try world.act(index) { (engine, now) throws(EngineError) in
           if accepts { try engine.acceptGroup(invitation.id, now: now) } else { try engine.refuseGroup(invitation.id, now: now) }

@@ -334,6 +334,8 @@ extension HistoryEntry: WireCodable {
     case 9: kind = .mayHaveExpired(since: try reader.readUInt64())
     case 10: kind = .notFetched(count: try reader.readUInt64(), deviceCount: try reader.readUInt64())
     case 11: kind = .notTaken(count: try reader.readUInt64())
+    case 12: kind = .declined
+    case 13: kind = .notInvited
     default: throw .invalidValue(UInt64(type))
     }
   }
@@ -379,6 +381,8 @@ extension HistoryEntry: WireCodable {
     case .notTaken(let count):
       writer.write(UInt8(11))
       writer.write(count)
+    case .declined: writer.write(UInt8(12))
+    case .notInvited: writer.write(UInt8(13))
     }
   }
 }

@@ -5,9 +5,8 @@ import WireFormat
 
 /// Something to do on the network that must not be forgotten (docs/protocol.md §11). Erased when done.
 struct TaskRecord: Sendable, WireCodable {
+  /// Of a task that nothing holds up; otherwise it is the value of what does.
   static let version: UInt8 = 1
-  /// A task that lacks room; otherwise as version 1.
-  private static let versionLackingRoom: UInt8 = 2
 
   /// Tasks of one lane are done one after the other, in the order of their ids.
   enum Lane: Hashable, Sendable {
@@ -26,6 +25,8 @@ struct TaskRecord: Sendable, WireCodable {
     /// A Welcome waits for nobody but its reader, and nobody waits for it.
     case welcome(SendID)
     case leave(ConversationID)
+    /// The consent to join a group may have to wait for the group's server; no message to the inviter, at another one, waits with it.
+    case consent(MessageID)
     /// What goes to one device of a conversation only, which may have to wait long.
     case requests(ConversationID, PublicKey32)
     case resends(ConversationID, PublicKey32)
@@ -57,6 +58,9 @@ struct TaskRecord: Sendable, WireCodable {
     case message(OutgoingMessage)
     /// Messages of ours that one device's mailbox had no room for.
     case redelivery(Redelivery)
+    /// Says, in this conversation of two, that this device's owner agrees to join the group of this invitation. Nothing is asked of a server:
+    /// the message is queued, and numbered, once the offer's delivery key is in force, so that nobody learns of the key before.
+    case consent(ConversationID, invitation: MessageID, offer: OfferID)
   }
 
   enum VoucherPurpose: Sendable {
@@ -71,8 +75,8 @@ struct TaskRecord: Sendable, WireCodable {
   var attempts: UInt32 = 0
   /// How often the server refused it, one time after the other.
   var refusalCount: UInt32 = 0
-  /// The server had no room for it when it was last asked, or had handed out all that it does for now.
-  var lacksRoom = false
+  /// Why the server did not do it when it was last asked, if that takes a while.
+  var heldUp: HoldUp?
   /// Milliseconds since 1970.
   var notBefore: UInt64 = 0
 
@@ -102,11 +106,16 @@ struct TaskRecord: Sendable, WireCodable {
       case (nil, _): .messages(message.conversation)
       }
     case .redelivery(let redelivery): .redelivery(redelivery.conversation, redelivery.device)
+    case .consent(_, let invitation, _): .consent(invitation)
     }
   }
 
+  /// Whether it is done before another one of its lane. In a log's lane, first it is made, then it is read, then this device finds its way
+  /// back, and only then commits.
+  func goesBefore(_ other: TaskRecord) -> Bool { (precedence, id) < (other.precedence, other.id) }
+
   /// Tasks of a lane with a lower one go first.
-  var precedence: Int {
+  private var precedence: Int {
     switch kind {
     case .createLog: 0
     case .readLog: 1
@@ -123,6 +132,7 @@ struct TaskRecord: Sendable, WireCodable {
     case .createLog(let id, _), .append(let id), .readLog(let id), .rejoin(let id), .leave(let id), .welcome(let id, _, _, _): id
     case .message(let message): message.conversation
     case .redelivery(let redelivery): redelivery.conversation
+    case .consent(let id, _, _): id
     }
   }
 
@@ -132,8 +142,8 @@ struct TaskRecord: Sendable, WireCodable {
 
   init(from reader: inout ByteReader) throws(WireError) {
     let version = try reader.readUInt8()
-    guard version == Self.version || version == Self.versionLackingRoom else { throw .invalidValue(UInt64(version)) }
-    lacksRoom = version == Self.versionLackingRoom
+    heldUp = HoldUp(rawValue: version)
+    guard version == Self.version || heldUp != nil else { throw .invalidValue(UInt64(version)) }
     id = try reader.readUInt64()
     after = try reader.readBool() ? try reader.readUInt64() : nil
     attempts = try reader.readUInt32()
@@ -169,12 +179,13 @@ struct TaskRecord: Sendable, WireCodable {
     case 19: kind = .redelivery(try reader.read())
     case 20: kind = .redeem(server: try reader.read(), voucher: try reader.read(), batch: try reader.readOptional())
     case 21: kind = .refill(server: try reader.read(), batch: try reader.readOptional())
+    case 22: kind = .consent(try reader.read(), invitation: try reader.read(), offer: try reader.read())
     default: throw .invalidValue(UInt64(type))
     }
   }
 
   func encode(into writer: inout ByteWriter) {
-    writer.write(lacksRoom ? Self.versionLackingRoom : Self.version)
+    writer.write(heldUp?.rawValue ?? Self.version)
     writer.write(id)
     writer.writeBool(after != nil)
     if let after { writer.write(after) }
@@ -248,6 +259,11 @@ struct TaskRecord: Sendable, WireCodable {
     case .redelivery(let redelivery):
       writer.write(UInt8(19))
       writer.write(redelivery)
+    case .consent(let conversation, let invitation, let offer):
+      writer.write(UInt8(22))
+      writer.write(conversation)
+      writer.write(invitation)
+      writer.write(offer)
     }
   }
 }

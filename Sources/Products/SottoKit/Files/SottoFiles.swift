@@ -109,13 +109,15 @@ extension Sotto {
   ) async throws(SottoError) -> [Token] {
     if isRefused { try change { engine, _ throws(EngineError) in try engine.dropTokens(of: upload) } }
     connect()
+    let server = try query { engine throws(EngineError) in try engine.server(of: upload.conversation) }
     while true {
       let tokens = try change { engine, _ throws(EngineError) in try engine.payForUpload(upload, count: count) }
       if let tokens { return tokens }
-      try await wait(patience) { (sotto, events) throws(SottoError) -> Void? in
-        for case .quotaUsedUp in events { throw .file(.quotaUsedUp) }
+      try await wait(patience) { (sotto, _) throws(SottoError) -> Void? in
+        if try sotto.query({ $0.canPay(for: upload, count: count) }) { return () }
+        if try sotto.query({ $0.isQuotaUsedUp(at: server) }) { throw .file(.quotaUsedUp) }
         try sotto.requireReachable()
-        return try sotto.query { $0.canPay(for: upload, count: count) } ? () : nil
+        return nil
       }
     }
   }
