@@ -119,6 +119,8 @@ extension Sotto {
   fileprivate var waiterCount: Int { waiters.count }
 
   fileprivate func untilWaiting(_ count: Int) async {
-    while waiterCount < count { await Task.yield() }
+    // Bounded, so that a call that ended too early is a failure and no hang.
+    for _ in 0..<1_000_000 where waiterCount < count { await Task.yield() }
+    #expect(waiterCount == count)
   }
 }
