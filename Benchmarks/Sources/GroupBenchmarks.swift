@@ -65,14 +65,16 @@ struct GroupBenchmarks {
     guard let follows = world.churned.member(at: follower), let signer = world.churned.signer(of: committer),
       let sender = world.churned.member(at: committer)
     else { return }
-    allocations("process such a commit", try Heap.measure { try follow(follows, commit.value.message) }.allocations)
+    allocations("process such a commit", try Heap.measure { try follow(follows, commit.value.measured) }.allocations)
     // The first message of a sender derives its branch of the secret tree.
-    let first = try sender.protect([1], signer: signer)
+    var current = sender
+    let first = try current.protect([1], signer: signer).message { current = $0 }
     let text = [UInt8](repeating: 7, count: 1_024)
-    let message = try Heap.measure { try first.group.protect(text, signer: signer) }
-    allocations("protect 1 KiB", message.allocations)
-    guard case .application(_, let reader) = try follows.process(first.message, validator: Anyone()) else { return }
-    allocations("unprotect 1 KiB", try Heap.measure { try reader.process(message.value.message, validator: Anyone()) }.allocations)
+    let protected = try Heap.measure { try current.protect(text, signer: signer) }
+    allocations("protect 1 KiB", protected.allocations)
+    let message = protected.value.message { current = $0 }
+    guard case .application(_, let reader) = try follows.process(first, validator: Anyone()) else { return }
+    allocations("unprotect 1 KiB", try Heap.measure { try reader.process(message, validator: Anyone()) }.allocations)
   }
 
   /// Of a member who has no tree.
@@ -84,7 +86,7 @@ struct GroupBenchmarks {
     for (committer, follower) in pairs {
       let commit = try world.commit(by: committer, in: world.churned)
       guard let before = world.churned.member(at: committer) else { throw MLSError.invalidSender }
-      sum += try before.annotator(for: commit).annotated(for: follower).encoded.count
+      sum += try before.annotator(for: commit.measured, commit).annotated(for: follower).encoded.count
     }
     report.add(area, "partial member: annotated commit", size: count, Double(sum) / Double(pairs.count), "bytes")
   }
@@ -153,7 +155,7 @@ struct GroupBenchmarks {
       else { throw MLSError.invalidSender }
       // Readable, to count the ciphertexts of its path: its seals.
       let readable = try sender.commit(CommitPlan(encrypt: false), signer: signer, validator: Anyone())
-      guard case .publicMessage(let message) = try MLSMessage(decoding: readable.message),
+      guard case .publicMessage(let message) = try MLSMessage(decoding: readable.measured),
         case .commit(let body) = message.content.body, let path = body.path
       else { throw MLSError.unexpectedMessage }
       let pathSeals = path.nodes.reduce(0) { $0 + $1.encryptedPathSecrets.count }
@@ -162,13 +164,14 @@ struct GroupBenchmarks {
       commitFloor += Double(pathSeals) * floors.seal + Double(path.nodes.count + 1) * floors.makeKeyPair + 2 * floors.sign
 
       let commit = try sender.commit(CommitPlan(), signer: signer, validator: Anyone())
-      let after = try follow(receiver, commit.message)
+      let sent = commit.measured
+      let after = try follow(receiver, sent)
       let derived = Crowd.newKeyCount(from: receiver, to: after)
-      processTime += try best(samples: 5, calls: 1) { keep(try follow(receiver, commit.message)) }
+      processTime += try best(samples: 5, calls: 1) { keep(try follow(receiver, sent)) }
       processFloor += 2 * floors.verify + floors.open + Double(derived) * floors.makeKeyPair
 
       let partial = receiver.downgraded()
-      let annotated = try sender.annotator(for: commit).annotated(for: follower)
+      let annotated = try sender.annotator(for: sent, commit).annotated(for: follower)
       partialTime += try best(samples: 5, calls: 1) { keep(try partial.process(annotated, validator: Anyone())) }
       partialFloor += 3 * floors.verify + floors.open + Double(derived) * floors.makeKeyPair
     }
@@ -192,9 +195,7 @@ struct GroupBenchmarks {
     let text = [UInt8](repeating: 7, count: 1_024)
     var sent: [[UInt8]] = []
     let protectTime = try best(samples: 25, calls: 50) {
-      let protected = try sender.protect(text, signer: signer)
-      sender = protected.group
-      sent.append(protected.message)
+      sent.append(try sender.protect(text, signer: signer).message { sender = $0 })
     }
     let protectFloor = floors.sign + floors.sealKibibyte + 4 * floors.expand
     report.add(

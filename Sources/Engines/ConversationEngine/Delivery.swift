@@ -207,9 +207,8 @@ extension DeviceState {
       scheduleAppend(conversation.id)
     }
     do {
-      let protected = try group.protect(content.encoded, signer: profile.deviceKey)
-      let frame = try wrapKey.seal(protected.message, random: random)
-      conversation.group = protected.group
+      let message = try group.protect(content.encoded, signer: profile.deviceKey).message { conversation.group = $0 }
+      let frame = try wrapKey.seal(message, random: random)
       return OutgoingMessage.Sealed(
         sendID: SendID.random(using: random), epoch: group.epoch, frame: frame.bytes, recipients: recipients)
     } catch { throw .cryptography }

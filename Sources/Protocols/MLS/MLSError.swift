@@ -72,7 +72,7 @@ public enum MLSError: Error, Equatable, Sendable {
   /// A public message that is refused so carries one's own signature, and may be any that one signed in this epoch. Of a
   /// private one nothing is proven: only the sender has its key, so it cannot be decrypted, and every member can make one
   /// that names any leaf. So never adopt a waiting commit because of this error: adopt it when the message has exactly
-  /// the bytes of ``OutgoingCommit/message``.
+  /// the bytes of ``OutgoingCommit/message(storing:)``.
   case ownMessage
   /// The key does not belong to one's own leaf.
   case wrongSigner

@@ -1,10 +1,10 @@
 import CryptoSuite
-import MLS
 import SottoProtocol
 import Testing
 import WireFormat
 
 @testable import ConversationEngine
+@testable import MLS
 
 /// Commits that MLS itself would take, held against the rules of docs/protocol.md §10.
 @Suite struct PolicyTests {

@@ -18,32 +18,34 @@ struct Changes {
     directory.register(dave)
     let keyPackage = try dave.bundle().keyPackage
     // docs: propose
-    let proposal = try bobGroup.propose(.add(keyPackage), signer: bob.signer)
-    bobGroup = proposal.group
+    let proposal = try bobGroup.propose(.add(keyPackage), signer: bob.signer).message { bobGroup = $0 }
     // Everybody else:
-    guard case .proposal(let received, let next) = try aliceGroup.process(proposal.message, validator: directory)
+    guard case .proposal(let received, let next) = try aliceGroup.process(proposal, validator: directory)
     else { return }
     aliceGroup = next
     // A plan covers all usable proposals that were received; this one covers those that it names.
     let commit = try aliceGroup.commit(
       CommitPlan(references: [received.reference]), signer: alice.signer, validator: directory)
     // docs: end
-    carolGroup = try carolGroup.after(proposal.message, validator: directory)
-    carolGroup = try carolGroup.after(commit.message, validator: directory)
-    bobGroup = try bobGroup.after(commit.message, validator: directory)
-    #expect(carolGroup.memberCount == 4 && bobGroup.epochAuthenticator == commit.group.epochAuthenticator)
+    let message = commit.message { aliceGroup = $0.group }
+    carolGroup = try carolGroup.after(proposal, validator: directory)
+    carolGroup = try carolGroup.after(message, validator: directory)
+    bobGroup = try bobGroup.after(message, validator: directory)
+    #expect(carolGroup.memberCount == 4 && bobGroup.epochAuthenticator == aliceGroup.epochAuthenticator)
   }
 
   @Test func `remove`() throws {
     let groups = try start([alice, bob, carol], directory: directory)
-    let (aliceGroup, carolGroup) = (groups[0], groups[2])
+    var aliceGroup = groups[0]
+    let carolGroup = groups[2]
     // docs: remove
     guard let leaving = aliceGroup.member(withSignatureKey: carol.signer.publicKey) else { return }
     let commit = try aliceGroup.commit(
       CommitPlan(removes: [leaving.leafIndex]), signer: alice.signer, validator: directory)
     // docs: end
-    guard case .commit(let received) = try carolGroup.process(commit.message, validator: directory) else { return }
-    #expect(received.removedSelf)
+    let message = commit.message { aliceGroup = $0.group }
+    guard case .commit(let received) = try carolGroup.process(message, validator: directory) else { return }
+    #expect(received.removedSelf && aliceGroup.memberCount == 2)
   }
 
   @Test func `new keys`() throws {
@@ -58,9 +60,9 @@ struct Changes {
     let commit = try aliceGroup.commit(CommitPlan(newSigner: newSigner), signer: alice.signer, validator: directory)
     aliceGroup = commit.group  // from now on, newSigner signs
     // docs: end
-    let bobGroup = try groups[1].after(commit.message, validator: directory)
-    let text = try aliceGroup.protect([1], signer: newSigner)
-    #expect(try bobGroup.after(text.message, validator: directory).epoch == aliceGroup.epoch)
+    let bobGroup = try groups[1].after(commit.message { aliceGroup = $0.group }, validator: directory)
+    let text = try aliceGroup.protect([1], signer: newSigner).message { aliceGroup = $0 }
+    #expect(try bobGroup.after(text, validator: directory).epoch == aliceGroup.epoch)
   }
 
   @Test func `a commit under way`() throws {
@@ -70,24 +72,32 @@ struct Changes {
     // docs: store-commit
     let commit = try group.commit(CommitPlan(), signer: alice.signer, validator: directory)
     // One transaction, before the message leaves: what to go on with if it loses, and what winning brings.
-    if let ifLost = commit.groupIfLost { storage.save(ifLost, position: storage.position) }
-    let waiting = (message: commit.message, welcome: commit.welcome, archive: commit.group.archive())
+    storage.transaction { storage in
+      let message = commit.message { made in
+        if let ifLost = made.groupIfLost { storage.save(ifLost, position: storage.position) }
+      }
+      storage.waiting = (message: message, welcome: commit.welcome, archive: commit.group.archive())
+    }
     // docs: end
+    let waiting = try #require(storage.waiting)
     #expect(try Group(restoring: waiting.archive).epochAuthenticator == commit.group.epochAuthenticator)
     let current = try #require(commit.groupIfLost)
     var outbox: [[UInt8]] = []
-    let first = commit.message
+    let first = waiting.message
     let position = storage.position
     // docs: won-commit
     // `first` is what the server has put first after this epoch. Only the very bytes are one's own commit.
-    if first == waiting.message {
+    if let waiting = storage.waiting, first == waiting.message {
       let next = try Group(restoring: waiting.archive).succeeding(current)
-      storage.save(next, position: position + 1)
+      storage.transaction { storage in
+        storage.save(next, position: position + 1)
+        storage.waiting = nil
+      }
       if let welcome = waiting.welcome { outbox.append(welcome) }
     }
     // docs: end
     let won = try Group(restoring: try #require(storage.archive))
-    #expect(won.epochAuthenticator == commit.group.epochAuthenticator && outbox.isEmpty)
+    #expect(won.epochAuthenticator == commit.group.epochAuthenticator && outbox.isEmpty && storage.waiting == nil)
     storage.save(current, position: position)
     let restored = try Group(restoring: try #require(storage.archive))
     #expect(restored.epoch == group.epoch)
@@ -95,9 +105,10 @@ struct Changes {
   }
 
   @Test func `a lost race`() throws {
-    let groups = try start([alice, bob, carol], directory: directory)
+    var groups = try start([alice, bob, carol], directory: directory)
     var aliceGroup = groups[0]
-    let winner = try groups[1].commit(CommitPlan(), signer: bob.signer, validator: directory).message
+    let bobs = try groups[1].commit(CommitPlan(), signer: bob.signer, validator: directory)
+    let winner = bobs.message { groups[1] = $0.group }
     // docs: race
     var plan = CommitPlan(removes: [LeafIndex(2)])
     let mine = try aliceGroup.commit(plan, signer: alice.signer, validator: directory)
@@ -116,11 +127,12 @@ struct Changes {
 
   @Test func `leave`() throws {
     let groups = try start([alice, bob, carol], directory: directory)
-    let (aliceGroup, carolGroup) = (groups[0], groups[2])
+    let aliceGroup = groups[0]
+    var carolGroup = groups[2]
     // docs: leave
-    let wish = try carolGroup.proposeSelfRemove(signer: carol.signer)
+    let wish = try carolGroup.proposeSelfRemove(signer: carol.signer).message { carolGroup = $0 }
     // Whoever commits next takes Carol out, even somebody who joins from outside.
-    guard case .proposal(_, let next) = try aliceGroup.process(wish.message, validator: directory) else { return }
+    guard case .proposal(_, let next) = try aliceGroup.process(wish, validator: directory) else { return }
     let commit = try next.commit(CommitPlan(), signer: alice.signer, validator: directory)
     // docs: end
     #expect(commit.changes.removed.map(\.leafNode.credential) == [carol.leaf.credential])

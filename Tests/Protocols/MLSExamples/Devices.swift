@@ -43,10 +43,19 @@ struct Storage {
   /// A group's state, and up to where in the server's log of messages it has been brought.
   private(set) var archive: GroupArchive?
   private(set) var position = 0
+  /// A commit on its way: its bytes, to know it by when it comes back, and what winning brings.
+  var waiting: (message: [UInt8], welcome: [UInt8]?, archive: GroupArchive)?
 
   mutating func save(_ group: Group, position: Int) {
     archive = group.archive()  // seal it with a key that the disk does not hold
     self.position = position
+  }
+
+  /// Changes all that `change` changes, or nothing when it throws.
+  mutating func transaction(_ change: (inout Storage) throws -> Void) rethrows {
+    var next = self
+    try change(&next)
+    self = next
   }
 }
 // docs: end

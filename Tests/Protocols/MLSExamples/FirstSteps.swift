@@ -47,10 +47,12 @@ struct FirstSteps {
     try keyPackage.validate(cipherSuite: alice.suite, now: now, validator: directory)
     let commit = try aliceGroup.commit(
       CommitPlan(adds: [keyPackage], now: now), signer: alice.signer, validator: directory)
-    // Send commit.message. When the server has put it first in its epoch, adopt the new state and send commit.welcome.
+    let change = commit.message { aliceGroup = $0.groupIfLost ?? aliceGroup }
+    // Send it. When the server has put it first in its epoch, adopt the new state and send commit.welcome.
     aliceGroup = commit.group
     // docs: end
     let welcome = try #require(commit.welcome)
+    #expect(throws: MLSError.ownMessage) { try commit.groupIfLost?.process(change, validator: directory) }
 
     let stock = [try bob.bundle(), bundle]
     // docs: welcome-for
@@ -73,6 +75,9 @@ struct FirstSteps {
     aliceGroup = sent.group
     // docs: end
     #expect(storage.archive == aliceGroup.archive())
+    // docs: send-in-memory
+    let second = try aliceGroup.protect(Array("again".utf8), signer: alice.signer).message { aliceGroup = $0 }
+    // docs: end
 
     var texts: [String] = []
     // docs: receive
@@ -88,6 +93,7 @@ struct FirstSteps {
     }
     // docs: end
     #expect(texts == ["hello"])
+    #expect(try bobGroup.after(second, validator: directory).epoch == aliceGroup.epoch)
   }
 
   @Test func `restore`() throws {
@@ -96,10 +102,10 @@ struct FirstSteps {
     var groups = try start([alice, bob], directory: directory)
     var log: [[UInt8]] = []
     let sent = try groups[0].protect([1], signer: alice.signer)
-    log.append(sent.message)
-    groups[0] = sent.group
+    log.append(sent.message { groups[0] = $0 })
     log.append([1, 2, 3])
-    log.append(try groups[0].commit(CommitPlan(), signer: alice.signer, validator: directory).message)
+    log.append(
+      try groups[0].commit(CommitPlan(), signer: alice.signer, validator: directory).message { groups[0] = $0.group })
     var storage = Storage()
     storage.save(groups[1], position: 0)
     // docs: restore

@@ -18,10 +18,11 @@ struct FromOutside {
     // Carol:
     let commit = try Group.joinExternally(
       groupInfo: info, leaf: carol.leaf, signer: carol.signer, validator: directory)
-    var carolGroup = commit.group  // when commit.message has won its epoch
+    var carolGroup = commit.group  // when its message has won its epoch
     // docs: end
-    aliceGroup = try aliceGroup.after(commit.message, validator: directory)
-    bobGroup = try bobGroup.after(commit.message, validator: directory)
+    let message = commit.message { carolGroup = $0.group }
+    aliceGroup = try aliceGroup.after(message, validator: directory)
+    bobGroup = try bobGroup.after(message, validator: directory)
     #expect(carolGroup.epochAuthenticator == bobGroup.epochAuthenticator)
 
     let lost = carolGroup
@@ -43,7 +44,7 @@ struct FromOutside {
       groupInfo: newInfo, leaf: carol.leaf, signer: newSigner, removing: lost.ownLeafIndex, validator: directory)
     carolGroup = resync.group
     // docs: end
-    aliceGroup = try aliceGroup.after(resync.message, validator: directory)
+    aliceGroup = try aliceGroup.after(resync.message { carolGroup = $0.group }, validator: directory)
     #expect(aliceGroup.memberCount == 3 && aliceGroup.epochAuthenticator == carolGroup.epochAuthenticator)
   }
 

@@ -23,23 +23,24 @@ struct LightMembers {
     // Carol, with some kilobytes instead of the tree:
     var carolGroup = try PartialGroup.join(welcome: annotated, keyPackage: bundle, validator: directory).group
     // docs: end
-    bobGroup = try bobGroup.after(added.message, validator: directory)
+    bobGroup = try bobGroup.after(added.message { aliceGroup = $0.group }, validator: directory)
 
     // docs: partial-commit
     // Whoever has the tree adds the proofs, for each partial member its own: the committer, or another full member.
     let commit = try bobGroup.commit(CommitPlan(), signer: bob.signer, validator: directory)
-    let forCarol = try bobGroup.annotator(for: commit).annotated(for: carolGroup.ownLeafIndex).encoded
+    let message = commit.message { bobGroup = $0.groupIfLost ?? bobGroup }
+    let forCarol = try bobGroup.annotator(for: message, commit).annotated(for: carolGroup.ownLeafIndex).encoded
     let received = try carolGroup.process(annotatedCommit: forCarol, validator: directory)
     if let next = received.group { carolGroup = next }
     // docs: end
     bobGroup = commit.group
-    aliceGroup = try aliceGroup.after(commit.message, validator: directory)
+    aliceGroup = try aliceGroup.after(message, validator: directory)
     #expect(carolGroup.epochAuthenticator == aliceGroup.epochAuthenticator)
 
     var texts: [[UInt8]] = []
     // docs: partial-message
-    let sent = try bobGroup.protect(Array("hello".utf8), signer: bob.signer)
-    let proven = try bobGroup.senderAuthenticated(sent.message).encoded
+    let sent = try bobGroup.protect(Array("hello".utf8), signer: bob.signer).message { bobGroup = $0 }
+    let proven = try bobGroup.senderAuthenticated(sent).encoded
     if case .application(let message, let next) = try carolGroup.process(
       senderAuthenticated: proven, validator: directory)
     {

@@ -28,17 +28,18 @@ struct Refusals {
     let (alice, bob) = (Device("alice"), Device("bob"))
     let directory = Directory([alice, bob])
     let groups = try start([alice, bob], directory: directory)
-    let sent = try groups[0].protect([1], signer: alice.signer)
+    var aliceGroup = groups[0]
+    let sent = try aliceGroup.protect([1], signer: alice.signer).message { aliceGroup = $0 }
     func answer(_ body: () throws(MLSError) -> Void) -> Answer? {
       do { try body() } catch { return self.answer(to: error) }
       return nil
     }
-    #expect(answer { () throws(MLSError) in _ = try sent.group.process(sent.message, validator: directory) } == .drop)
+    #expect(answer { () throws(MLSError) in _ = try aliceGroup.process(sent, validator: directory) } == .drop)
     #expect(answer { () throws(MLSError) in _ = try groups[1].process([1, 2], validator: directory) } == .drop)
     #expect(
       answer { () throws(MLSError) in _ = try groups[0].protect([1], signer: bob.signer) } == .fix)
-    let next = try groups[0].commit(CommitPlan(), signer: alice.signer, validator: directory).group
-    let later = try next.protect([1], signer: alice.signer).message
+    aliceGroup = try aliceGroup.commit(CommitPlan(), signer: alice.signer, validator: directory).group
+    let later = try aliceGroup.protect([1], signer: alice.signer).message { aliceGroup = $0 }
     #expect(answer { () throws(MLSError) in _ = try groups[1].process(later, validator: directory) } == .catchUp)
   }
 }

@@ -19,16 +19,16 @@ struct Secrets {
       CommitPlan(psks: [id]), signer: alice.signer, psks: keys, validator: directory)
     aliceGroup = commit.group
     // docs: end
-    #expect(throws: MLSError.missingPreSharedKey) { try bobGroup.process(commit.message, validator: directory) }
-    bobGroup = try bobGroup.after(commit.message, psks: keys, validator: directory)
+    let message = commit.message { aliceGroup = $0.group }
+    #expect(throws: MLSError.missingPreSharedKey) { try bobGroup.process(message, validator: directory) }
+    bobGroup = try bobGroup.after(message, psks: keys, validator: directory)
     #expect(bobGroup.epochAuthenticator == aliceGroup.epochAuthenticator)
   }
 
   @Test func `resumption`() throws {
     var (aliceGroup, bobGroup) = try pair()
     let commit = try aliceGroup.commit(CommitPlan(), signer: alice.signer, validator: directory)
-    aliceGroup = commit.group
-    bobGroup = try bobGroup.after(commit.message, validator: directory)
+    bobGroup = try bobGroup.after(commit.message { aliceGroup = $0.group }, validator: directory)
     // docs: resumption
     // Only who was there in epoch 1 can follow. A group remembers the keys of its own last epochs; those of other
     // groups come from the provider: PreSharedKeys.add(resumptionOf:).
@@ -36,8 +36,8 @@ struct Secrets {
       groupID: aliceGroup.groupID, epoch: 1, cipherSuite: aliceGroup.cipherSuite)
     let proof = try aliceGroup.commit(CommitPlan(psks: [id]), signer: alice.signer, validator: directory)
     // docs: end
-    #expect(
-      try bobGroup.after(proof.message, validator: directory).epochAuthenticator == proof.group.epochAuthenticator)
+    bobGroup = try bobGroup.after(proof.message { aliceGroup = $0.group }, validator: directory)
+    #expect(bobGroup.epochAuthenticator == aliceGroup.epochAuthenticator)
   }
 
   @Test func `replace a group`() throws {
@@ -49,8 +49,8 @@ struct Secrets {
       groupID: SystemRandom().bytes(16), version: .mls10, cipherSuite: CipherSuite.sottoXWing.rawValue,
       extensions: [])
     let end = try aliceGroup.commit(CommitPlan(reInit: next), signer: alice.signer, validator: directory)
-    aliceGroup = end.group
-    bobGroup = try bobGroup.after(end.message, validator: directory)  // bobGroup.successor is now set
+    let message = end.message { aliceGroup = $0.group }
+    bobGroup = try bobGroup.after(message, validator: directory)  // bobGroup.successor is now set
     // Any member starts the new group, with a key package of everybody else for the new suite.
     let bundle = try newBob.bundle()
     let start = try aliceGroup.reinitialize(
@@ -89,13 +89,11 @@ struct Secrets {
     // docs: safe-export
     let media = ComponentID(rawValue: 0x8001)
     let exported = try aliceGroup.safeExportSecret(for: media)
-    storage.save(exported.group, position: 7)  // before the secret is used
+    let mediaSecret = exported.secret { group in storage.save(group, position: 7) }
     aliceGroup = exported.group  // knows it no more
-    let mediaSecret = exported.secret
     // docs: end
-    let other = try bobGroup.safeExportSecret(for: media)
-    bobGroup = other.group
-    #expect(mediaSecret == other.secret)
+    #expect(storage.archive == aliceGroup.archive())
+    #expect(try mediaSecret == bobGroup.safeExportSecret(for: media).secret { bobGroup = $0 })
     #expect(throws: MLSError.exportSecretSpent) { try aliceGroup.safeExportSecret(for: media) }
   }
 

@@ -110,6 +110,35 @@ struct CommitPlanTests {
     #expect(stored == sent.group.archive())
   }
 
+  @Test func `a commit leaves only when what it leads to is stored`() throws {
+    struct Full: Error {}
+    let world = try World(suite, count: 2)
+    let (member, newcomer) = (world.members[0], try Client("new", suite).bundle())
+    let commit = try member.group.commit(
+      CommitPlan(adds: [newcomer.keyPackage]), signer: member.client.signer, validator: BasicIdentities())
+    #expect(throws: Full.self) { try commit.message { _ throws(Full) in throw Full() } }
+    var stored: (ifWon: GroupArchive, ifLost: GroupArchive?, welcome: [UInt8]?)?
+    let message = commit.message { stored = ($0.group.archive(), $0.groupIfLost?.archive(), $0.welcome) }
+    #expect(message == commit.message)
+    #expect(stored?.ifWon == commit.group.archive() && stored?.welcome == commit.welcome)
+    #expect(stored?.ifLost == commit.groupIfLost?.archive() && stored?.ifLost != nil)
+    // What annotates a commit holds its message, so who annotates has it already.
+    #expect(throws: MLSError.unexpectedMessage) { try member.group.annotator(for: newcomer.message, commit) }
+    #expect(throws: Never.self) { try member.group.annotator(for: message, commit) }
+  }
+
+  @Test func `a secret that is given once is given only when its state is stored`() throws {
+    struct Full: Error {}
+    let world = try World(suite, count: 1)
+    let component = ComponentID(rawValue: 0x8001)
+    let exported = try world.members[0].group.safeExportSecret(for: component)
+    #expect(throws: Full.self) { try exported.secret { _ throws(Full) in throw Full() } }
+    var stored: GroupArchive?
+    let secret = exported.secret { stored = $0.archive() }
+    #expect(secret == exported.secret && stored == exported.group.archive())
+    #expect(throws: MLSError.exportSecretSpent) { try exported.group.safeExportSecret(for: component) }
+  }
+
   @Test func `keys held in memory are found by kind and name`() throws {
     let world = try World(suite, count: 1)
     let group = world.members[0].group

@@ -18,7 +18,7 @@ struct PartialCommitRuleTests {
     let before = world.full[0].group
     let plan = CommitPlan(encrypt: encrypt)
     let commit = try before.commit(plan, signer: world.full[0].client.signer, validator: validator)
-    let annotator = try before.annotator(for: commit)
+    let annotator = try before.annotator(for: commit.message, commit)
     let good = try annotator.annotated(for: group.ownLeafIndex)
     let after = commit.group
     func refused(_ expected: MLSError, _ edit: (inout AnnotatedCommit) throws -> Void) throws {
@@ -77,7 +77,7 @@ struct PartialCommitRuleTests {
       try world.partial[0].group.process(good, validator: validator)
     }
     let next = try after.commit(plan, signer: world.full[0].client.signer, validator: validator)
-    let ahead = try after.annotator(for: next).annotated(for: group.ownLeafIndex)
+    let ahead = try after.annotator(for: next.message, next).annotated(for: group.ownLeafIndex)
     #expect(throws: MLSError.futureEpoch(group.epoch + 1)) { try group.process(ahead, validator: validator) }
     // The annotator's own limits.
     #expect(throws: MLSError.ownMessage) { try annotator.annotated(for: LeafIndex(0)) }
@@ -95,8 +95,8 @@ struct PartialCommitRuleTests {
         signer: world.full[0].client.signer, validator: validator)
     }
     let (commit, rival) = (try add(), try add())
-    let good = try before.annotator(for: commit).annotated(for: group.ownLeafIndex)
-    var changed = try before.annotator(for: rival).annotated(for: group.ownLeafIndex)
+    let good = try before.annotator(for: commit.message, commit).annotated(for: group.ownLeafIndex)
+    var changed = try before.annotator(for: rival.message, rival).annotated(for: group.ownLeafIndex)
     _ = try group.process(good, validator: validator)
     _ = try group.process(changed, validator: validator)
     changed.commit = good.commit
@@ -113,7 +113,7 @@ struct PartialCommitRuleTests {
     let committer = world.full[1]
     let commit = try committer.group.commit(
       CommitPlan(encrypt: false), signer: committer.client.signer, validator: validator)
-    let annotator = try committer.group.annotator(for: commit)
+    let annotator = try committer.group.annotator(for: commit.message, commit)
     let good = try annotator.annotated(for: group.ownLeafIndex)
     guard case .publicMessage(let message) = good.commit, case .commit(let content) = message.content.body else {
       throw MLSError.unexpectedMessage
@@ -222,7 +222,7 @@ struct PartialCommitRuleTests {
     let commit = try world.full[0].group.commit(
       CommitPlan(adds: [world.newClient().bundle().keyPackage], forcePath: false), signer: world.full[0].client.signer,
       validator: validator)
-    var annotated = try world.full[0].group.annotator(for: commit).annotated(for: LeafIndex(2))
+    var annotated = try world.full[0].group.annotator(for: commit.message, commit).annotated(for: LeafIndex(2))
     annotated.treeHashAfter = weird.treeHash
     annotated.senderMembershipProofAfter = weird.shallowProof
     annotated.receiverMembershipProofAfter = weird.deepProof

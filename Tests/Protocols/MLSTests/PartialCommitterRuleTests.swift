@@ -186,7 +186,7 @@ struct PartialCommitterRuleTests {
     let commit = try world.full[0].group.commit(
       CommitPlan(), signer: world.full[0].client.signer, validator: validator)
     var last = world.partial[0].group
-    let annotated = try world.full[0].group.annotator(for: commit).annotated(for: last.ownLeafIndex)
+    let annotated = try world.full[0].group.annotator(for: commit.message, commit).annotated(for: last.ownLeafIndex)
     var context = last.groupContext
     context.epoch = .max
     last.state = PartialState(

@@ -198,7 +198,7 @@ struct PartialMessageRuleTests {
     try world.full[0].note(sent.message)
     let commit = try world.full[0].group.commit(
       CommitPlan(), signer: world.full[0].client.signer, validator: validator)
-    let annotated = try world.full[0].group.annotator(for: commit).annotated(for: group.ownLeafIndex)
+    let annotated = try world.full[0].group.annotator(for: commit.message, commit).annotated(for: group.ownLeafIndex)
     #expect(throws: MLSError.unknownProposal) { try group.process(annotated, validator: validator) }
     #expect(try once.process(annotated, validator: validator).group?.epochAuthenticator == commit.group.epochAuthenticator)
   }

@@ -66,7 +66,7 @@ struct MixedWorld {
     let commit = try group.commit(
       plan, signer: full[committer].client.signer, psks: psks, validator: BasicIdentities())
     try follow(
-      commit, by: committer, annotator: annotatedByCommitter ? group.annotator(for: commit) : nil, psks: psks)
+      commit, by: committer, annotator: annotatedByCommitter ? group.annotator(for: commit.message, commit) : nil, psks: psks)
     return commit
   }
 

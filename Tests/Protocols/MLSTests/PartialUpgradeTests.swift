@@ -176,7 +176,7 @@ struct PartialUpgradeTests {
     let fork = try (0..<2).map { index in
       let commit = try world.full[index].group.commit(
         CommitPlan(), signer: world.full[index].client.signer, validator: validator)
-      let annotated = try world.full[index].group.annotator(for: commit).annotated(for: start.ownLeafIndex)
+      let annotated = try world.full[index].group.annotator(for: commit.message, commit).annotated(for: start.ownLeafIndex)
       let partial = try #require(try world.partial[0].group.process(annotated, validator: validator).group)
       return (partial, commit.group)
     }

@@ -154,6 +154,7 @@ private struct SecretHolders {
     let sent = try commit.group.protect(text, signer: alice.signer)
     let received = try joined.group.process(sent.message, validator: validator)
     guard case .application(let message, let afterMessage) = received else { throw MLSError.unexpectedMessage }
+    show(sent)
     let second = try commit.group.commit(CommitPlan(), signer: alice.signer, validator: validator)
     let followed = try afterMessage.process(second.message, validator: validator)
     guard case .commit(let receivedCommit) = followed, let group = receivedCommit.group else {
@@ -182,6 +183,7 @@ private struct SecretHolders {
     let exported = try group.safeExportSecret(for: ComponentID(rawValue: 0x8001))
     secrets.append(exported.secret)
     note(exported.group)
+    show(exported)
     show(exported.group.exporterTree)
     show(exported.group.exporterTree.root)
     show(try #require(group.pastEpochs.first))
@@ -313,7 +315,7 @@ private struct SecretHolders {
     show(PartialReceived.proposal(proposal, group))
     let commit = try world.full[0].group.commit(
       CommitPlan(), signer: world.full[0].client.signer, validator: BasicIdentities())
-    let annotated = try world.full[0].group.annotator(for: commit).annotated(for: group.ownLeafIndex)
+    let annotated = try world.full[0].group.annotator(for: commit.message, commit).annotated(for: group.ownLeafIndex)
     let received = try group.process(annotated, validator: BasicIdentities())
     if let next = received.group { secrets += [next.secrets.initSecret, next.secrets.exporterSecret] }
     show(received)

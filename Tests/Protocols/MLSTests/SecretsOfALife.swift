@@ -176,7 +176,7 @@
         plan, signer: members[committer].client.signer, psks: psks, validator: BasicIdentities())
       members[committer].group = commit.group
       try notes.take { record in record.note(commit.group, members[committer].client) }
-      try follow(commit, annotator: partial.isEmpty ? nil : before.annotator(for: commit), psks: psks) { $0 != committer }
+      try follow(commit, annotator: partial.isEmpty ? nil : before.annotator(for: commit.message, commit), psks: psks) { $0 != committer }
       return commit
     }
 

@@ -35,7 +35,8 @@ extension SimulatedWorld {
       guard let victim = others.first else { return .busy }
       let commit = try stolen.group.commit(
         CommitPlan(removes: [victim], includePending: false), signer: stolen.deviceKey, validator: AnyCredential())
-      entry = try stolen.wrapKey.seal(commit.message, random: random).bytes
+      // Who is a thief of keys takes no care of them.
+      entry = try stolen.wrapKey.seal(commit.message { _ in }, random: random).bytes
     case .garbageFrames:
       let frame = try stolen.wrapKey.seal(random.bytes(200), random: random).bytes
       return try await callServer(.send(id: SendID.random(using: random), frame: frame, recipients: stolen.recipients))
@@ -54,7 +55,7 @@ extension SimulatedWorld {
     let random = SeededRandom(seed: generator.next())
     let content = Content(
       id: MessageID.random(using: random), sequence: 0, sentAt: now, heads: [], epochAuthenticator: [], body: .resendRequest(sequences))
-    let message = try stolen.group.protect(content.encoded, signer: stolen.deviceKey).message
+    let message = try stolen.group.protect(content.encoded, signer: stolen.deviceKey).message { _ in }
     let frame = try stolen.wrapKey.seal(message, random: random).bytes
     _ = try await callServer(.send(id: SendID.random(using: random), frame: frame, recipients: stolen.recipients))
   }

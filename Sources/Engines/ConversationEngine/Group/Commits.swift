@@ -96,7 +96,10 @@ extension DeviceState {
   ) throws {
     guard let wrapKey = conversation.wrapKeys.first, var after = keys ?? conversation.keys else { return }
     after.nextSlot = conversation.nextSlot + 1
-    let entry = try wrapKey.seal(commit.message, random: random).bytes
+    let message = commit.message { made in
+      if let kept = made.groupIfLost { conversation.group = kept }
+    }
+    let entry = try wrapKey.seal(message, random: random).bytes
     let info = try commit.group.groupInfo(
       signer: profile.deviceKey, includeRatchetTree: true, includeExternalPub: true,
       extensions: [Extension(type: SottoLeaf.keysType, data: after.encoded)])
@@ -115,7 +118,6 @@ extension DeviceState {
     conversation.pending = Conversation.PendingCommit(
       slot: conversation.nextSlot, append: append, group: commit.group, newKeys: keys, added: added, removed: removed, welcomes: welcomes,
       isRejoin: false)
-    if let kept = commit.groupIfLost { conversation.group = kept }
   }
 
   /// Our commit has its slot: it is the conversation's next state.

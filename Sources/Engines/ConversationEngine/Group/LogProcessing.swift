@@ -211,20 +211,23 @@ extension DeviceState {
       validator: SottoCredentials())
     let roster = commit.group.members.compactMap(RosterDevice.init)
     guard Policy(conversation).recognises(commit.group, roster, signer: signer) else { throw EngineError.notPermitted }
+    // The old state stays the conversation's until this has won; both are stored before the entry leaves.
+    var joined = group
+    let message = commit.message { joined = $0.group }
     let wrapKey = WrapKey(keys.wrapKey)
-    let entry = try wrapKey.seal(commit.message, random: random).bytes
+    let entry = try wrapKey.seal(message, random: random).bytes
     // Slots between the GroupInfo's and ours hold nothing that anybody took, or there were a newer GroupInfo.
     let slot = conversation.nextSlot
     var after = keys
     after.nextSlot = slot + 1
-    let info = try commit.group.groupInfo(
+    let info = try joined.groupInfo(
       signer: profile.deviceKey, includeRatchetTree: true, includeExternalPub: true,
       extensions: [Extension(type: SottoLeaf.keysType, data: after.encoded)])
     let append = LogAppend(
       handle: conversation.context.handle, slot: slot, writeKey: keys.writeKey, entry: entry, rotation: nil,
       groupInfo: try wrapKey.seal(info, random: random).bytes,
-      recipients: roster.filter { $0.leaf != commit.group.ownLeafIndex }.map(\.delivery.recipient))
+      recipients: roster.filter { $0.leaf != joined.ownLeafIndex }.map(\.delivery.recipient))
     return Conversation.PendingCommit(
-      slot: slot, append: append, group: commit.group, newKeys: nil, added: [], removed: [], welcomes: [], isRejoin: true)
+      slot: slot, append: append, group: joined, newKeys: nil, added: [], removed: [], welcomes: [], isRejoin: true)
   }
 }

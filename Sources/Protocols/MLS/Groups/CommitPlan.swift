@@ -67,22 +67,6 @@ public struct CommitPlan: Sendable {
   }
 }
 
-/// A commit that is ready to be sent.
-public struct OutgoingCommit: Sendable {
-  /// An ``MLSMessage``.
-  public let message: [UInt8]
-  /// An ``MLSMessage`` for the members added; to be sent only when the commit has won its epoch.
-  public let welcome: [UInt8]?
-  /// The state in the new epoch; adopt it when the commit has won. Where messages were read in between, adopt
-  /// its ``Group/succeeding(_:)``.
-  public let group: Group
-  /// The state in the old epoch to keep when another commit wins: it never uses this commit's message key again.
-  /// For an external commit, which has no old state, nil.
-  public let groupIfLost: Group?
-  /// What the commit does, as its receivers will see it.
-  public let changes: CommitChanges
-}
-
 extension PreSharedKeyID {
   /// Names an external key for one use, with a fresh nonce.
   public static func external(

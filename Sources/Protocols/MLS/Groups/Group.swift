@@ -126,13 +126,13 @@ extension Group {
   /// The secret of a component of the application in this epoch, which can be taken once (draft-ietf-mls-extensions,
   /// "Exported Secrets"). Equal for all members; nobody can derive it from a state that is saved afterwards.
   ///
-  /// - Returns: as many bytes as the suite's hash, and the state without it. Persist the state before using the secret.
+  /// - Returns: the secret, as many bytes as the suite's hash, which is handed out once the state without it is stored.
   /// - Throws: `.exportSecretSpent` the second time.
-  public func safeExportSecret(for component: ComponentID) throws(MLSError) -> (secret: Secret, group: Group) {
+  public func safeExportSecret(for component: ComponentID) throws(MLSError) -> ExportedSecret<Group> {
     defer { eraseStack() }
     var next = self
     let secret = try next.exporterTree.take(component, suite)
-    return (secret, next)
+    return ExportedSecret(secret: secret, group: next)
   }
 
   /// The secret that proves membership in this epoch (RFC 9420 §8.6), for a ``PSKProvider`` of another group.

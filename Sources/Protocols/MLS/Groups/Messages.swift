@@ -4,18 +4,22 @@ import WireFormat
 /// A message of one's own that is ready to be sent, and the state that sending it leaves behind: a ``Group``, or a
 /// ``PartialGroup``.
 ///
-/// The message used up a key. Store ``group`` before the message leaves: a state from before would encrypt the next
-/// message under the same key.
+/// The message used up a key: a state from before would encrypt the next message under the same one. So the only way to
+/// the message is ``message(storing:)``.
 public struct ProtectedMessage<State: Sendable>: Sendable {
-  /// An ``MLSMessage``.
-  public let message: [UInt8]
+  let message: [UInt8]
   /// The state without the key that the message used; adopt it in every case.
   public let group: State
 
-  /// Stores the new state and hands out the message, in this order: a crash between the two loses a message, never a key.
+  /// Stores the new state and hands out the message, in this order: a crash between the two loses a message, and never
+  /// uses a key twice.
   ///
-  /// - Parameter store: makes the state durable, usually its ``Group/archive()`` in one transaction with whatever else
-  ///   belongs to it.
+  ///     let message = try group.protect(text, signer: key).message { group = $0 }
+  ///
+  /// - Parameter store: takes ``group`` for the current state. Where states outlive the process it also makes it durable,
+  ///   in one transaction with whatever else belongs to it. In a larger transaction, call this inside and send the message
+  ///   when that has ended.
+  /// - Returns: an ``MLSMessage``.
   /// - Throws: what `store` throws; the message is then lost, and the old state is still good.
   public func message<Failure: Error>(storing store: (State) throws(Failure) -> Void) throws(Failure) -> [UInt8] {
     try store(group)

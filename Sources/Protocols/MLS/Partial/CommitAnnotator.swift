@@ -98,9 +98,13 @@ extension RatchetTree {
 
 extension Group {
   /// Annotates a commit that one has made; self is the state before it.
-  public func annotator(for commit: OutgoingCommit) throws(MLSError) -> CommitAnnotator {
-    try CommitAnnotator(
-      commit.message, committer: commit.group.ownLeafIndex, added: commit.changes.added.map(\.leafIndex),
+  ///
+  /// - Parameter message: of the commit, from ``OutgoingCommit/message(storing:)``: its annotated forms hold it too.
+  /// - Throws: `.unexpectedMessage` when the message is not the commit's.
+  public func annotator(for message: [UInt8], _ commit: OutgoingCommit) throws(MLSError) -> CommitAnnotator {
+    guard message == commit.message else { throw .unexpectedMessage }
+    return try CommitAnnotator(
+      message, committer: commit.group.ownLeafIndex, added: commit.changes.added.map(\.leafIndex),
       isExternal: false, before: publicTree, after: commit.group.publicTree)
   }
 

@@ -89,8 +89,8 @@ extension Structure {
     partialArchived.writeVector(partial.secretPart)
     let full = world.groups[0]
     let proof = try full.membershipProof(of: LeafIndex(2))
-    let annotated = try full.annotator(for: full.commit(CommitPlan(), signer: world.clients[0].signer, validator: Anyone()))
-      .annotated(for: LeafIndex(1))
+    let empty = try full.commit(CommitPlan(), signer: world.clients[0].signer, validator: Anyone())
+    let annotated = try full.annotator(for: empty.message, empty).annotated(for: LeafIndex(1))
     let reInit = ReInit(groupID: [9], version: .mls10, cipherSuite: 1, extensions: [])
     let authenticated = AuthenticatedContent(
       format: .publicMessage, content: publicMessage.content, auth: publicMessage.auth)
