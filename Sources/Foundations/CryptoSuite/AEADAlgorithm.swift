@@ -77,8 +77,9 @@ extension AEADAlgorithm {
     _ plaintext: UnsafeRawBufferPointer, _ key: Secret, _ nonce: Secret, _ aad: [UInt8]
   ) throws(CryptoError) -> [UInt8] {
     try check(key: key, nonce: nonce)
-    var combined = unsafe try sealed(plaintext, key, nonce, aad)
-    eraseFreedBlock(byteCount: Self.contextByteCount)
+    var combined = try erasingFreedBlock(byteCount: Self.contextByteCount) { () throws(CryptoError) in
+      unsafe try sealed(plaintext, key, nonce, aad)
+    }
     defer { wipe(&combined, prefix: nonceByteCount) }
     return bytes(of: combined, from: nonceByteCount)
   }
@@ -116,10 +117,11 @@ extension AEADAlgorithm {
     combined += ciphertext
     defer { combined.wipe() }
     do {
-      defer { eraseFreedBlock(byteCount: Self.contextByteCount) }
-      var opened = try opened(combined, key, aad)
-      defer { wipe(&opened.combined, prefix: nonceByteCount) }
-      return opened.plaintext
+      return try erasingFreedBlock(byteCount: Self.contextByteCount) {
+        var opened = try opened(combined, key, aad)
+        defer { wipe(&opened.combined, prefix: nonceByteCount) }
+        return opened.plaintext
+      }
     } catch {
       throw .notAuthentic
     }

@@ -19,15 +19,34 @@ public func eraseStack() {
   unsafe words.withUnsafeMutableBytes { unsafe UnsafeMutableRawBufferPointer(rebasing: $0[..<8]).wipe() }
 }
 
-/// Overwrites the block of memory of this size that was freed last, for an object of swift-crypto that holds a key and
-/// is not wiped when it goes.
+/// Runs `body`, which frees a block of memory of this size that holds a key, and overwrites the block: for an object of
+/// swift-crypto that is not wiped when it goes.
 ///
-/// It asks for a block of that size, which allocators with a cache for each thread (glibc's among them) serve with the
-/// one freed last. Where an allocator does not, nothing is lost but the time.
+/// Allocators with a cache for each thread (glibc's among them) serve who asks for a block with the ones of its size that
+/// were freed last. Such a cache has few places, and what is freed while it is full goes to where nobody gets it back. So one
+/// block is held meanwhile, which makes a place, and several are asked for afterwards, as `body` may have freed others of the
+/// size later. Where an allocator works in another way, nothing is lost but the time.
+func erasingFreedBlock<Result, Failure: Error>(
+  byteCount: Int, _ body: () throws(Failure) -> Result
+) throws(Failure) -> Result {
+  let place = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 1)
+  defer {
+    eraseFreedBlocks(byteCount: byteCount)
+    // The block is this function's own. It is written to so that no optimiser takes it for unused.
+    unsafe place.wipe()
+    unsafe place.deallocate()
+  }
+  return try body()
+}
+
 @inline(never)
-func eraseFreedBlock(byteCount: Int) {
-  let block = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 1)
-  // The block is this function's own, and only written to.
-  unsafe block.wipe()
-  unsafe block.deallocate()
+private func eraseFreedBlocks(byteCount: Int) {
+  let blocks = unsafe InlineArray<4, UnsafeMutableRawBufferPointer> { _ in
+    UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 1)
+  }
+  for index in unsafe blocks.indices {
+    // The blocks are this function's own, and only written to.
+    unsafe blocks[index].wipe()
+    unsafe blocks[index].deallocate()
+  }
 }

@@ -25,6 +25,38 @@
       await #expect(processExitsWith: .success) { try SpentSecretsTests.check(.mls128X25519ChaCha20SHA256Ed25519) }
     }
 
+    @Test func `a cipher's key is gone whatever is freed beside it`() async {
+      await #expect(processExitsWith: .success) { try SpentSecretsTests.checkCiphers() }
+    }
+
+    /// The context of a cipher is overwritten by asking the allocator for its block, and texts of all lengths have blocks of the
+    /// same size among theirs, or fill the allocator's cache of them.
+    private static func checkCiphers() throws {
+      for algorithm in [AEADAlgorithm.aes128GCM, .aes256GCM, .chaCha20Poly1305] {
+        var record = SecretRecord()
+        for byteCount in 448..<640 { try useKeys(of: algorithm, byteCount, &record) }
+        // Vector registers still hold a key, and the dynamic linker saves them on the stack at the first call of a function.
+        let other = Secret.zeros(algorithm.keyByteCount)
+        _ = try algorithm.seal([UInt8](repeating: 0, count: 4096), key: other, nonce: .zeros(algorithm.nonceByteCount), aad: [])
+        eraseStack()
+        let found = record.scan()
+        #expect(!record.isEmpty && found.isEmpty, "\(algorithm): \(found)")
+      }
+    }
+
+    /// Seals and opens, each under a key of its own.
+    @inline(never)
+    private static func useKeys(of algorithm: AEADAlgorithm, _ byteCount: Int, _ record: inout SecretRecord) throws {
+      let (sealing, opening) = (Secret(randomByteCount: algorithm.keyByteCount), Secret(randomByteCount: algorithm.keyByteCount))
+      let nonce = Secret.zeros(algorithm.nonceByteCount)
+      record.note("key that sealed \(byteCount) bytes", sealing)
+      record.note("key that opened \(byteCount) bytes", opening)
+      let text = [UInt8](repeating: 7, count: byteCount)
+      _ = try algorithm.seal(text, key: sealing, nonce: nonce, aad: [])
+      let sealed = try algorithm.seal(text, key: opening, nonce: nonce, aad: [])
+      #expect(try algorithm.open(sealed, key: opening, nonce: nonce, aad: []) == text)
+    }
+
     /// Lives up to eight lives, of which one must leave nothing.
     ///
     /// A register that is saved at the wrong moment, or a block that the allocator gives to somebody else first, can keep a
