@@ -218,6 +218,28 @@ struct SuccessorTests {
     }
   }
 
+  @Test func `a replacement has each client of an identity`() throws {
+    let suite = testedSuites[0]
+    var world = try World(suite, count: 1)
+    try world.add([Client("both", suite), Client("both", suite)], by: 0)
+    try world.commit(
+      CommitPlan(reInit: ReInit(groupID: [7], version: .mls10, cipherSuite: suite.rawValue, extensions: [])), by: 0)
+    let start = FalseStart(usage: .reinit)
+    try start.join(world)
+    var fewer = world
+    fewer.members.removeLast()
+    #expect(throws: MLSError.invalidSuccessor) { try start.join(fewer) }
+    // Nor does a stranger make up the number.
+    fewer.members.append(Participant(client: Client("stranger", suite), group: world.members[2].group))
+    #expect(throws: MLSError.invalidSuccessor) { try start.join(fewer) }
+    let packages = try ["both", "stranger"].map { try Client($0, suite).bundle().keyPackage }
+    #expect(throws: MLSError.invalidPlan) {
+      try world.members[0].group.reinitialize(
+        members: packages, leaf: world.members[0].client.parameters, signer: world.members[0].client.signer,
+        validator: BasicIdentities())
+    }
+  }
+
   @Test func `a replacement is what the ReInit announced, after the epoch that it ended`() throws {
     let suite = testedSuites[0]
     let list = [Extension(type: ExtensionType(rawValue: 0xF0A5), data: [3])]

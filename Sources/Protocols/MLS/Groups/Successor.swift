@@ -70,11 +70,17 @@ extension Group {
       validator: validator)
   }
 
-  /// Whether every member of this group is among these.
+  /// Whether every member of this group is among these, each for itself: an identity with two clients here needs two there.
   func holdsAllMembers(_ credentials: [Credential], _ validator: any CredentialValidator) -> Bool {
-    members.allSatisfy { member in
-      credentials.contains { validator.sameIdentity(old: member.credential, new: $0) }
+    // Taken from the end, where they cost nothing when both groups have them in one order.
+    var free = Array(credentials.reversed())
+    for member in members {
+      guard let match = free.lastIndex(where: { validator.sameIdentity(old: member.credential, new: $0) }) else {
+        return false
+      }
+      free.remove(at: match)
     }
+    return true
   }
 
   /// Whether these are all members of this group.
