@@ -94,11 +94,11 @@ public enum MLSError: Error, Equatable, Sendable {
   /// A value that two sides compute.
   public enum ComparedValue: Sendable, Equatable { case membershipTag, confirmationTag, treeHash }
 
-  /// A rule of RFC 9420 §7.3.
+  /// A rule of RFC 9420 §7.3 or draft-ietf-mls-extensions.
   public enum LeafNodeRule: Sendable, Equatable {
     case credential, requiredCapabilities, credentialTypeNotSupported, extensionNotInCapabilities, groupExtensionNotSupported
     case versionOrSuiteNotInCapabilities, source, sameEncryptionKey, duplicateSignatureKey, duplicateEncryptionKey
-    case invalidKey, lifetime, identityChanged
+    case invalidKey, lifetime, identityChanged, requiredComponents
   }
 
   /// A rule of RFC 9420 §10.1.
@@ -108,8 +108,8 @@ public enum MLSError: Error, Equatable, Sendable {
   public enum ProposalRule: Sendable, Equatable {
     case updateByCommitter, removeOfCommitter, conflictingChanges, duplicateAdd, alreadyMember, duplicatePreSharedKey
     case preSharedKeyNonce, resumptionUsage, multipleGroupContextExtensions, reInitNotAlone, reInitVersion
-    case externalInitInMemberCommit, externalCommit, removeOfBlankLeaf, unsupportedType, senderNotAllowed
-    case requiredCapabilities, pathMissing, updateBySenderOnly, selfRemoveByValue, selfRemoveEncrypted
+    case externalCommit, removeOfBlankLeaf, unsupportedType, senderNotAllowed
+    case requiredCapabilities, requiredComponents, pathMissing, updateBySenderOnly, selfRemoveByValue, selfRemoveEncrypted
   }
 
   /// A rule of RFC 9420 §7.5, §7.6 or §12.4.2.

@@ -1,4 +1,5 @@
 import CryptoSuite
+import TestSupport
 import Testing
 import WireFormat
 
@@ -111,6 +112,83 @@ struct BoundsTests {
     world.refuse(.missingPreSharedKey, try world.members[0].forge(ids.dropLast().map { .preSharedKey($0) }))
   }
 
+  @Test func `a Welcome names so many pre-shared keys and no more`() throws {
+    let id = PreSharedKeyID.external(id: [1], cipherSuite: suite)
+    for count in [Limits.maxPreSharedKeys, Limits.maxPreSharedKeys + 1] {
+      let secrets = GroupSecrets(
+        joinerSecret: .zeros(32), pathSecret: nil, preSharedKeys: [PreSharedKeyID](repeating: id, count: count))
+      if count == Limits.maxPreSharedKeys {
+        #expect(try GroupSecrets(decoding: secrets.encoded) == secrets)
+      } else {
+        #expect(throws: WireError.lengthOverLimit(length: count, limit: Limits.maxPreSharedKeys)) {
+          try GroupSecrets(decoding: secrets.encoded)
+        }
+      }
+    }
+  }
+
+  @Test func `a leaf whose lists are full is judged and counted like any other`() throws {
+    // As long as a peer can make them, and with numbers twice.
+    let numbers = (0..<UInt16(Limits.maxCapabilities - 8)).map { 0x1000 + $0 }
+    let full = numbers + numbers.prefix(6)
+    let components = (0..<UInt16(Limits.maxComponents - 3)).map { ComponentID(rawValue: 0x9000 + $0) }
+    let lists = AppDataDictionary([
+      .appComponents: ComponentsList(components).encoded, .safeAAD: ComponentsList(components).encoded,
+    ]).asExtension
+    var client = Client("full", suite)
+    client.extensions = [lists]
+    var leaf = client.parameters
+    leaf.capabilities.extensions += full.map { ExtensionType(rawValue: $0) }
+    leaf.capabilities.proposals += full.map { ProposalType(rawValue: $0) }
+    leaf.capabilities.credentials += full.map { CredentialType(rawValue: $0) }
+    let types = (0..<UInt16(Limits.maxExtensions - 2)).map { Extension(type: ExtensionType(rawValue: 0x1000 + $0), data: []) }
+    leaf.extensions += types
+    let required = RequiredCapabilities(
+      extensionTypes: numbers.map { ExtensionType(rawValue: $0) }, proposalTypes: numbers.map { ProposalType(rawValue: $0) },
+      credentialTypes: numbers.map { CredentialType(rawValue: $0) })
+    let group = try Group.create(
+      groupID: [1], cipherSuite: suite, extensions: [required.asExtension] + types, leaf: leaf, signer: client.signer,
+      validator: BasicIdentities())
+    let ownLeaf = group.ownLeafNode
+    #expect(try LeafNode(decoding: ownLeaf.encoded) == ownLeaf)
+
+    let wanted = try ComponentLists(AppDataDictionary([.appComponents: ComponentsList(components).encoded]))
+    var tally = MemberTally()
+    let other = try Client("other", suite).bundle().keyPackage.leafNode
+    tally.add(other)
+    for _ in 0..<2 {
+      tally.add(ownLeaf)
+      #expect(tally.memberCount == 2 && !tally.allSupport(required) && !tally.allSupport(wanted))
+      tally.remove(other)
+      #expect(tally.memberCount == 1 && tally.allSupport(required) && tally.allSupport(wanted))
+      tally.remove(ownLeaf)
+      tally.add(other)
+      #expect(!tally.allSupport(ProposalType(rawValue: numbers[0])) && !tally.allSupport(wanted))
+    }
+    // One short of what the group asks.
+    for lacking: WritableKeyPath<RequiredCapabilities, [UInt16]> in [\.extensionNumbers, \.proposalNumbers, \.credentialNumbers] {
+      var more = required
+      more[keyPath: lacking][100] = 0x7000
+      #expect(ownLeaf.capabilities.supports(required) && !ownLeaf.capabilities.supports(more))
+    }
+  }
+
+  @Test func `lists of numbers are compared as by looking at every pair`() {
+    var random = SeededGenerator(for: "lists of numbers")
+    for _ in 0..<400 {
+      func list() -> [ComponentID] {
+        (0..<Int.random(in: 0..<40, using: &random)).map { _ in
+          ComponentID(rawValue: UInt16.random(in: 0..<24, using: &random))
+        }
+      }
+      let (have, want) = (list(), list())
+      #expect(have.contains(allOf: want) == want.allSatisfy { code in have.contains { $0 == code } }, "\(random.seed)")
+      #expect(have.contains(allOf: have))
+      let once = have.distinct
+      #expect(Set(once) == Set(have) && Set(once).count == once.count, "\(random.seed)")
+    }
+  }
+
   @Test func `a key that looks like another one costs nobody anything`() throws {
     var world = try World(suite, count: 4)
     let copied = world.members[2].group.ownLeafNode.encryptionKey
@@ -168,5 +246,20 @@ struct BoundsTests {
     for (message, generation) in [(first, 0), (second, 1), (late, 0), (older, 0)] as [([UInt8], UInt32)] {
       #expect(throws: MLSError.replayedOrExpiredGeneration(generation)) { try world.members[0].receive(message) }
     }
+  }
+}
+
+extension RequiredCapabilities {
+  fileprivate var extensionNumbers: [UInt16] {
+    get { extensionTypes.map(\.rawValue) }
+    set { extensionTypes = newValue.map { ExtensionType(rawValue: $0) } }
+  }
+  fileprivate var proposalNumbers: [UInt16] {
+    get { proposalTypes.map(\.rawValue) }
+    set { proposalTypes = newValue.map { ProposalType(rawValue: $0) } }
+  }
+  fileprivate var credentialNumbers: [UInt16] {
+    get { credentialTypes.map(\.rawValue) }
+    set { credentialTypes = newValue.map { CredentialType(rawValue: $0) } }
   }
 }

@@ -159,10 +159,22 @@ struct ComponentTests {
       $0.extensions.append(Extension(type: .lastResort, data: []))
     }
     #expect(older.isLastResort)
-    // It is used more than once.
+    // The mark has no data; what has some is none.
+    let filled = try plain.forged(by: client) {
+      $0.extensions.append(AppDataDictionary([.lastResortKeyPackage: [1]]).asExtension)
+    }
+    let olderFilled = try older.forged(by: client) { $0.extensions = [Extension(type: .lastResort, data: [0])] }
+    for package in [filled, olderFilled] {
+      #expect(!package.isLastResort)
+      try package.validate(cipherSuite: suite, validator: BasicIdentities())
+    }
+    // It is used more than once, and whoever processes the commit can tell.
     for _ in 0..<2 {
-      var world = try World(suite, count: 1)
-      let commit = try world.commit(CommitPlan(adds: [bundle.keyPackage]), by: 0)
+      var world = try World(suite, count: 2)
+      let other = try Client("b", suite).bundle().keyPackage
+      let commit = try world.commit(CommitPlan(adds: [other, bundle.keyPackage]), by: 0)
+      #expect(commit.changes.added.map(\.leafIndex) == [LeafIndex(2), LeafIndex(3)])
+      #expect(commit.changes.addedByLastResort == [LeafIndex(3)])
       _ = try Group.join(welcome: try #require(commit.welcome), keyPackage: bundle, validator: BasicIdentities())
     }
   }

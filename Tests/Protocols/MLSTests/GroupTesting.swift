@@ -20,6 +20,8 @@ struct Client {
   var proposals = [ProposalType(rawValue: 0xF0A6), .selfRemove]
   /// The credential types that it lists.
   var credentials: [CredentialType] = [.basic]
+  /// Those of its leaf.
+  var extensions: [Extension] = []
 
   init(_ name: String, _ suite: CipherSuite) {
     self.suite = suite
@@ -32,7 +34,8 @@ struct Client {
       credential: .basic(identity: Array(name.utf8)),
       capabilities: Capabilities(
         cipherSuites: [suite.rawValue, 0x0A0A],
-        extensions: [ExtensionType(rawValue: 0xF0A5), .appDataDictionary], proposals: proposals, credentials: credentials))
+        extensions: [ExtensionType(rawValue: 0xF0A5), .appDataDictionary], proposals: proposals, credentials: credentials),
+      extensions: extensions)
   }
 
   func bundle(lastResort: Bool = false) throws -> KeyPackageBundle {

@@ -95,6 +95,10 @@ struct JoinRuleTests {
     try refused(.invalidLeafNode(.requiredCapabilities)) {
       $0.info.groupContext.extensions = [RequiredCapabilities(credentialTypes: [.x509]).asExtension]
     }
+    try refused(.invalidLeafNode(.requiredComponents)) {
+      let list = ComponentsList([ComponentID(rawValue: 0x8001)])
+      $0.info.groupContext.extensions = [AppDataDictionary([.appComponents: list.encoded]).asExtension]
+    }
     try refused(.invalidExtensions) { $0.info.extensions += $0.info.extensions }
     try refused(.invalidExtensions) { $0.info.groupContext.extensions = $0.info.extensions + $0.info.extensions }
     let stranger = ExternalSender(signatureKey: [1], credential: .basic(identity: []))

@@ -103,6 +103,15 @@ struct PartialCommitterRuleTests {
     #expect(throws: MLSError.invalidLeafNode(.groupExtensionNotSupported)) {
       try group.process(annotated(other, over: [.groupContextExtensions(list)]), validator: validator)
     }
+    // Components that neither of them lists, or this member does not.
+    let component = AppDataDictionary([.appComponents: ComponentsList([ComponentID(rawValue: 0x8001)]).encoded]).asExtension
+    other = parameters
+    other.extensions = [component]
+    for leaf in [parameters, other] {
+      #expect(throws: MLSError.invalidLeafNode(.requiredComponents)) {
+        try group.process(annotated(leaf, over: [.groupContextExtensions([component])]), validator: validator)
+      }
+    }
     let senders = [Extension(type: .externalSenders, data: [9])]
     #expect(throws: MLSError.malformed(.truncated(needed: 9, available: 0))) {
       try group.process(annotated(parameters, over: [.groupContextExtensions(senders)]), validator: validator)

@@ -149,6 +149,10 @@ struct PartialJoinRuleTests {
     for (list, rule) in [
       ([Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])], MLSError.LeafNodeRule.groupExtensionNotSupported),
       ([RequiredCapabilities(credentialTypes: [.x509]).asExtension], .requiredCapabilities),
+      (
+        [AppDataDictionary([.appComponents: ComponentsList([ComponentID(rawValue: 0x8001)]).encoded]).asExtension],
+        .requiredComponents
+      ),
     ] {
       try refused(.invalidLeafNode(rule)) { info, secrets in
         info.groupContext.extensions = list

@@ -53,6 +53,23 @@ struct ProposalRuleTests {
     refuse(.invalidProposals(.conflictingChanges), try forger.forge(references, path: forger.path()), world)
   }
 
+  @Test func `a list changes leaves of members only, and is applied to the tree that it was made for`() throws {
+    var world = try World(suite, count: 4)
+    let state = world.members[0].group.state
+    func list(removing leaf: LeafIndex) throws -> ProposalList {
+      let committer = Sender.member(LeafIndex(0))
+      let remove = CommittedProposal(proposal: .remove(leaf), sender: committer, reference: nil)
+      return try ProposalList([remove], committer: committer, in: state)
+    }
+    #expect(throws: MLSError.invalidProposals(.removeOfBlankLeaf)) { try list(removing: LeafIndex(4)) }
+    let good = try list(removing: LeafIndex(2))
+    _ = try ProvisionalState(applying: good, to: state, validator: BasicIdentities())
+    try world.commit(CommitPlan(removes: [LeafIndex(2)]), by: 0)
+    #expect(throws: MLSError.invalidProposals(.removeOfBlankLeaf)) {
+      try ProvisionalState(applying: good, to: world.members[0].group.state, validator: BasicIdentities())
+    }
+  }
+
   @Test func `a proposal counts in its own epoch only`() throws {
     var world = try World(suite, count: 4)
     let message = try world.members[2].forge(.proposal(.remove(LeafIndex(3))), encrypt: false)

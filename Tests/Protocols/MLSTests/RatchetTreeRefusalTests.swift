@@ -191,7 +191,9 @@ struct RatchetTreeRefusalTests {
     let parent = Node.parent(ParentNode(encryptionKey: key, parentHash: [], unmergedLeaves: []))
     let refused: [([Node?], MLSError)] = [
       ([], .invalidTree(.empty)), ([nil], .invalidTree(.trailingBlank)), ([leaf, nil], .invalidTree(.trailingBlank)),
-      ([leaf, nil, leaf, nil], .invalidTree(.trailingBlank)), ([parent], .invalidTree(.nodeKind)),
+      ([leaf, nil, leaf, nil], .invalidTree(.trailingBlank)),
+      // Blank at the end, though the right half of the tree has a member.
+      ([leaf, nil, leaf, nil, leaf, nil], .invalidTree(.trailingBlank)), ([parent], .invalidTree(.nodeKind)),
       ([leaf, leaf], .invalidTree(.nodeKind)), ([leaf, parent], .invalidTree(.trailingBlank)),
       ([leaf, nil, nil, nil, nil, parent], .invalidTree(.parentHash)),
     ]

@@ -22,6 +22,9 @@ public struct CommitChanges: Sendable, Hashable {
 
   /// Those added by Add proposals, in their order, and last whoever joined by this external commit.
   public var added: [Member] = []
+  /// The leaves of those added by a key package of last resort, whose keys may have been used before
+  /// (draft-ietf-mls-extensions, "Last-Resort KeyPackages"). An application may have a rule for them.
+  public var addedByLastResort: [LeafIndex] = []
   /// Those removed, with the leaves that they had.
   public var removed: [Member] = []
   /// Those whose leaf was replaced, the committer with a path among them.

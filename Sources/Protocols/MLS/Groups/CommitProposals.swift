@@ -129,8 +129,6 @@ extension GroupMember {
     for item in proposals {
       switch item {
       case .proposal(let proposal):
-        // An Update can only be the committer's own, and that is refused (RFC 9420 §12.2).
-        if case .update = proposal { throw .invalidProposals(.updateByCommitter) }
         resolved.append(CommittedProposal(proposal: proposal, sender: committer, reference: nil))
       case .reference(let reference):
         guard let item = known[reference] else { throw .unknownProposal }

@@ -36,7 +36,7 @@ struct ProvisionalState: Sendable {
     changes.reInit = list.reInit
     changes.custom = list.custom.map { CommitChanges.Custom(type: $0.type, content: $0.content, sender: $0.sender) }
 
-    // Removals first: an added or updated member may take over a removed one's key. The resulting tree does not
+    // Removals first, so that those who leave need not support what the commit proposes. The resulting tree does not
     // depend on the order, for the leaves are distinct.
     replacedByJoiner = list.removes.first.flatMap { state.tree.leaf(at: $0) }
     for leaf in list.removedLeaves { try remove(leaf) }
@@ -44,7 +44,8 @@ struct ProvisionalState: Sendable {
       throw .invalidProposals(.unsupportedType)
     }
     for update in list.updates { try apply(update.leafNode, at: update.leaf, validator: validator) }
-    for keyPackage in list.adds { try add(keyPackage, now: now, validator: validator) }
+    let removed = Set(list.removedLeaves)
+    for keyPackage in list.adds { try add(keyPackage, besides: removed, now: now, validator: validator) }
   }
 
   private mutating func remove(_ leaf: LeafIndex) throws(MLSError) {
@@ -60,21 +61,31 @@ struct ProvisionalState: Sendable {
   ) throws(MLSError) {
     guard let replaced = tree.leaf(at: leaf) else { throw .invalidProposals(.removeOfBlankLeaf) }
     try checkReplacement(leafNode, of: replaced, at: leaf, in: .update, validator: validator)
-    guard !tree.containsEncryptionKey(leafNode.encryptionKey) else { throw .invalidLeafNode(.duplicateEncryptionKey) }
+    // Updates apply in any order (RFC 9420 §12.3), and each must be valid by itself among the members whom its maker saw
+    // (§7.3, §12.1.2): it takes no key that is another's, though the same commit may replace or remove that one.
+    if let holder = old.tree.leafIndex(ofSignatureKey: leafNode.signatureKey), holder != leaf {
+      throw .invalidLeafNode(.duplicateSignatureKey)
+    }
+    guard !old.tree.containsEncryptionKey(leafNode.encryptionKey), !tree.containsEncryptionKey(leafNode.encryptionKey)
+    else { throw .invalidLeafNode(.duplicateEncryptionKey) }
     try tree.updateLeaf(leafNode, at: leaf)
     tally.add(leafNode)
     note(leaf, replaced: replaced)
     changes.updated.append(CommitChanges.Update(leafIndex: leaf, old: replaced, new: leafNode))
   }
 
+  /// - Parameter removed: the leaves whose keys are free, for the commit removes them. An Update frees none (RFC 9420 §12.2).
   private mutating func add(
-    _ keyPackage: KeyPackage, now: UInt64?, validator: any CredentialValidator
+    _ keyPackage: KeyPackage, besides removed: Set<LeafIndex>, now: UInt64?, validator: any CredentialValidator
   ) throws(MLSError) {
     let leafNode = keyPackage.leafNode
     try keyPackage.validate(requirements, now: now, validator: validator)
-    if tree.leafIndex(ofSignatureKey: leafNode.signatureKey) != nil {
-      let isOld = old.tree.leafIndex(ofSignatureKey: leafNode.signatureKey) != nil
-      throw .invalidProposals(isOld ? .alreadyMember : .duplicateAdd)
+    if let member = old.tree.leafIndex(ofSignatureKey: leafNode.signatureKey), !removed.contains(member) {
+      throw .invalidProposals(.alreadyMember)
+    }
+    guard tree.leafIndex(ofSignatureKey: leafNode.signatureKey) == nil else { throw .invalidProposals(.duplicateAdd) }
+    if let member = old.tree.node(ofEncryptionKey: leafNode.encryptionKey)?.leaf, !removed.contains(member) {
+      throw .invalidLeafNode(.duplicateEncryptionKey)
     }
     guard !tree.containsEncryptionKey(leafNode.encryptionKey) else { throw .invalidLeafNode(.duplicateEncryptionKey) }
     let leaf = try tree.addLeaf(leafNode)
@@ -82,6 +93,7 @@ struct ProvisionalState: Sendable {
     note(leaf, replaced: nil)
     addedLeaves.append(leaf)
     changes.added.append(Member(leafIndex: leaf, leafNode: leafNode))
+    if keyPackage.isLastResort { changes.addedByLastResort.append(leaf) }
   }
 
   /// The checks that an Update's leaf and a path's leaf share; takes the replaced leaf out of the tally.

@@ -35,9 +35,14 @@ public struct Capabilities: Sendable, Hashable {
 
   /// Whether everything that a group requires is supported (RFC 9420 §11.1).
   public func supports(_ required: RequiredCapabilities) -> Bool {
-    required.extensionTypes.allSatisfy { supports($0) }
-      && required.proposalTypes.allSatisfy { supports($0) }
-      && required.credentialTypes.allSatisfy { supports($0) }
+    supports(allOf: required.extensionTypes)
+      && proposals.contains(allOf: required.proposalTypes.lazy.filter { !$0.isDefault })
+      && credentials.contains(allOf: required.credentialTypes)
+  }
+
+  /// Whether each type is a default of RFC 9420 or listed.
+  func supports(allOf types: some Collection<ExtensionType>) -> Bool {
+    extensions.contains(allOf: types.lazy.filter { !$0.isDefault })
   }
 }
 

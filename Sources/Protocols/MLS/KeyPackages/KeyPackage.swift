@@ -36,10 +36,12 @@ public struct KeyPackage: Sendable, Hashable {
     self = keyPackage
   }
 
-  /// Whether its owner may use it again after a Welcome (draft-ietf-mls-extensions, "Last-Resort KeyPackages").
+  /// Whether its owner may use it again after a Welcome (draft-ietf-mls-extensions, "Last-Resort KeyPackages"). The mark
+  /// has no data; what has some is another thing, and unknown.
   public var isLastResort: Bool {
-    let data = try? extensions.appData()
-    return data?.entries[.lastResortKeyPackage] != nil || extensions.data(of: .lastResort) != nil
+    let mark = (try? extensions.appData())?.entries[.lastResortKeyPackage]
+    let formerMark = extensions.data(of: .lastResort)
+    return mark == [] || formerMark == []
   }
 
   /// `KeyPackageTBS`: every field above the signature.

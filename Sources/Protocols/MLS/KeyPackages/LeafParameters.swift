@@ -28,10 +28,7 @@ extension LeafParameters {
   var advertisedExtensions: [Extension] {
     get throws(MLSError) {
       guard capabilities.supports(.appDataDictionary) else { return extensions }
-      var components: [ComponentID] = []
-      if let data = try extensions.appData().entries[.appComponents] {
-        do { components = try ComponentsList(decoding: data).components } catch { throw .malformed(error) }
-      }
+      let components = try extensions.componentLists().known
       let own: [ComponentID] = [.appComponents, .safeAAD, .lastResortKeyPackage]
       let missing = own.filter { !components.contains($0) }
       guard !missing.isEmpty else { return extensions }

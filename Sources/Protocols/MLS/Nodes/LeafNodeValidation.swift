@@ -10,12 +10,13 @@ enum LeafNodePlace: Sendable {
   case tree
 }
 
-/// What a group asks of a leaf (RFC 9420 §7.3, §11.1, §13.4).
+/// What a group asks of a leaf (RFC 9420 §7.3, §11.1, §13.4; draft-ietf-mls-extensions on components).
 struct LeafRequirements: Sendable {
   let suite: CipherSuite
   let groupID: [UInt8]
   private let extensionTypes: [ExtensionType]
   private let required: RequiredCapabilities
+  private let components: ComponentLists
 
   /// - Parameter extensions: those of the group context that the leaf will live under.
   /// - Throws: `.malformed` or `.invalidExtensions` when they are themselves broken.
@@ -23,7 +24,7 @@ struct LeafRequirements: Sendable {
     self.suite = suite
     self.groupID = groupID
     guard extensions.hasDistinctTypes else { throw .invalidExtensions }
-    _ = try extensions.appData()
+    components = try extensions.componentLists()
     extensionTypes = extensions.map(\.type)
     required = try extensions.requiredCapabilities() ?? RequiredCapabilities()
   }
@@ -45,15 +46,14 @@ struct LeafRequirements: Sendable {
       throw .invalidLeafNode(.versionOrSuiteNotInCapabilities)
     }
     guard leaf.extensions.hasDistinctTypes else { throw .invalidExtensions }
-    _ = try leaf.extensions.appData()
-    guard leaf.extensions.allSatisfy({ capabilities.supports($0.type) }) else {
+    let supported = try leaf.extensions.componentLists()
+    guard capabilities.supports(allOf: leaf.extensions.lazy.map(\.type)) else {
       throw .invalidLeafNode(.extensionNotInCapabilities)
     }
     guard capabilities.supports(leaf.credential.type) else { throw .invalidLeafNode(.credentialTypeNotSupported) }
     guard capabilities.supports(required) else { throw .invalidLeafNode(.requiredCapabilities) }
-    guard extensionTypes.allSatisfy({ capabilities.supports($0) }) else {
-      throw .invalidLeafNode(.groupExtensionNotSupported)
-    }
+    guard capabilities.supports(allOf: extensionTypes) else { throw .invalidLeafNode(.groupExtensionNotSupported) }
+    guard supported.cover(components) else { throw .invalidLeafNode(.requiredComponents) }
     if case .keyPackage(let lifetime) = leaf.source, lifetime.notBefore > lifetime.notAfter {
       throw .invalidLeafNode(.lifetime)
     }
@@ -68,11 +68,13 @@ struct LeafRequirements: Sendable {
     }
   }
 
-  /// Checks that all members support the group's extensions and required capabilities (RFC 9420 §12.1.7, §13.4).
+  /// Checks that all members support the group's extensions, required capabilities (RFC 9420 §12.1.7, §13.4) and required
+  /// components (draft-ietf-mls-extensions, "Negotiating Extensions and Components").
   func check(_ members: MemberTally) throws(MLSError) {
     guard extensionTypes.allSatisfy({ members.allSupport($0) }), members.allSupport(required) else {
       throw .invalidProposals(.requiredCapabilities)
     }
+    guard members.allSupport(components) else { throw .invalidProposals(.requiredComponents) }
   }
 }
 

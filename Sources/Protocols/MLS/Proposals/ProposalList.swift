@@ -77,7 +77,6 @@ struct ProposalList: Sendable {
     case .remove(let leaf): removes.append(leaf)
     case .preSharedKey(let id): preSharedKeys.append(id)
     case .reInit(let reInit):
-      guard self.reInit == nil else { throw .invalidProposals(.reInitNotAlone) }
       guard reInit.version >= state.context.version else { throw .invalidProposals(.reInitVersion) }
       guard reInit.extensions.hasDistinctTypes else { throw .invalidExtensions }
       self.reInit = reInit
@@ -98,7 +97,6 @@ struct ProposalList: Sendable {
 
   private func checkMemberCommit(_ proposals: [CommittedProposal], committer: Sender) throws(MLSError) {
     guard case .member(let committer) = committer else { throw .invalidSender }
-    guard externalInit == nil else { throw .invalidProposals(.externalInitInMemberCommit) }
     guard !updates.contains(where: { $0.leaf == committer }) else { throw .invalidProposals(.updateByCommitter) }
     guard !removedLeaves.contains(committer) else { throw .invalidProposals(.removeOfCommitter) }
     guard reInit == nil || proposals.count == 1 else { throw .invalidProposals(.reInitNotAlone) }

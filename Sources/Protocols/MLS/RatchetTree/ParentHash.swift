@@ -57,8 +57,9 @@ extension RatchetTree {
     let joinedLater = Set(parent.unmergedLeaves.filter { child.covers($0) }.map { NodeIndex($0) })
     let resolution = resolution(of: child)
     guard resolution.count == joinedLater.count + 1 else { return false }
-    let others = resolution.filter { !joinedLater.contains($0) }
-    guard others.count == 1, let descendant = others.first, let siblingTree = subtree(at: sibling) else { return false }
+    // All of those are in the resolution, for unmerged leaves have been checked before, so this is the only other one.
+    guard let descendant = resolution.first(where: { !joinedLater.contains($0) }), let siblingTree = subtree(at: sibling)
+    else { return false }
     guard let carried = parentHash(at: descendant) else { return false }
     let siblingHash = siblingTree.treeHash(
       excluding: parent.unmergedLeaves[...], height: sibling.level, firstLeaf: sibling.firstLeaf.rawValue, suite: suite)

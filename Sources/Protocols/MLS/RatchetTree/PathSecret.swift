@@ -22,13 +22,13 @@ extension RatchetTree {
   /// (RFC 9420 §12.4.3.1).
   ///
   /// - Parameters:
+  ///   - leaf: the new member's, which holds `leafKey`.
   ///   - pathSecret: of the lowest node above both leaves; nil when the commit had no path.
   ///   - committer: the leaf that made the path.
-  /// - Throws: `.invalidTree(.ownLeafMissing)` when the leaf does not hold the key; as ``derivingKeys(from:sender:keys:)``.
+  /// - Throws: as ``derivingKeys(from:sender:keys:)``.
   func privateKeys(
     joiningAs leaf: LeafIndex, leafKey: HPKEKeyPair, pathSecret: Secret?, sharedWith committer: LeafIndex
   ) throws(MLSError) -> TreePrivateKeys {
-    guard storedLeaf(at: leaf)?.encryptionKey == leafKey.publicKey else { throw .invalidTree(.ownLeafMissing) }
     let keys = TreePrivateKeys(leaf: leaf, leafKey: leafKey)
     guard let pathSecret else { return keys }
     return try derivingKeys(from: pathSecret, sender: committer, keys: keys).privateKeys

@@ -3,9 +3,9 @@ import Synchronization
 
 extension RatchetTree {
   /// Checks everything about a tree from outside that does not depend on the rest of a group's state: unmerged leaves,
-  /// distinct and valid keys, parent hashes, and every leaf's signature (RFC 9420 §7.3, §7.9.2, §12.4.3.1).
+  /// distinct keys, parent hashes, and every leaf's signature (RFC 9420 §7.3, §7.9.2, §12.4.3.1).
   ///
-  /// The caller compares the tree hash and judges the credentials and capabilities of the leaves.
+  /// The caller compares the tree hash and judges each leaf by itself (``LeafRequirements``).
   ///
   /// - Parameter leaves: of this tree, where they have been decoded already.
   /// - Throws: `.invalidTree`, `.invalidLeafNode` for keys that two members share, `.invalidSignature(.leafNode)`.
@@ -45,7 +45,7 @@ extension RatchetTree {
     return subtree.storedLeaf != nil
   }
 
-  /// Every public key belongs to one node only, and every parent's is a key of the suite.
+  /// Every public key belongs to one node only, and every parent's is a key of the suite; a leaf's is judged with the leaf.
   func validateKeys() throws(MLSError) {
     var encryptionKeys: Set<[UInt8]> = []
     var signatureKeys: Set<[UInt8]> = []
@@ -56,7 +56,6 @@ extension RatchetTree {
       case .blank: break
       case .leaf(let leaf):
         let keys = leaf.keys
-        guard suite.hpke.isValidPublicKey(keys.encryption) else { throw .invalidLeafNode(.invalidKey) }
         guard encryptionKeys.insert(keys.encryption).inserted else { throw .invalidLeafNode(.duplicateEncryptionKey) }
         guard signatureKeys.insert(keys.signature).inserted else { throw .invalidLeafNode(.duplicateSignatureKey) }
       case .parent(let parent):
