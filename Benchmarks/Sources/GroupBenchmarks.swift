@@ -49,7 +49,7 @@ struct GroupBenchmarks {
     guard let member = world.churned.member(at: bystander), let bundle = world.bundles.first else { return }
     let archive = member.archive()
     bytes("saved state, public part", archive.publicPart.count)
-    bytes("saved state, secret part", archive.secretPart.count)
+    bytes("saved state, secret part", archive.secretPart.byteCount)
 
     let joined = try Heap.measure { try join(world.welcome, bundle) }
     report.add(area, "memory of a state, joined", size: count, Double(joined.liveBytes) / 1_048_576, "MiB")

@@ -46,6 +46,8 @@ public struct Secret: Sendable {
   public var byteCount: Int { key.bitCount / 8 }
 
   /// Lends the bytes themselves to `body`, without a copy.
+  ///
+  /// - Throws: what `body` throws.
   public func withSpan<Result, Failure: Error>(
     _ body: (Span<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -56,6 +58,8 @@ public struct Secret: Sendable {
   }
 
   /// Lends a copy of the bytes to `body` and wipes it afterwards; `body` must not keep it.
+  ///
+  /// - Throws: what `body` throws.
   public func withBytes<Result, Failure: Error>(
     _ body: ([UInt8]) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -105,14 +109,37 @@ extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomR
 
 // MARK: - Encoding
 
+extension Secret {
+  /// A secret of what `write` encodes; neither the writer nor an outgrown storage of it leaves anything behind.
+  ///
+  /// - Parameter capacity: about as many bytes as that has.
+  public init(capacity: Int, encoding write: (inout ByteWriter) -> Void) {
+    var bytes = Self.encoding(capacity, write)
+    self.init(bytes)
+    bytes.wipe()
+  }
+
+  /// Its writer is gone when it returns, so that nobody else holds the bytes.
+  @inline(never)
+  private static func encoding(_ capacity: Int, _ write: (inout ByteWriter) -> Void) -> [UInt8] {
+    var writer = ByteWriter(secretCapacity: capacity)
+    write(&writer)
+    return writer.bytes
+  }
+}
+
 extension ByteReader {
   /// Reads a vector as a secret, without a copy on the way.
+  ///
+  /// - Throws: as ``readVector(limit:)``.
   @_lifetime(self: copy self)
   public mutating func readSecret(limit: Int = Int.max) throws(WireError) -> Secret {
     try readVector(limit: limit) { Secret($0) }
   }
 
   /// Reads a presence byte, 0 or 1, and the secret when it is there (RFC 9420 §2.1.1).
+  ///
+  /// - Throws: `.invalidValue` for another presence byte, and as ``readSecret(limit:)``.
   @_lifetime(self: copy self)
   public mutating func readOptionalSecret(limit: Int = Int.max) throws(WireError) -> Secret? {
     switch try readUInt8() {

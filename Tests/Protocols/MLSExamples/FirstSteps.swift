@@ -15,10 +15,10 @@ struct FirstSteps {
       cipherSuite: bob.suite, leaf: bob.leaf,
       lifetime: Lifetime(notBefore: now - 3_600, notAfter: now + 90 * 86_400), signer: bob.signer)
     let published = bundle.message  // for the server
-    let secret = bundle.encoded  // for one's own database, sealed
+    let secret = bundle.secretEncoding  // for one's own database, sealed
     // docs: end
     #expect(try KeyPackage(message: published) == bundle.keyPackage)
-    #expect(try KeyPackageBundle(decoding: secret) == bundle)
+    #expect(try KeyPackageBundle(secretEncoding: secret) == bundle)
   }
 
   @Test func `a private key from elsewhere`() throws {
@@ -94,6 +94,23 @@ struct FirstSteps {
     // docs: end
     #expect(texts == ["hello"])
     #expect(try bobGroup.after(second, validator: directory).epoch == aliceGroup.epoch)
+  }
+
+  @Test func `seal a state`() throws {
+    let alice = Device("alice")
+    let group = try start([alice], directory: Directory([alice]))[0]
+    let key = Secret(randomByteCount: 32)
+    // docs: seal
+    // The key lies where the disk does not tell it, in a keychain say.
+    let archive = group.archive()
+    let nonce = Secret(randomByteCount: 12)
+    let sealed = try AEADAlgorithm.aes256GCM.seal(archive.secretPart, key: key, nonce: nonce, aad: [])
+    // Later, from the rows of the database:
+    let opened = try AEADAlgorithm.aes256GCM.openSecret(sealed, key: key, nonce: nonce, aad: [])
+    let restored = try Group(restoring: GroupArchive(publicPart: archive.publicPart, secretPart: opened))
+    // docs: end
+    #expect(restored.archive() == archive)
+    #expect(sealed.count == archive.secretPart.byteCount + 16)
   }
 
   @Test func `restore`() throws {

@@ -88,9 +88,10 @@ struct ComponentTests {
     var archive = world.members[1].group.archive()
     var tree = ByteWriter()
     world.members[1].group.exporterTree.encode(into: &tree)
-    let position = try #require(archive.secretPart.firstRange(of: tree.bytes))
-    archive.secretPart.removeSubrange(position)
-    archive.secretPart[0] = 1
+    var secretPart = archive.secretPart.exposedBytes
+    secretPart.removeSubrange(try #require(secretPart.firstRange(of: tree.bytes)))
+    secretPart[0] = 1
+    archive.secretPart = Secret(secretPart)
     archive.publicPart[0] = 1
     world.members[1].group = try Group(restoring: archive)
     // A message rewrites the secret part alone.

@@ -315,8 +315,15 @@ struct JoinRuleTests {
     for suite in testedSuites + [.xWing(number: 8)] {
       let bundle = try Client("a", suite).bundle(lastResort: true)
       #expect(bundle.keyPackage.isLastResort)
-      #expect(try KeyPackageBundle(decoding: bundle.encoded) == bundle)
-      #expect(throws: WireError.self) { try KeyPackageBundle(decoding: bundle.encoded + [0]) }
+      let stored = bundle.secretEncoding
+      #expect(try KeyPackageBundle(secretEncoding: stored) == bundle)
+      #expect(throws: MLSError.invalidArchive) {
+        try KeyPackageBundle(secretEncoding: Secret(stored.exposedBytes + [0]))
+      }
+      for count in stride(from: 0, to: stored.byteCount, by: 7) {
+        let cut = Secret(Array(stored.exposedBytes.prefix(count)))
+        #expect(throws: MLSError.invalidArchive) { try KeyPackageBundle(secretEncoding: cut) }
+      }
       try bundle.keyPackage.validate(cipherSuite: suite, now: 150, validator: BasicIdentities())
       #expect(throws: MLSError.invalidLeafNode(.lifetime)) {
         try bundle.keyPackage.validate(cipherSuite: suite, now: 99, validator: BasicIdentities())

@@ -144,33 +144,36 @@ struct MessageTests {
     world.members[1].group = sent.group
     let archive = world.members[1].group.archive()
     #expect(try Group(restoring: archive).archive() == archive)
+    let secretPart = archive.secretPart.exposedBytes
     func refuse(_ publicPart: [UInt8], _ secretPart: [UInt8]) {
       #expect(throws: MLSError.invalidArchive) {
-        try Group(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart))
+        try Group(restoring: GroupArchive(publicPart: publicPart, secretPart: Secret(secretPart)))
       }
     }
-    refuse(archive.publicPart + [0], archive.secretPart)
-    refuse(archive.publicPart, archive.secretPart + [0])
+    refuse(archive.publicPart + [0], secretPart)
+    refuse(archive.publicPart, secretPart + [0])
     for count in stride(from: 0, to: archive.publicPart.count, by: 3) {
-      refuse(Array(archive.publicPart.prefix(count)), archive.secretPart)
+      refuse(Array(archive.publicPart.prefix(count)), secretPart)
     }
-    for count in stride(from: 0, to: archive.secretPart.count, by: 3) {
-      refuse(archive.publicPart, Array(archive.secretPart.prefix(count)))
+    for count in stride(from: 0, to: secretPart.count, by: 3) {
+      refuse(archive.publicPart, Array(secretPart.prefix(count)))
     }
     for version in [0, GroupArchive.version + 1] {
-      refuse([version] + archive.publicPart.dropFirst(), archive.secretPart)
+      refuse([version] + archive.publicPart.dropFirst(), secretPart)
     }
-    refuse(archive.publicPart, [1] + archive.secretPart.dropFirst())
+    refuse(archive.publicPart, [1] + secretPart.dropFirst())
     // Parts of two states do not mix.
     let other = try world.commit(CommitPlan(), by: 0).group.archive()
-    refuse(archive.publicPart, other.secretPart)
+    refuse(archive.publicPart, other.secretPart.exposedBytes)
     var generator = SeededGenerator(for: "damaged archives")
     for _ in 0..<500 {
       var damaged = archive
       let first = Int.random(in: 0..<damaged.publicPart.count, using: &generator)
       damaged.publicPart[first] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
-      let second = Int.random(in: 0..<damaged.secretPart.count, using: &generator)
-      damaged.secretPart[second] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+      var keys = secretPart
+      let second = Int.random(in: 0..<keys.count, using: &generator)
+      keys[second] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+      damaged.secretPart = Secret(keys)
       // Damage may go unnoticed here (storage seals it), but must never trap.
       _ = try? Group(restoring: damaged)
     }

@@ -180,8 +180,10 @@ struct PartialLifeTests {
     var older = group.archive()
     var exporterTree = ByteWriter()
     group.exporterTree.encode(into: &exporterTree)
-    older.secretPart.removeSubrange(try #require(older.secretPart.firstRange(of: exporterTree.bytes)))
-    older.secretPart[0] = 1
+    var secretPart = older.secretPart.exposedBytes
+    secretPart.removeSubrange(try #require(secretPart.firstRange(of: exporterTree.bytes)))
+    secretPart[0] = 1
+    older.secretPart = Secret(secretPart)
     #expect(throws: MLSError.invalidArchive) { try PartialGroup(restoring: older) }
     let archive = group.archive()
     for count in stride(from: 0, to: archive.publicPart.count, by: 7) {

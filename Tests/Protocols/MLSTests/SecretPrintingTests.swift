@@ -1,7 +1,6 @@
 import Foundation
 import TestSupport
 import Testing
-import WireFormat
 
 @testable import CryptoSuite
 @testable import MLS
@@ -175,6 +174,9 @@ private struct SecretHolders {
     show(receivedCommit)
     show(group)
     show(group.archive())
+    try showStored("a group's secret part", group.archive().secretPart, holding: group.secrets.initSecret)
+    try showStored("a group's secret archive", group.secretArchive(), holding: group.secrets.exporterSecret)
+    try showStored("a bundle's secret encoding", bundle.secretEncoding, holding: bundle.initKey.privateKey)
     show(group.secrets)
     show(group.privateKeys)
     show(group.secretTree)
@@ -242,10 +244,14 @@ private struct SecretHolders {
     }
   }
 
+  /// What is stored is not the only value of its type, so it has a name of its own.
+  private mutating func showStored(_ name: String, _ stored: Secret, holding key: Secret) throws {
+    _ = try #require(stored.exposedBytes.firstRange(of: key.exposedBytes))
+    values[name] = stored
+  }
+
   private mutating func showSavedState(_ group: Group) throws {
-    let bytes = group.secretArchive()
-    var reader = ByteReader(bytes.span)
-    show(try SecretPart(from: &reader, past: []))
+    show(try SecretPart(group.secretArchive(), past: []))
   }
 
   private mutating func showKeys(_ suite: CipherSuite, _ bundle: KeyPackageBundle, _ client: Client) throws {
@@ -309,6 +315,7 @@ private struct SecretHolders {
     secrets += [group.secrets.initSecret, group.secrets.exporterSecret, group.secrets.senderDataSecret]
     secrets += group.privateKeys.pairs.values.map(\.privateKey)
     show(group)
+    try showStored("a partial member's secret archive", group.secretArchive(), holding: group.secrets.initSecret)
     show(JoinedPartialGroup(group: group, groupInfoExtensions: [], signer: sender, preSharedKeys: []))
     let proposal = ReceivedProposal(
       sender: .member(LeafIndex(0)), proposal: .remove(LeafIndex(1)), reference: ProposalRef([1]))

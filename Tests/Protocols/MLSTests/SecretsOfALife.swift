@@ -99,15 +99,11 @@
     }
 
     private mutating func restart(_ member: Int) throws {
-      var archive = members[member].group.archive()
-      defer { archive.wipe() }
-      members[member].group = try Group(restoring: archive)
+      members[member].group = try Group(restoring: members[member].group.archive())
     }
 
     private mutating func restartPartial(_ member: Int) throws {
-      var archive = partial[member].group.archive()
-      defer { archive.wipe() }
-      partial[member].group = try PartialGroup(restoring: archive)
+      partial[member].group = try PartialGroup(restoring: partial[member].group.archive())
     }
 
     /// Everybody derives secrets for use elsewhere.

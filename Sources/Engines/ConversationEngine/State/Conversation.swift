@@ -285,7 +285,7 @@ private struct PendingRecord: WireCodable {
   init(from reader: inout ByteReader) throws(WireError) {
     let slot = try reader.readUInt64()
     let append = try reader.read(LogAppend.self)
-    let archive = GroupArchive(publicPart: try reader.readVector(), secretPart: try reader.readVector())
+    let archive = GroupArchive(publicPart: try reader.readVector(), secretPart: try reader.readSecret())
     let keys: ConversationKeys? = try reader.readOptional()
     let added: [IdentityID] = try reader.readList()
     let removed: [IdentityID] = try reader.readList()

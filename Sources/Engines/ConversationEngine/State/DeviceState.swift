@@ -65,7 +65,11 @@ struct DeviceState {
         let publicPart = try store.record(RecordKey(.groupPublic, key.name))
         let secretPart = try store.record(RecordKey(.groupSecret, key.name))
         let archive: GroupArchive? =
-          if let publicPart, let secretPart { GroupArchive(publicPart: publicPart, secretPart: secretPart) } else { nil }
+          if let publicPart, let secretPart {
+            GroupArchive(publicPart: publicPart, secretPart: Secret(secretPart))
+          } else {
+            nil
+          }
         conversations[id] = try Conversation(id: id, record: value, archive: archive)
       }
       tasks = []
@@ -217,7 +221,7 @@ struct DeviceState {
     case .groupInvitation: return MessageID(key.name).flatMap { groupInvitations[$0] }?.encoded
     case .conversation: return ConversationID(key.name).flatMap { conversations[$0] }?.record
     case .groupPublic: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.publicArchive()
-    case .groupSecret: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.secretArchive()
+    case .groupSecret: return ConversationID(key.name).flatMap { conversations[$0] }?.group?.secretArchive().exposedBytes
     case .task: return tasks.first { Self.taskKey($0.id) == key }?.encoded
     case .heldFrame: return heldFrames[key.name]?.encoded
     case .upload: return KeyHash(key.name).flatMap { uploads[$0] }?.encoded

@@ -207,7 +207,7 @@ struct OfferRecord: Sendable, WireCodable {
     }
     server = try reader.read()
     seed = Secret(try reader.readVector())
-    keyPackage = try reader.read()
+    keyPackage = try KeyPackageBundle(from: &reader)
     contactKey = try reader.readKeyPair()
     administratorKey = try reader.readSigningKey()
     voucher = try reader.read()
@@ -226,7 +226,7 @@ struct OfferRecord: Sendable, WireCodable {
     }
     writer.write(server)
     writer.writeVector(seed.exposedBytes)
-    writer.write(keyPackage)
+    keyPackage.encode(into: &writer)
     writer.writeKeyPair(contactKey)
     writer.writeSigningKey(administratorKey)
     writer.write(voucher)

@@ -1,3 +1,5 @@
+import CryptoSuite
+
 /// What a log or a failed assertion may show of values that hold secrets, names or texts: sizes and numbers.
 extension Group: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   public var description: String { "Group(epoch \(epoch), \(memberCount) members, own leaf \(ownLeafIndex.rawValue))" }
@@ -6,7 +8,7 @@ extension Group: CustomStringConvertible, CustomDebugStringConvertible, CustomRe
 }
 
 extension GroupArchive: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  public var description: String { "GroupArchive(\(publicPart.count) and \(secretPart.count) bytes)" }
+  public var description: String { "GroupArchive(\(publicPart.count) and \(secretPart.byteCount) bytes)" }
   public var debugDescription: String { description }
   public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -1,37 +1,29 @@
-import CryptoSuite
+public import CryptoSuite
 import WireFormat
 
-/// A group's state for storage, in two parts that are written together but change at different times.
+/// A group's state for storage, in two parts that are written together but change at different times. It holds what a
+/// member may keep, and nothing that RFC 9420 §9.2 says to delete.
 ///
 /// The secret part holds keys: seal it, and overwrite the old one. Neither part is for anybody else.
-public struct GroupArchive: Sendable {
+public struct GroupArchive: Sendable, Equatable {
   /// Tree and context; changes only with a commit.
   public var publicPart: [UInt8]
-  /// Keys and pending proposals; changes with each message.
-  public var secretPart: [UInt8]
+  /// Keys and pending proposals; changes with each message. A cipher seals it as it is
+  /// (``AEADAlgorithm/seal(_:key:nonce:aad:)-(Secret,_,_,_)``); another store borrows it by ``Secret/withSpan(_:)``.
+  public var secretPart: Secret
 
   /// An archive of two parts that were stored.
-  public init(publicPart: [UInt8], secretPart: [UInt8]) {
+  public init(publicPart: [UInt8], secretPart: Secret) {
     self.publicPart = publicPart
     self.secretPart = secretPart
   }
-
-  /// Overwrites the secret part, once it has been stored or read. Only where nothing else holds these bytes.
-  public mutating func wipe() { secretPart.wipe() }
 
   /// The layout that this version writes. It reads 1 too, which had no exporter tree.
   static let version: UInt8 = 2
 }
 
-extension GroupArchive: Equatable {
-  /// Compares the secret parts in time that depends on their lengths only.
-  public static func == (left: GroupArchive, right: GroupArchive) -> Bool {
-    left.publicPart == right.publicPart && constantTimeEquals(left.secretPart, right.secretPart)
-  }
-}
-
 extension Group {
-  /// The state for storage. ``GroupArchive/wipe()`` it when it is stored.
+  /// The state for storage.
   public func archive() -> GroupArchive {
     GroupArchive(publicPart: publicArchive(), secretPart: secretArchive())
   }
@@ -51,26 +43,26 @@ extension Group {
     return publicPart.bytes
   }
 
-  /// The part that changes with each message. Wipe it when it is stored.
-  public func secretArchive() -> [UInt8] { memberSecrets() }
+  /// The part that changes with each message.
+  public func secretArchive() -> Secret { memberSecrets() }
 }
 
 extension GroupMember {
   /// The secret part, whose layout full and partial members share.
-  func memberSecrets() -> [UInt8] {
+  func memberSecrets() -> Secret {
     defer { eraseStack() }
-    var secretPart = ByteWriter(secretCapacity: 8192)
-    secretPart.write(GroupArchive.version)
-    // Ties this part to its public part: equal tags mean equal history.
-    secretPart.writeVector(confirmationTag)
-    secrets.encode(into: &secretPart)
-    secretTree.encode(into: &secretPart)
-    exporterTree.encode(into: &secretPart)
-    privateKeys.encode(into: &secretPart)
-    secretPart.writeList(pending)
-    secretPart.writeList(resumptionSecrets)
-    for past in pastEpochs { past.encodeSecret(into: &secretPart) }
-    return secretPart.bytes
+    return Secret(capacity: 8192) { secretPart in
+      secretPart.write(GroupArchive.version)
+      // Ties this part to its public part: equal tags mean equal history.
+      secretPart.writeVector(confirmationTag)
+      secrets.encode(into: &secretPart)
+      secretTree.encode(into: &secretPart)
+      exporterTree.encode(into: &secretPart)
+      privateKeys.encode(into: &secretPart)
+      secretPart.writeList(pending)
+      secretPart.writeList(resumptionSecrets)
+      for past in pastEpochs { past.encodeSecret(into: &secretPart) }
+    }
   }
 }
 
@@ -84,9 +76,7 @@ extension Group {
       var publicReader = ByteReader(archive.publicPart.span)
       let publicPart = try PublicPart(from: &publicReader)
       try publicReader.finish()
-      var secretReader = ByteReader(archive.secretPart.span)
-      let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
-      try secretReader.finish()
+      let secretPart = try SecretPart(archive.secretPart, past: publicPart.past)
       guard publicPart.version <= secretPart.version, constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
         secretPart.privateKeys.leaf == publicPart.ownLeafIndex
       else { throw MLSError.invalidArchive }
@@ -164,7 +154,16 @@ struct SecretPart {
   var resumptionSecrets: [ResumptionSecret]
   var pastEpochs: [PastEpoch]
 
-  init(from reader: inout ByteReader, past: [ArchivedPast]) throws(WireError) {
+  init(_ secret: Secret, past: [ArchivedPast]) throws(WireError) {
+    self = try secret.withSpan { (bytes) throws(WireError) -> SecretPart in
+      var reader = ByteReader(bytes)
+      let part = try SecretPart(from: &reader, past: past)
+      try reader.finish()
+      return part
+    }
+  }
+
+  private init(from reader: inout ByteReader, past: [ArchivedPast]) throws(WireError) {
     version = try reader.readArchiveVersion()
     confirmationTag = try reader.readVector()
     secrets = try EpochSecrets(from: &reader)

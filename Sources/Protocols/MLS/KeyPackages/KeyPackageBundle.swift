@@ -1,8 +1,8 @@
 public import CryptoSuite
 public import WireFormat
 
-/// A key package with the private keys that belong to it. Single use: delete it once a Welcome was joined with it, unless
-/// it is a last resort.
+/// A key package with the private keys that belong to it (RFC 9420 §10). Single use: delete it once a Welcome was joined
+/// with it, unless it is a last resort.
 public struct KeyPackageBundle: Sendable, Equatable {
   /// The suite of the keys.
   public let cipherSuite: CipherSuite
@@ -47,6 +47,8 @@ public struct KeyPackageBundle: Sendable, Equatable {
   ///   - lifetime: when others may add this package to a group.
   ///   - lastResort: marks the package as usable more than once.
   ///   - extensions: of the package, beside the mark.
+  /// - Throws: `.invalidExtensions` when a type comes twice, `.malformed` for an application data dictionary that cannot be
+  ///   read, `.crypto(.unsupported)` for a signer of another scheme than the suite's.
   public static func generate(
     cipherSuite: CipherSuite, leaf: LeafParameters, lifetime: Lifetime, lastResort: Bool = false,
     extensions: [Extension] = [], signer: SigningKey, random: any RandomSource = SystemRandom()
@@ -86,15 +88,39 @@ public struct KeyPackageBundle: Sendable, Equatable {
 
 // MARK: - Saved state
 
-extension KeyPackageBundle: WireCodable {
-  public func encode(into writer: inout ByteWriter) {
+extension KeyPackageBundle {
+  /// Suite, package and private keys, for storage. A cipher seals it as it is
+  /// (``AEADAlgorithm/seal(_:key:nonce:aad:)-(Secret,_,_,_)``); another store borrows it by ``Secret/withSpan(_:)``.
+  public var secretEncoding: Secret { Secret(capacity: 4096) { encode(into: &$0) } }
+
+  /// Reads back what ``secretEncoding`` wrote.
+  ///
+  /// - Throws: `.invalidArchive` for anything else.
+  public init(secretEncoding: Secret) throws(MLSError) {
+    defer { eraseStack() }
+    do {
+      self = try secretEncoding.withSpan { (bytes) throws(WireError) -> KeyPackageBundle in
+        var reader = ByteReader(bytes)
+        let bundle = try KeyPackageBundle(from: &reader)
+        try reader.finish()
+        return bundle
+      }
+    } catch {
+      throw .invalidArchive
+    }
+  }
+
+  /// Writes it into a larger encoding, which is then as secret. There is no public conformance to `WireCodable`: its
+  /// `encoded` would give the keys as bytes that print.
+  package func encode(into writer: inout ByteWriter) {
     cipherSuite.encode(into: &writer)
     keyPackage.encode(into: &writer)
     writer.writeVector(initKey.privateKey)
     writer.writeVector(leafKey.privateKey)
   }
 
-  public init(from reader: inout ByteReader) throws(WireError) {
+  /// Reads it out of a larger encoding.
+  package init(from reader: inout ByteReader) throws(WireError) {
     cipherSuite = try CipherSuite(from: &reader)
     keyPackage = try KeyPackage(from: &reader)
     initKey = HPKEKeyPair(privateKey: try reader.readSecret(), publicKey: keyPackage.initKey)

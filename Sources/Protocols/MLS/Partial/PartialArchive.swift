@@ -1,4 +1,4 @@
-import CryptoSuite
+public import CryptoSuite
 import WireFormat
 
 extension PartialGroup {
@@ -23,8 +23,8 @@ extension PartialGroup {
     return writer.bytes
   }
 
-  /// The part that changes with each message. Wipe it when it is stored.
-  public func secretArchive() -> [UInt8] { memberSecrets() }
+  /// The part that changes with each message.
+  public func secretArchive() -> Secret { memberSecrets() }
 
   /// Restores a saved state.
   ///
@@ -36,9 +36,7 @@ extension PartialGroup {
       var publicReader = ByteReader(archive.publicPart.span)
       let publicPart = try PartialPublicPart(from: &publicReader)
       try publicReader.finish()
-      var secretReader = ByteReader(archive.secretPart.span)
-      let secretPart = try SecretPart(from: &secretReader, past: publicPart.past)
-      try secretReader.finish()
+      let secretPart = try SecretPart(archive.secretPart, past: publicPart.past)
       guard secretPart.version == GroupArchive.version,
         constantTimeEquals(publicPart.confirmationTag, secretPart.confirmationTag),
         secretPart.privateKeys.leaf == publicPart.ownLeafIndex, publicPart.isConsistent

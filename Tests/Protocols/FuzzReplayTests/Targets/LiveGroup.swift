@@ -16,7 +16,7 @@ struct LiveGroup: WireCodable {
   var strangerKey: OpaqueVector
   var strangerBundle: KeyPackageBundle
   var publicPart: [UInt8]
-  var secretPart: [UInt8]
+  var secretPart: Secret
 
   func encode(into writer: inout ByteWriter) {
     writer.writeList(memberKeys)
@@ -29,9 +29,9 @@ struct LiveGroup: WireCodable {
   init(from reader: inout ByteReader) throws(WireError) {
     memberKeys = try reader.readList()
     strangerKey = try reader.read()
-    strangerBundle = try reader.read()
+    strangerBundle = try KeyPackageBundle(from: &reader)
     publicPart = try reader.readVector()
-    secretPart = try reader.readVector()
+    secretPart = try reader.readSecret()
   }
 
   /// Reads the committed one.

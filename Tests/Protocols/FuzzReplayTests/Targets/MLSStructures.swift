@@ -6,7 +6,7 @@ import WireFormat
 extension Structure {
   /// Append only: an input names a structure by its place.
   static let mls: [Structure] = [
-    .wire(MLSMessage.self), .wire(KeyPackage.self), .wire(KeyPackageBundle.self), .wire(Welcome.self), .wire(GroupInfo.self),
+    .wire(MLSMessage.self), .wire(KeyPackage.self), keyPackageBundle, .wire(Welcome.self), .wire(GroupInfo.self),
     .wire(GroupContext.self), .wire(GroupSecrets.self), .wire(EncryptedGroupSecrets.self), .wire(PublicMessage.self),
     .wire(PrivateMessage.self), .wire(FramedContent.self), .wire(AuthenticatedContent.self), .wire(SenderData.self),
     .wire(Commit.self), .wire(Proposal.self), .wire(ReInit.self), .wire(LeafNode.self), .wire(ParentNode.self),
@@ -24,7 +24,7 @@ extension Structure {
   /// Two vectors, the parts of an archive: what can be restored is saved the same again, and the group can be used.
   private static let archive = Structure("archive") { (bytes) throws(BrokenProperty) in
     var reader = ByteReader(bytes.span)
-    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readVector() else { return }
+    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readSecret() else { return }
     guard let group = try? Group(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return }
     try group.checkArchive()
     _ = try? group.export(label: "test", context: [], count: 32)
@@ -37,13 +37,20 @@ extension Structure {
   /// The same of a member who has no tree.
   private static let partialArchive = Structure("partial archive") { (bytes) throws(BrokenProperty) in
     var reader = ByteReader(bytes.span)
-    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readVector() else { return }
+    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readSecret() else { return }
     guard let group = try? PartialGroup(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return }
     try group.checkArchive()
     _ = try? group.export(label: "test", context: [], count: 32)
     let signer = LiveGroup.suite.signature.generateKey()
     _ = try? group.protect([1], signer: signer)
     _ = try? group.proposeUpdate(signer: signer)
+  }
+
+  /// Not to be had as bytes: what is read from a secret is written as the same.
+  private static let keyPackageBundle = Structure("KeyPackageBundle") { (bytes) throws(BrokenProperty) in
+    let stored = Secret(bytes)
+    guard let bundle = try? KeyPackageBundle(secretEncoding: stored) else { return }
+    try BrokenProperty.unless(bundle.secretEncoding == stored, "a key package bundle has a second encoding")
   }
 
   /// A key package with its signatures made right: no judgement on it traps.
@@ -97,7 +104,7 @@ extension Structure {
     let parent = ParentNode(encryptionKey: [1, 2], parentHash: [3], unmergedLeaves: [LeafIndex(1), LeafIndex(2)])
     let groupSecrets = GroupSecrets(joinerSecret: Secret([1, 2]), pathSecret: Secret([3]), preSharedKeys: [psk])
     let values: [(String, any WireEncodable)] = [
-      ("MLSMessage", MLSMessage.welcome(welcome)), ("KeyPackage", bundle.keyPackage), ("KeyPackageBundle", bundle),
+      ("MLSMessage", MLSMessage.welcome(welcome)), ("KeyPackage", bundle.keyPackage),
       ("Welcome", welcome), ("GroupInfo", groupInfo), ("GroupContext", world.groups[0].groupContext),
       ("GroupSecrets", groupSecrets), ("EncryptedGroupSecrets", secrets), ("PublicMessage", publicMessage),
       ("PrivateMessage", privateMessage), ("FramedContent", publicMessage.content),
@@ -125,6 +132,7 @@ extension Structure {
       ("SenderAuthenticatedMessage<PublicMessage>", SenderAuthenticatedMessage(message: publicMessage, senderMembershipProof: proof)),
     ]
     return try values.map { try seed($0.0, $0.1.encoded, of: mls) } + [
+      seed("KeyPackageBundle", bundle.secretEncoding.exposedBytes, of: mls),
       seed("archive", archived.bytes, of: mls), seed("partial archive", partialArchived.bytes, of: mls),
     ]
   }
