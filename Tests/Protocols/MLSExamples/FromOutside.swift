@@ -78,6 +78,44 @@ struct FromOutside {
     #expect(commit.changes.removed.map(\.leafIndex) == [LeafIndex(1)])
   }
 
+  @Test func `decide what to commit`() throws {
+    let (carol, dave) = (Device("carol"), Device("dave"))
+    let directory = Directory([alice, bob, carol, dave])
+    let groups = try start([alice, bob], directory: directory)
+    var aliceGroup = groups[0]
+    let keyPackage = try carol.bundle().keyPackage
+    var bobGroup = groups[1]
+    let asked = [
+      try bobGroup.propose(.add(try dave.bundle().keyPackage), signer: bob.signer).message { bobGroup = $0 },
+      try ExternalProposal.requestToJoin(
+        with: keyPackage, groupID: aliceGroup.groupID, epoch: aliceGroup.epoch, signer: carol.signer,
+        cipherSuite: carol.suite),
+    ]
+    for message in asked { aliceGroup = try aliceGroup.after(message, validator: directory) }
+    let approved: Set<ProposalRef> = []
+    // docs: decide
+    // Members may ask for anything but the end of the group, others for what somebody here has approved.
+    let wanted = aliceGroup.pendingProposals.filter { waiting in
+      switch (waiting.sender, waiting.proposal) {
+      case (.member, .reInit): false
+      case (.member, _): true
+      default: approved.contains(waiting.reference)
+      }
+    }
+    let commit = try aliceGroup.commit(
+      CommitPlan(references: wanted.map(\.reference)), signer: alice.signer, validator: directory)
+    // docs: end
+    #expect(commit.changes.added.map(\.credential) == [dave.leaf.credential])
+    // docs: without-pending
+    // New keys for oneself, and nothing that somebody else asked for. What waited is gone with the epoch.
+    let renewal = try aliceGroup.commit(CommitPlan(includePending: false), signer: alice.signer, validator: directory)
+    // docs: end
+    #expect(renewal.changes.added.isEmpty && renewal.group.pendingProposals.isEmpty)
+    // The default covers both.
+    let all = try aliceGroup.commit(CommitPlan(), signer: alice.signer, validator: directory)
+    #expect(Set(all.changes.added.map(\.credential)) == [carol.leaf.credential, dave.leaf.credential])
+  }
+
   @Test func `a newcomer asks to be added`() throws {
     let carol = Device("carol")
     let directory = Directory([alice, bob, carol])

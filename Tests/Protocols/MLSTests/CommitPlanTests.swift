@@ -45,6 +45,58 @@ struct CommitPlanTests {
     #expect(commit.changes.proposers.isEmpty)
   }
 
+  @Test func `the default takes what outsiders ask for and a ReInit, and a plan without what waits takes none of it`() throws {
+    let server = Client("server", suite)
+    let senders = ExternalSenders([
+      ExternalSender(signatureKey: server.signer.publicKey, credential: server.parameters.credential)
+    ])
+    let world = try World(suite, count: 3, extensions: [senders.asExtension])
+    let (group, signer) = (world.members[0].group, world.members[0].client.signer)
+    let next = ReInit(groupID: [9], version: .mls10, cipherSuite: suite.rawValue, extensions: [])
+    let stranger = Client("stranger", suite)
+    func external(_ proposal: Proposal) throws -> [UInt8] {
+      try ExternalProposal.make(
+        proposal, groupID: group.groupID, epoch: group.epoch, senderIndex: 0, signer: server.signer, cipherSuite: suite)
+    }
+    let asked = [
+      try ExternalProposal.requestToJoin(
+        with: stranger.bundle().keyPackage, groupID: group.groupID, epoch: group.epoch, signer: stranger.signer,
+        cipherSuite: suite),
+      try external(.remove(LeafIndex(2))), try external(.reInit(next)),
+      try world.members[1].group.propose(.reInit(next), signer: world.members[1].client.signer).message,
+    ]
+    for message in asked {
+      guard case .proposal(let received, let waiting) = try group.process(message, validator: BasicIdentities()) else {
+        throw MLSError.unexpectedMessage
+      }
+      func commit(_ plan: CommitPlan) throws -> OutgoingCommit {
+        try waiting.commit(plan, signer: signer, validator: BasicIdentities())
+      }
+      #expect(try commit(CommitPlan()).changes.proposers.map(\.proposal) == [received.proposal])
+      let named = try commit(CommitPlan(references: [received.reference]))
+      #expect(named.changes.proposers.map(\.sender) == [received.sender])
+      for plan in [CommitPlan(includePending: false), CommitPlan(references: [])] {
+        let alone = try commit(plan)
+        #expect(alone.changes.proposers.isEmpty && alone.changes.added.isEmpty && alone.changes.removed.isEmpty)
+        #expect(alone.changes.reInit == nil && alone.group.successor == nil && alone.group.memberCount == 3)
+        // What waited is gone with the epoch, and texts can be sent again.
+        #expect(throws: Never.self) { try alone.group.protect([1], signer: signer) }
+      }
+    }
+    // A ReInit is taken only where there is nothing else.
+    var waiting = group
+    for message in asked {
+      guard case .proposal(_, let after) = try waiting.process(message, validator: BasicIdentities()) else {
+        throw MLSError.unexpectedMessage
+      }
+      waiting = after
+    }
+    let all = try waiting.commit(CommitPlan(), signer: signer, validator: BasicIdentities())
+    #expect(all.changes.reInit == nil && all.changes.added.count == 1 && all.changes.removed.count == 1)
+    let none = try waiting.commit(CommitPlan(includePending: false), signer: signer, validator: BasicIdentities())
+    #expect(none.changes.proposers.isEmpty && none.group.memberCount == 3)
+  }
+
   @Test func `extensions of a key package that its capabilities do not list are ignored`() throws {
     var world = try World(suite, count: 2)
     let client = Client("new", suite)

@@ -1,6 +1,15 @@
 public import CryptoSuite
 
-/// What a commit is to do. Intents, not messages: keep them, and when another commit wins the epoch, plan again.
+/// What a commit is to do (RFC 9420 §12.4). Intents, not messages: keep them, and when another commit wins the epoch, plan
+/// again.
+///
+/// RFC 9420 §12.4: a committer should cover all proposals received that are valid and that the application's policy allows.
+/// The library knows no policy, so by default a commit covers all the usable ones, whatever the plan itself is for: those of
+/// members, of external senders (§12.1.8.1), and of strangers who ask to be added, which is everybody who knows the group's
+/// id and epoch and has a credential that the validator takes. Where nothing else waits and the plan asks for nothing, it
+/// covers a ReInit of any member or external sender, **which ends the group**. An application with a policy looks at
+/// ``Group/pendingProposals`` and names in ``references`` what it agrees to, or covers nothing of it with
+/// ``includePending`` false; what is not covered is gone with the epoch.
 public struct CommitPlan: Sendable {
   /// Key packages of those to add, each checked when the commit is made. Pass ``now`` with them: nobody may be added after
   /// their lifetime (RFC 9420 §7.3), and this library has no clock.
@@ -15,7 +24,8 @@ public struct CommitPlan: Sendable {
   public var custom: [(type: ProposalType, content: [UInt8])]
   /// Ends the group (RFC 9420 §11.2); nothing else may be in the commit.
   public var reInit: ReInit?
-  /// Whether proposals received in this epoch are covered too: those that are valid together, a removal before an update.
+  /// Whether proposals received in this epoch are covered too, whoever made them: those that are valid together, a removal
+  /// before an update, and a ReInit where there is nothing else. With ``reInit``, none are.
   public var includePending: Bool
   /// If given, the commit covers by reference exactly these received proposals, or is refused; `includePending` then
   /// has no say. Empty means none.
@@ -39,7 +49,8 @@ public struct CommitPlan: Sendable {
   /// Seconds since 1970; if given, key packages outside their lifetime are refused.
   public var now: UInt64?
 
-  /// A plan; with nothing in it, the commit renews the committer's keys and covers the proposals that wait.
+  /// A plan; with nothing in it, the commit renews the committer's keys and covers the proposals that wait, also those of
+  /// people outside and a ReInit. `includePending: false` renews the keys and nothing else.
   public init(
     adds: [KeyPackage] = [], removes: [LeafIndex] = [], psks: [PreSharedKeyID] = [], extensions: [Extension]? = nil,
     custom: [(type: ProposalType, content: [UInt8])] = [], reInit: ReInit? = nil, includePending: Bool = true,
