@@ -29,6 +29,8 @@ public enum AEADAlgorithm: Sendable, Hashable {
   }
 
   /// As ``seal(_:key:nonce:aad:)-([UInt8],_,[UInt8],_)``, under a nonce that was derived from a secret.
+  ///
+  /// - Throws: `.invalidLength` for a key or nonce of a wrong length.
   public func seal(_ plaintext: [UInt8], key: Secret, nonce: Secret, aad: [UInt8]) throws(CryptoError) -> [UInt8] {
     // The pointers are valid in their closures and not kept.
     try unsafe withBytes(of: plaintext) { (plaintext) throws(CryptoError) in
@@ -37,6 +39,8 @@ public enum AEADAlgorithm: Sendable, Hashable {
   }
 
   /// Encrypts and authenticates a secret.
+  ///
+  /// - Throws: `.invalidLength` for a key or nonce of a wrong length.
   public func seal(_ secret: Secret, key: Secret, nonce: Secret, aad: [UInt8]) throws(CryptoError) -> [UInt8] {
     // As above.
     try unsafe secret.withRawBytes { (plaintext) throws(CryptoError) in
@@ -46,12 +50,16 @@ public enum AEADAlgorithm: Sendable, Hashable {
 
   /// Checks and decrypts what ``seal(_:key:nonce:aad:)`` made.
   ///
-  /// - Throws: `.notAuthentic` when the tag does not match or is not all there.
+  /// - Throws: `.notAuthentic` when the tag does not match or is not all there, `.invalidLength` for a key or nonce of a
+  ///   wrong length.
   public func open(_ ciphertext: [UInt8], key: Secret, nonce: [UInt8], aad: [UInt8]) throws(CryptoError) -> [UInt8] {
     try open(ciphertext, key: key, nonce: Secret(nonce), aad: aad)
   }
 
   /// As ``open(_:key:nonce:aad:)-([UInt8],_,[UInt8],_)``, under a nonce that was derived from a secret.
+  ///
+  /// - Throws: `.notAuthentic` when the tag does not match or is not all there, `.invalidLength` for a key or nonce of a
+  ///   wrong length.
   public func open(_ ciphertext: [UInt8], key: Secret, nonce: Secret, aad: [UInt8]) throws(CryptoError) -> [UInt8] {
     var plaintext = try plaintext(of: ciphertext, key, nonce, aad)
     defer { wipe(&plaintext) }
@@ -59,6 +67,9 @@ public enum AEADAlgorithm: Sendable, Hashable {
   }
 
   /// Checks and decrypts a secret, of which no other copy is left.
+  ///
+  /// - Throws: `.notAuthentic` when the tag does not match or is not all there, `.invalidLength` for a key or nonce of a
+  ///   wrong length.
   public func openSecret(
     _ ciphertext: [UInt8], key: Secret, nonce: Secret, aad: [UInt8]
   ) throws(CryptoError) -> Secret {

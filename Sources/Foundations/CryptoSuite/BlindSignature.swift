@@ -101,6 +101,8 @@ public struct BlindSignatureKey: Sendable {
   private let key: BlindSignature.Scheme.PrivateKey<SHA384>
 
   /// A new key of 2,048 bits, from the system's generator; takes some tenths of a second.
+  ///
+  /// - Throws: `.underlying` when the library below makes none.
   public static func generate() throws(CryptoError) -> BlindSignatureKey {
     do {
       return try BlindSignatureKey(BlindSignature.Scheme.PrivateKey(keySize: .bits2048, parameters: BlindSignature.parameters))

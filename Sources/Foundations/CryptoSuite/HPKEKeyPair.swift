@@ -41,6 +41,7 @@ extension HPKESuite {
   /// The key pair that belongs to a secret, DeriveKeyPair (RFC 9180 §7.1.3; X-Wing: draft-ietf-hpke-pq).
   ///
   /// - Parameter ikm: at least as many bytes of entropy as a private key has.
+  /// - Throws: `.invalidKey` for a secret that leads to no key: for the curves of NIST, with a probability below 2^-128.
   public func deriveKeyPair(ikm: Secret) throws(CryptoError) -> HPKEKeyPair {
     if kem == .xWing {
       // The label and the output length, 32, are both preceded by 16-bit lengths in this form of labelled derivation.

@@ -67,6 +67,7 @@ public struct HPKESuite: Sendable, Hashable {
   /// Sets up a sending context only to export a secret from it (RFC 9180 §5.3), as an external commit does.
   ///
   /// - Parameter count: the length of the secret, 1...8,160 bytes.
+  /// - Throws: `.invalidKey` for a malformed public key.
   public func setupSenderExport(
     to publicKey: [UInt8], info: [UInt8], exporterContext: [UInt8], count: Int
   ) throws(CryptoError) -> (kemOutput: [UInt8], secret: Secret) {
@@ -76,6 +77,9 @@ public struct HPKESuite: Sendable, Hashable {
   }
 
   /// The receiving end of ``setupSenderExport(to:info:exporterContext:count:)``.
+  ///
+  /// - Throws: `.invalidLength` for an encapsulated key of a wrong length, `.notAuthentic` for one that is no key,
+  ///   `.invalidKey` for a private key that is none.
   public func setupReceiverExport(
     kemOutput: [UInt8], with keyPair: HPKEKeyPair, info: [UInt8], exporterContext: [UInt8], count: Int
   ) throws(CryptoError) -> Secret {
@@ -93,6 +97,8 @@ extension HPKESuite {
   }
 
   /// Encrypts to a public key under an `info` prepared by this suite.
+  ///
+  /// - Throws: `.invalidKey` for a malformed public key.
   public func seal(
     _ plaintext: [UInt8], to publicKey: [UInt8], info: HPKEInfo, aad: [UInt8]
   ) throws(CryptoError) -> HPKECiphertext {
@@ -102,6 +108,8 @@ extension HPKESuite {
   }
 
   /// Encrypts a secret to a public key under an `info` prepared by this suite.
+  ///
+  /// - Throws: `.invalidKey` for a malformed public key.
   public func seal(
     _ secret: Secret, to publicKey: [UInt8], info: HPKEInfo, aad: [UInt8]
   ) throws(CryptoError) -> HPKECiphertext {
@@ -111,6 +119,9 @@ extension HPKESuite {
   }
 
   /// Decrypts a secret, of which no other copy is made.
+  ///
+  /// - Throws: `.notAuthentic` when anything differs from what the sender used; `.invalidLength` for an encapsulated key of a
+  ///   wrong length; `.invalidKey` for a private key that is none.
   public func openSecret(
     _ ciphertext: HPKECiphertext, with keyPair: HPKEKeyPair, info: [UInt8], aad: [UInt8]
   ) throws(CryptoError) -> Secret {

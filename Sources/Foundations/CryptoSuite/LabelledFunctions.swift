@@ -53,6 +53,8 @@ extension CipherSuite {
   }
 
   /// EncryptWithLabel (RFC 9420 §5.1.3).
+  ///
+  /// - Throws: `.invalidKey` for a malformed public key.
   public func encryptWithLabel(
     publicKey: [UInt8], label: String, context: [UInt8], plaintext: [UInt8]
   ) throws(CryptoError) -> HPKECiphertext {
@@ -66,6 +68,8 @@ extension CipherSuite {
   }
 
   /// EncryptWithLabel under a prepared label and context.
+  ///
+  /// - Throws: `.invalidKey` for a malformed public key.
   public func encrypt(
     _ plaintext: [UInt8], to publicKey: [UInt8], prepared: HPKEInfo
   ) throws(CryptoError) -> HPKECiphertext {
@@ -73,6 +77,8 @@ extension CipherSuite {
   }
 
   /// EncryptWithLabel of a secret under a prepared label and context.
+  ///
+  /// - Throws: `.invalidKey` for a malformed public key.
   public func encrypt(
     _ secret: Secret, to publicKey: [UInt8], prepared: HPKEInfo
   ) throws(CryptoError) -> HPKECiphertext {
@@ -80,6 +86,9 @@ extension CipherSuite {
   }
 
   /// DecryptWithLabel (RFC 9420 §5.1.3).
+  ///
+  /// - Throws: `.notAuthentic` when anything differs from what the sender used; `.invalidLength` for an encapsulated key of a
+  ///   wrong length; `.invalidKey` for a private key that is none.
   public func decryptWithLabel(
     keyPair: HPKEKeyPair, label: String, context: [UInt8], ciphertext: HPKECiphertext
   ) throws(CryptoError) -> [UInt8] {
@@ -87,6 +96,9 @@ extension CipherSuite {
   }
 
   /// DecryptWithLabel (RFC 9420 §5.1.3) of something secret, of which no other copy is made.
+  ///
+  /// - Throws: `.notAuthentic` when anything differs from what the sender used; `.invalidLength` for an encapsulated key of a
+  ///   wrong length; `.invalidKey` for a private key that is none.
   public func decryptSecretWithLabel(
     keyPair: HPKEKeyPair, label: String, context: [UInt8], ciphertext: HPKECiphertext
   ) throws(CryptoError) -> Secret {

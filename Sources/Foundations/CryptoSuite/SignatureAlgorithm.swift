@@ -114,6 +114,8 @@ public struct SigningKey: Sendable {
   }
 
   /// Signs `message`.
+  ///
+  /// - Throws: `.underlying` when the library below fails.
   public func sign(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
     do {
       switch backing {

@@ -1,4 +1,5 @@
-/// Bounds on everything a peer can make this library hold or compute, each with its reason.
+/// Bounds on everything a peer can make this library hold or compute, each with its reason. RFC 9420 leaves them to whoever
+/// implements it, and has itself only the 30 bits of a vector's length (§2.1.2).
 public enum Limits {
   /// Members in one group, and so leaves in one ratchet tree. More than twenty times the largest room the
   /// product opens (5,000); a hostile tree beyond it is refused before it is allocated.

@@ -1,7 +1,7 @@
 public import CryptoSuite
 public import WireFormat
 
-/// Why MLS refused to do something. No case carries a payload, a key or an identity.
+/// Why MLS, RFC 9420 or a draft, refused to do something. No case carries a payload, a key or an identity.
 public enum MLSError: Error, Equatable, Sendable {
   // MARK: Refused input: the sender's fault, or that of whoever carried the message
 
@@ -89,9 +89,9 @@ public enum MLSError: Error, Equatable, Sendable {
   /// Saved state that this version does not read.
   case invalidArchive
 
-  /// What a signature was over.
+  /// What a signature was over (RFC 9420 §6.1, §7.2, §10, §12.4.3).
   public enum SignedObject: Sendable, Equatable { case leafNode, keyPackage, groupInfo, content }
-  /// A value that two sides compute.
+  /// A value that two sides compute (RFC 9420 §6.1, §6.2, §7.8).
   public enum ComparedValue: Sendable, Equatable { case membershipTag, confirmationTag, treeHash }
 
   /// A rule of RFC 9420 §7.3 or draft-ietf-mls-extensions.

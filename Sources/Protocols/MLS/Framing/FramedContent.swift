@@ -63,7 +63,7 @@ public enum Sender: Sendable, Hashable, WireCodable {
 
 /// The content of a framed message before its authentication (RFC 9420 §6).
 public struct FramedContent: Sendable, Hashable {
-  /// What is said: application data, a proposal or a commit.
+  /// What is said: application data, a proposal or a commit (RFC 9420 §6).
   public enum Body: Sendable, Hashable {
     case application([UInt8])
     case proposal(Proposal)

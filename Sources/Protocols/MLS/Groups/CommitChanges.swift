@@ -1,6 +1,6 @@
-/// What a commit does to a group, for the caller to judge before it adopts the new state.
+/// What a commit does to a group (RFC 9420 §12.3, §12.4.2), for the caller to judge before it adopts the new state.
 public struct CommitChanges: Sendable, Hashable {
-  /// A member whose leaf was replaced, by an Update or by the path of its own commit.
+  /// A member whose leaf was replaced, by an Update (RFC 9420 §12.1.2) or by the path of its own commit (§7.5).
   public struct Update: Sendable, Hashable {
     /// The member's place.
     public var leafIndex: LeafIndex
@@ -10,7 +10,7 @@ public struct CommitChanges: Sendable, Hashable {
     public var new: LeafNode
   }
 
-  /// A proposal that only the application understands.
+  /// A proposal that only the application understands (RFC 9420 §13.2).
   public struct Custom: Sendable, Hashable {
     /// The proposal's type.
     public var type: ProposalType
@@ -42,7 +42,7 @@ public struct CommitChanges: Sendable, Hashable {
   /// Who made each proposal that is not the committer's own, by its type and order in the commit.
   public var proposers: [Proposer] = []
 
-  /// One proposal of the commit and who made it.
+  /// One proposal of the commit and who made it (RFC 9420 §12.4).
   public struct Proposer: Sendable, Hashable {
     /// What was proposed.
     public var proposal: Proposal

@@ -7,7 +7,11 @@ extension Group {
   /// - Parameters:
   ///   - signer: the key of one's own current leaf.
   ///   - psks: knows the external keys that the commit uses.
-  /// - Throws: the rule that the planned commit would break.
+  /// - Throws: `.groupEnded` after a ReInit, `.wrongSigner`, `.unknownProposal` for a reference to what was not received,
+  ///   `.missingPreSharedKey`, `.invalidFraming` for authenticated data in another form than the group's; and the rule that
+  ///   the planned commit would break: `.invalidProposals`, `.invalidKeyPackage`, `.invalidLeafNode`, `.invalidSignature`,
+  ///   `.invalidExtensions`, `.invalidExternalSender`, `.invalidTree(.tooLarge)`, `.malformed`, `.invalidPlan` for a leaf
+  ///   beyond ``Limits``, `.generationsExhausted`, `.crypto`.
   public func commit(
     _ plan: CommitPlan, signer: SigningKey, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator

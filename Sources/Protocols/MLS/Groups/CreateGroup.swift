@@ -9,6 +9,10 @@ extension Group {
   ///   - extensions: of the group context.
   ///   - lifetime: of the creator's first leaf.
   ///   - random: of the leaf's key and the epoch's secret.
+  /// - Throws: `.invalidLeafNode` with the rule of RFC 9420 §7.3 that the creator's own leaf breaks, what `extensions` require
+  ///   among them; `.invalidExtensions` and `.malformed` for extensions of the group or the leaf that are not in order;
+  ///   `.invalidExternalSender`; `.invalidPlan` for a leaf beyond ``Limits``; `.crypto(.unsupported)` for a signer of
+  ///   another scheme than the suite's.
   public static func create(
     groupID: [UInt8], cipherSuite: CipherSuite, extensions: [Extension] = [], leaf: LeafParameters,
     lifetime: Lifetime = Lifetime(notBefore: 0, notAfter: UInt64.max), signer: SigningKey,

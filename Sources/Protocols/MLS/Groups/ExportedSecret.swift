@@ -1,6 +1,7 @@
 public import CryptoSuite
 
-/// A secret that a group hands out once, and the state that cannot derive it again: a ``Group``, or a ``PartialGroup``.
+/// A secret that a group hands out once, and the state that cannot derive it again: a ``Group``, or a ``PartialGroup``
+/// (draft-ietf-mls-extensions, "Exported Secrets").
 ///
 /// From a state of before it would come a second time, to whoever takes the device or to a component that begins anew
 /// under it. So the only way to the secret is ``secret(storing:)``.

@@ -14,6 +14,13 @@ extension Group {
   ///   - pskIDs: keys to mix in, each with a fresh nonce.
   ///   - workers: share the work of verifying every member's signature.
   /// - Returns: the commit, a PublicMessage, and the state to adopt when it has won its epoch.
+  /// - Throws: for the group info and its tree `.unexpectedMessage`, `.malformed`, `.unsupportedVersion`,
+  ///   `.unsupportedCipherSuite`, `.missingRatchetTree`, `.missingExternalPub`, `.mismatch(.treeHash)`, `.invalidSignature`,
+  ///   `.invalidTree`, `.invalidLeafNode`, `.invalidExtensions` and `.invalidExternalSender`; for a wish to leave
+  ///   `.unexpectedMessage`, `.wrongGroup`, `.pastEpoch`, `.futureEpoch`, `.invalidSender` and `.invalidSignature`; for the
+  ///   commit itself `.invalidProposals`, `.invalidLeafNode` where one's own leaf breaks a rule, `.missingPreSharedKey`,
+  ///   `.invalidFraming` for authenticated data in another form than the group's, `.groupEnded` in the last epoch that a
+  ///   number names, and `.crypto`.
   public static func joinExternally(
     groupInfo: [UInt8], cipherSuite: CipherSuite? = nil, ratchetTree: [UInt8]? = nil, leaf: LeafParameters,
     signer: SigningKey, removing ownOldLeaf: LeafIndex? = nil, selfRemoves: [[UInt8]] = [],

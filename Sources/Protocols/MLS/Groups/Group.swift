@@ -118,6 +118,7 @@ extension Group {
   /// where whoever takes the device later must not get it, use ``safeExportSecret(for:)``.
   ///
   /// - Parameter count: bytes, at most 255 times the hash's length.
+  /// - Throws: `.crypto(.invalidLength)` for another count.
   public func export(label: String, context: [UInt8], count: Int) throws(MLSError) -> Secret {
     defer { eraseStack() }
     return try secrets.export(label: label, context: context, count: count, suite)
@@ -146,6 +147,8 @@ extension Group {
   /// - Parameters:
   ///   - includeExternalPub: lets whoever holds the result join by an external commit.
   ///   - extensions: further ones.
+  /// - Throws: `.wrongSigner` unless `signer` is the key of one's own leaf, `.invalidExtensions` when a type comes twice,
+  ///   `.crypto` when the library below fails.
   public func groupInfo(
     signer: SigningKey, includeRatchetTree: Bool = true, includeExternalPub: Bool = true,
     extensions: [Extension] = []

@@ -1,7 +1,7 @@
 import CryptoSuite
 import WireFormat
 
-/// A group that one was welcomed into.
+/// A group that one was welcomed into (RFC 9420 §12.4.3.1).
 public struct JoinedGroup: Sendable {
   /// One's own state. Store it, and delete the key package, in one transaction.
   public let group: Group
@@ -27,7 +27,10 @@ extension Group {
   ///     ``preSharedKeys(in:keyPackage:)`` first. Without it, a Welcome that says to follow from a group is refused.
   ///   - workers: share the work of verifying every member's signature.
   /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, `.invalidSuccessor` when it does not
-  ///   follow from `predecessor` as it should, and every other refusal of RFC 9420.
+  ///   follow from `predecessor` as it should, `.missingPreSharedKey` and `.missingRatchetTree` for what the caller can
+  ///   mend; every other refusal of RFC 9420 means that the Welcome is to be dropped: `.unexpectedMessage`, `.malformed`,
+  ///   `.unsupportedVersion`, `.unsupportedCipherSuite`, `.crypto`, `.mismatch`, `.invalidSignature`, `.invalidTree`,
+  ///   `.invalidPath`, `.invalidLeafNode`, `.invalidProposals`, `.invalidExtensions`, `.invalidExternalSender`.
   public static func join(
     welcome: [UInt8], keyPackage: KeyPackageBundle, ratchetTree: [UInt8]? = nil,
     predecessor: Predecessor? = nil, psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator,

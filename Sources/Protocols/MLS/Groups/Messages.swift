@@ -2,7 +2,7 @@ public import CryptoSuite
 import WireFormat
 
 /// A message of one's own that is ready to be sent, and the state that sending it leaves behind: a ``Group``, or a
-/// ``PartialGroup``.
+/// ``PartialGroup`` (RFC 9420 §6; for application data, §15).
 ///
 /// The message used up a key: a state from before would encrypt the next message under the same one. So the only way to
 /// the message is ``message(storing:)``.
@@ -33,7 +33,9 @@ extension Group {
   /// - Parameters:
   ///   - padding: zero bytes added before encryption.
   ///   - signer: the key of one's own leaf.
-  /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit.
+  /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit, `.wrongSigner`,
+  ///   `.malformed` for more bytes than half of ``Limits/maxMessageByteCount``, `.invalidFraming` for authenticated data in
+  ///   another form than the group's, `.generationsExhausted`.
   public func protect(
     _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
   ) throws(MLSError) -> ProtectedMessage<Group> {
@@ -59,6 +61,10 @@ extension Group {
   /// - Parameters:
   ///   - leaf: its new content; nil keeps it.
   ///   - newSigner: a new signature key, in force once committed.
+  /// - Throws: `.groupEnded` after a ReInit, `.wrongSigner` unless `signer` is the key of the present leaf,
+  ///   `.tooManyProposals`, `.malformed` and `.invalidExtensions` for application data of the leaf that is not in order,
+  ///   `.invalidFraming` for authenticated data in another form than the group's, `.generationsExhausted`, and
+  ///   `.crypto(.unsupported)` for a new key of another scheme. Whether the leaf is valid, whoever commits it says.
   public func proposeUpdate(
     leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0

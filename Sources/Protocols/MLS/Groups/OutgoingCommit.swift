@@ -1,4 +1,4 @@
-/// A commit that is ready to be sent, and the states to which it can lead.
+/// A commit that is ready to be sent (RFC 9420 §12.4.1), and the states to which it can lead.
 ///
 /// It used up a key and made new ones: whoever sends it and forgets them can neither go on nor go back. So the only way to
 /// the message is ``message(storing:)``.

@@ -25,7 +25,7 @@ struct PublicState: Sendable {
   }
 }
 
-/// One member of a group.
+/// One member of a group: a leaf of its tree that is not blank (RFC 9420 §7.2).
 public struct Member: Sendable, Hashable {
   /// The member's place in the tree.
   public var leafIndex: LeafIndex

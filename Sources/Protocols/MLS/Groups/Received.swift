@@ -1,4 +1,4 @@
-/// What a message turned out to be. Each new group value is to be persisted before it is adopted.
+/// What a message turned out to be (RFC 9420 §6). Each new group value is to be persisted before it is adopted.
 public enum Received: Sendable {
   /// Application data, and the state that can no longer open it.
   case application(ApplicationMessage, Group)
@@ -8,7 +8,7 @@ public enum Received: Sendable {
   case commit(ReceivedCommit)
 }
 
-/// Decrypted and verified application data.
+/// Decrypted and verified application data (RFC 9420 §15).
 public struct ApplicationMessage: Sendable {
   /// Who wrote it: the leaf in the epoch that it was sent in.
   public let sender: LeafIndex
@@ -22,7 +22,7 @@ public struct ApplicationMessage: Sendable {
   public let senderLeafNode: LeafNode
 }
 
-/// A verified proposal, which takes effect only when a commit covers it.
+/// A verified proposal, which takes effect only when a commit covers it (RFC 9420 §12.1).
 public struct ReceivedProposal: Sendable, Hashable {
   /// Who made it: a member, or somebody outside.
   public let sender: Sender
@@ -32,7 +32,7 @@ public struct ReceivedProposal: Sendable, Hashable {
   public let reference: ProposalRef
 }
 
-/// A valid commit. Judge its changes, then adopt its group, or skip the commit.
+/// A valid commit (RFC 9420 §12.4.2). Judge its changes, then adopt its group, or skip the commit.
 public struct ReceivedCommit: Sendable {
   /// Who made it: a member, or whoever joins by it.
   public let sender: Sender

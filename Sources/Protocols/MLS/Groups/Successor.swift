@@ -3,7 +3,8 @@ public import CryptoSuite
 /// Groups that prove where their members come from: a group that replaces another after a ReInit (RFC 9420 §11.2), and a
 /// group of some members of another (§11.3).
 extension Group {
-  /// Starts the group that a committed ReInit announced, with the same members. Any member may do it.
+  /// Starts the group that a committed ReInit announced, with the same members (RFC 9420 §11.2). Any
+  /// member may do it.
   ///
   /// - Parameters:
   ///   - cipherSuite: needed when the ReInit names a suite without a fixed number.
@@ -11,7 +12,10 @@ extension Group {
   ///   - leaf: of the starter in the new group.
   ///   - signer: the starter's key in the new group, whose suite may differ.
   /// - Returns: the new group in epoch 1 and the Welcome; its commit has no other reader.
-  /// - Throws: `.invalidPlan` without a committed ReInit, or when the key packages are not those of the members.
+  /// - Throws: `.invalidPlan` without a committed ReInit, or when the key packages are not those of the members;
+  ///   `.unsupportedVersion` and `.unsupportedCipherSuite` for what the ReInit names; and as
+  ///   ``create(groupID:cipherSuite:extensions:leaf:lifetime:signer:validator:random:)`` and
+  ///   ``commit(_:signer:psks:validator:)``.
   public func reinitialize(
     cipherSuite: CipherSuite? = nil, members: [KeyPackage], leaf: LeafParameters, signer: SigningKey,
     groupInfoExtensions: [Extension] = [], ratchetTreeInWelcome: Bool = true,
@@ -31,14 +35,16 @@ extension Group {
       ratchetTreeInWelcome: ratchetTreeInWelcome, psks: psks, validator: validator)
   }
 
-  /// Starts a group of some members of this one, with its suite.
+  /// Starts a group of some members of this one, with its suite (RFC 9420 §11.3).
   ///
   /// - Parameters:
   ///   - groupID: of the new group, never used before.
   ///   - extensions: of the new group context.
   ///   - members: a fresh key package of each member to come along.
   /// - Returns: the new group in epoch 1 and the Welcome; its commit has no other reader.
-  /// - Throws: `.invalidPlan` when a key package is not of a member.
+  /// - Throws: `.invalidPlan` when a key package is not of a member; and as
+  ///   ``create(groupID:cipherSuite:extensions:leaf:lifetime:signer:validator:random:)`` and
+  ///   ``commit(_:signer:psks:validator:)``.
   public func branch(
     groupID: [UInt8], extensions: [Extension] = [], members: [KeyPackage], leaf: LeafParameters, signer: SigningKey,
     groupInfoExtensions: [Extension] = [], ratchetTreeInWelcome: Bool = true,
@@ -94,7 +100,7 @@ extension Group {
 
 // MARK: - Joining
 
-/// The group that a new one has to follow from, and how.
+/// The group that a new one has to follow from, and how (RFC 9420 §11.2, §11.3).
 public enum Predecessor: Sendable {
   /// The new group replaces this one, which a committed ReInit ended (RFC 9420 §11.2).
   case reinitialized(Group)

@@ -120,7 +120,7 @@ extension ExternalSender: WireCodable {
   }
 }
 
-/// The content of the `external_senders` extension.
+/// The content of the `external_senders` extension (RFC 9420 §12.1.8.1).
 public struct ExternalSenders: Sendable, Hashable {
   /// In the order by which proposals refer to them, from 0.
   public var senders: [ExternalSender]

@@ -11,6 +11,8 @@ extension KeyPackage {
   /// given, lifetime. A group checks it once more against its own requirements.
   ///
   /// - Parameter now: seconds since 1970.
+  /// - Throws: `.invalidKeyPackage` and `.invalidLeafNode` with the rule that is broken, `.invalidSignature`,
+  ///   `.invalidExtensions` when a type comes twice, `.malformed` for application data that cannot be read.
   public func validate(
     cipherSuite: CipherSuite, now: UInt64? = nil, validator: any CredentialValidator
   ) throws(MLSError) {

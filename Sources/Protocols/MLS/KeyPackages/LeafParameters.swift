@@ -1,6 +1,6 @@
 import WireFormat
 
-/// What a member decides about its own leaf; keys and signature are added to it.
+/// What a member decides about its own leaf (RFC 9420 §7.2); keys and signature are added to it.
 public struct LeafParameters: Sendable, Hashable {
   /// Who the member is.
   public var credential: Credential

@@ -9,7 +9,7 @@ public enum ResumptionPSKUsage: UInt8, Sendable, Hashable {
 
 /// Names a pre-shared key that a commit mixes into the group's secrets (RFC 9420 §8.4).
 public struct PreSharedKeyID: Sendable, Hashable {
-  /// Which key it is.
+  /// Which key it is (RFC 9420 §8.4).
   public enum Key: Sendable, Hashable {
     /// A key that the application distributes under this name.
     case external(id: [UInt8])

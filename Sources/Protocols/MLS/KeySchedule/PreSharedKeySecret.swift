@@ -1,13 +1,14 @@
 public import CryptoSuite
 import WireFormat
 
-/// Finds pre-shared keys by name. Resumption keys of the group's own past epochs are found by the group itself first.
+/// Finds pre-shared keys by name (RFC 9420 §8.4). Resumption keys of the group's own past epochs are found by the group
+/// itself first.
 public protocol PSKProvider: Sendable {
   /// The key with this name; nil when it is not known.
   func secret(for id: PreSharedKeyID) -> Secret?
 }
 
-/// A provider that knows no key.
+/// A provider that knows no pre-shared key (RFC 9420 §8.4).
 public struct NoPreSharedKeys: PSKProvider {
   /// A provider without keys.
   public init() {}

@@ -1,6 +1,6 @@
 public import WireFormat
 
-/// The position of a member among the leaves of the ratchet tree, counted from the left.
+/// The position of a member among the leaves of the ratchet tree, counted from the left (RFC 9420 §4.1).
 public struct LeafIndex: RawRepresentable, Sendable, Hashable, Comparable, WireCodable {
   /// From 0.
   public let rawValue: UInt32

@@ -2,7 +2,7 @@ public import WireFormat
 
 /// A member's place in the tree: its keys, credential and capabilities, signed by itself (RFC 9420 §7.2).
 public struct LeafNode: Sendable, Hashable {
-  /// How the leaf came into the tree.
+  /// How the leaf came into the tree (RFC 9420 §7.2).
   public enum Source: Sendable, Hashable {
     case keyPackage(Lifetime)
     case update

@@ -80,12 +80,16 @@ struct LeafRequirements: Sendable {
 
 extension [Extension] {
   /// The content of the `required_capabilities` extension (RFC 9420 §11.1); nil without one.
+  ///
+  /// - Throws: `.malformed` for content that cannot be read.
   public func requiredCapabilities() throws(MLSError) -> RequiredCapabilities? {
     guard let data = data(of: .requiredCapabilities) else { return nil }
     do { return try RequiredCapabilities(decoding: data) } catch { throw .malformed(error) }
   }
 
   /// The content of the `external_senders` extension (RFC 9420 §12.1.8.1); empty without one.
+  ///
+  /// - Throws: `.malformed` for content that cannot be read.
   public func externalSenders() throws(MLSError) -> [ExternalSender] {
     guard let data = data(of: .externalSenders) else { return [] }
     do { return try ExternalSenders(decoding: data).senders } catch { throw .malformed(error) }

@@ -1,7 +1,7 @@
 public import CryptoSuite
 import WireFormat
 
-/// A group that one was welcomed into as a partial member.
+/// A group that one was welcomed into as a partial member (draft-ietf-mls-partial, "Joining via Annotated Welcome").
 public struct JoinedPartialGroup: Sendable {
   /// One's own state. Store it, and delete the key package, in one transaction.
   public let group: PartialGroup
@@ -32,6 +32,8 @@ extension PartialGroup {
   }
 
   /// As ``join(welcome:keyPackage:psks:validator:)``, from the decoded structure.
+  ///
+  /// - Throws: as that.
   public static func join(
     _ annotated: AnnotatedWelcome, keyPackage: KeyPackageBundle, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator
@@ -87,12 +89,15 @@ extension GroupInfo {
 }
 
 extension SenderAuthenticatedMessage where Message == GroupInfo {
-  /// Checks a group info by the proof of its signer's leaf, and that leaf.
+  /// Checks a group info by the proof of its signer's leaf, and that leaf (draft-ietf-mls-partial, "Sender-Authenticated
+  /// Messages").
   ///
   /// The proof is relative to the tree hash in the group info itself: it shows that the signer belongs to *that* tree,
   /// not that the tree is the group's.
   ///
   /// - Returns: who signed.
+  /// - Throws: `.invalidProof`, `.invalidSignature`, `.invalidLeafNode`, `.unsupportedVersion`, `.unsupportedCipherSuite`
+  ///   for a group of another suite, `.invalidExtensions` and `.malformed`.
   public func verifiedSigner(
     cipherSuite: CipherSuite, validator: any CredentialValidator
   ) throws(MLSError) -> Member {

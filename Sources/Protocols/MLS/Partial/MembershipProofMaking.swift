@@ -1,6 +1,7 @@
 public import CryptoSuite
 
-/// A ratchet tree without a group around it, for whoever makes proofs from it: a server that follows the tree, say.
+/// A ratchet tree (RFC 9420 §4.1, §7) without a group around it, for whoever makes proofs from it: a server that follows
+/// the tree, say.
 public struct PublicTree: Sendable {
   let tree: RatchetTree
   /// The hash of the tree (RFC 9420 §7.8).
@@ -15,6 +16,7 @@ public struct PublicTree: Sendable {
   /// Reads a tree; only its form is checked. Whoever gets a proof of it checks the hash.
   ///
   /// - Parameter ratchetTree: as the `ratchet_tree` extension carries it.
+  /// - Throws: `.malformed`, and `.invalidTree` for nodes that are no tree, or too many.
   public init(ratchetTree: [UInt8], cipherSuite: CipherSuite) throws(MLSError) {
     self.init(try RatchetTree(decoding: ratchetTree, suite: cipherSuite))
   }
@@ -50,7 +52,8 @@ public struct PublicTree: Sendable {
   ///   - welcome: an ``MLSMessage``, best without the tree; what it holds for other newcomers is left out.
   ///   - keyPackage: the newcomer's.
   ///   - signer: the leaf that signed the group info: the committer's.
-  /// - Throws: `.notForThisKeyPackage` when the newcomer is not in the Welcome or not in the tree.
+  /// - Throws: `.notForThisKeyPackage` when the newcomer is not in the Welcome or not in the tree, `.malformed` and
+  ///   `.unexpectedMessage` for what is no Welcome, `.invalidTree(.blankLeaf)` where the signer's leaf has no member.
   public func annotatedWelcome(
     _ welcome: [UInt8], for keyPackage: KeyPackage, signer: LeafIndex
   ) throws(MLSError) -> AnnotatedWelcome {
@@ -122,6 +125,7 @@ extension Group {
   ///     other newcomers is left out.
   ///   - keyPackage: the newcomer's.
   ///   - signer: who made the Welcome, if not oneself.
+  /// - Throws: as ``PublicTree/annotatedWelcome(_:for:signer:)``.
   public func annotatedWelcome(
     _ welcome: [UInt8], for keyPackage: KeyPackage, signer: LeafIndex? = nil
   ) throws(MLSError) -> AnnotatedWelcome {

@@ -125,6 +125,7 @@ extension PartialGroup {
   /// lasts; see ``safeExportSecret(for:)``.
   ///
   /// - Parameter count: bytes, at most 255 times the hash's length.
+  /// - Throws: `.crypto(.invalidLength)` for another count.
   public func export(label: String, context: [UInt8], count: Int) throws(MLSError) -> Secret {
     defer { eraseStack() }
     return try secrets.export(label: label, context: context, count: count, suite)

@@ -8,7 +8,7 @@ extension PartialGroup {
   /// - Parameters:
   ///   - padding: zero bytes added before encryption.
   ///   - signer: the key of one's own leaf.
-  /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit.
+  /// - Throws: as ``Group/protect(_:authenticatedData:padding:signer:)``, `.pendingProposals` and `.groupEnded` among them.
   public func protect(
     _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
   ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
@@ -36,6 +36,7 @@ extension PartialGroup {
   /// - Parameters:
   ///   - leaf: its new content; nil keeps it.
   ///   - newSigner: a new signature key, in force once committed.
+  /// - Throws: as ``Group/proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)``.
   public func proposeUpdate(
     leaf: LeafParameters? = nil, newSigner: SigningKey? = nil, signer: SigningKey, encrypt: Bool = true,
     authenticatedData: [UInt8] = [], padding: Int = 0

@@ -1,11 +1,12 @@
-/// What a message to a partial member turned out to be. The new group value is to be persisted before it is adopted.
+/// What a message to a partial member turned out to be (draft-ietf-mls-partial, "Sender-Authenticated Messages"). The new
+/// group value is to be persisted before it is adopted.
 public enum PartialReceived: Sendable {
   case application(ApplicationMessage, PartialGroup)
   case proposal(ReceivedProposal, PartialGroup)
 }
 
-/// A commit that a partial member has verified as far as it can. Judge what it claims, then adopt its group, or skip
-/// it.
+/// A commit that a partial member has verified as far as it can (draft-ietf-mls-partial, "Annotated Commit"). Judge what it
+/// claims, then adopt its group, or skip it.
 public struct ReceivedAnnotatedCommit: Sendable {
   /// Who made it: a member, or whoever joins by it.
   public let sender: Sender
@@ -24,8 +25,8 @@ public struct ReceivedAnnotatedCommit: Sendable {
   public var removedSelf: Bool { group == nil }
 }
 
-/// What a commit does. Those of its proposals that change the tree are the committer's claim: a partial member cannot
-/// judge them, and relies on the full members to have refused what is not valid.
+/// What a commit does (draft-ietf-mls-partial, "Annotated Commit"). Those of its proposals that change the tree are the
+/// committer's claim: a partial member cannot judge them, and relies on the full members to have refused what is not valid.
 public struct AnnotatedChanges: Sendable, Hashable {
   /// All proposals in the order of the commit, each with who made it.
   public let proposals: [CommitChanges.Proposer]

@@ -10,9 +10,9 @@ extension PartialGroup {
   ///     new epoch, so its confirmation says nothing about the tree after it: a stranger who has a group info and a
   ///     credential that the validator takes can lead a partial member, and no full one, into a tree of its own. Say yes
   ///     only where holders of a group info are trusted with the whole conversation.
-  /// - Throws: `.externalCommitNotAllowed`; `.ownMessage` for a commit of one's own leaf, which only a former state of oneself can have made;
-  ///   `.futureEpoch` proves that a commit was missed; what another annotation or a missing key or proposal could mend is
-  ///   to be tried again with it; every other refusal means that the message is to be dropped.
+  /// - Throws: `.externalCommitNotAllowed`; `.ownMessage` for a commit of one's own leaf, which only a former state of oneself
+  ///   can have made; `.futureEpoch` proves that a commit was missed; what another annotation or a missing key or proposal
+  ///   could mend is to be tried again with it; every other refusal means that the message is to be dropped.
   public func process(
     annotatedCommit commit: [UInt8], allowsExternal: Bool = false, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator
@@ -22,6 +22,8 @@ extension PartialGroup {
   }
 
   /// As ``process(annotatedCommit:allowsExternal:psks:validator:)``, from the decoded structure.
+  ///
+  /// - Throws: as that.
   public func process(
     _ annotated: AnnotatedCommit, allowsExternal: Bool = false, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator

@@ -15,6 +15,8 @@ extension PartialGroup {
   }
 
   /// As ``process(senderAuthenticated:validator:)``, from the decoded structure.
+  ///
+  /// - Throws: as that.
   public func process(
     _ message: SenderAuthenticatedMessage<MLSMessage>, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
@@ -28,6 +30,8 @@ extension PartialGroup {
   }
 
   /// As ``process(senderAuthenticated:validator:)``, from the structure that the draft names.
+  ///
+  /// - Throws: as that.
   public func process(
     _ message: SenderAuthenticatedMessage<PrivateMessage>, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {
@@ -35,6 +39,8 @@ extension PartialGroup {
   }
 
   /// As ``process(senderAuthenticated:validator:)``, from the structure that the draft names.
+  ///
+  /// - Throws: as that.
   public func process(
     _ message: SenderAuthenticatedMessage<PublicMessage>, validator: any CredentialValidator
   ) throws(MLSError) -> PartialReceived {

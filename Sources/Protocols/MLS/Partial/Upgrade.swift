@@ -34,7 +34,7 @@ public struct TreeVerification: Sendable {
   }
 }
 
-/// A tree that ``TreeVerification`` found good.
+/// A tree that ``TreeVerification`` found good (RFC 9420 §12.4.3.1).
 public struct VerifiedTree: Sendable {
   let state: PublicState
 

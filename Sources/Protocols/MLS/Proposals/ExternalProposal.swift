@@ -3,13 +3,15 @@ import WireFormat
 
 /// Proposals from outside a group (RFC 9420 §12.1.8), sent as a PublicMessage; members decide whether to commit them.
 public enum ExternalProposal {
-  /// A proposal by somebody whom the group context's `external_senders` extension names.
+  /// A proposal by somebody whom the group context's `external_senders` extension names (RFC 9420 §12.1.8.1).
   ///
   /// - Parameters:
   ///   - proposal: an Add, Remove, PreSharedKey, ReInit or GroupContextExtensions.
   ///   - senderIndex: the signer's position in the extension.
   ///   - authenticatedData: sent beside the proposal.
   /// - Returns: an ``MLSMessage``.
+  /// - Throws: `.invalidProposals(.senderNotAllowed)` for a proposal of another kind, `.crypto(.unsupported)` for a signer of
+  ///   another scheme than the suite's.
   public static func make(
     _ proposal: Proposal, groupID: [UInt8], epoch: UInt64, senderIndex: UInt32, signer: SigningKey,
     cipherSuite: CipherSuite, authenticatedData: [UInt8] = []
@@ -19,10 +21,11 @@ public enum ExternalProposal {
       authenticatedData: authenticatedData)
   }
 
-  /// The request of a newcomer to be added.
+  /// The request of a newcomer to be added (RFC 9420 §12.1.8).
   ///
   /// - Parameter signer: the key of the key package's leaf.
   /// - Returns: an ``MLSMessage``.
+  /// - Throws: `.wrongSigner` for another key, `.crypto(.unsupported)` for a key of another scheme than the suite's.
   public static func requestToJoin(
     with keyPackage: KeyPackage, groupID: [UInt8], epoch: UInt64, signer: SigningKey, cipherSuite: CipherSuite,
     authenticatedData: [UInt8] = []
