@@ -57,7 +57,7 @@
       #expect(try algorithm.open(sealed, key: opening, nonce: nonce, aad: []) == text)
     }
 
-    /// Lives five lives and more, until it is clear what comes back.
+    /// Lives four lives, and up to eight until it is clear what comes back.
     ///
     /// A register that is saved at the wrong moment, or a block that the allocator gives to somebody else first, can keep a
     /// piece of a secret in one life and of another secret in the next. What the code leaves behind is of the same kind each
@@ -66,7 +66,7 @@
       var lifeCounts: [String: Int] = [:]
       var remains: [String] = []
       var count = 0
-      while count < 5 || count < 10 && lifeCounts.values.contains(where: { $0 > 1 }) {
+      while count < 4 || count < 8 && lifeCounts.values.contains(where: { $0 > 1 }) {
         let found = try remainsOfALife(suite)
         count += 1
         for kind in Set(found.map(\.kind)) { lifeCounts[kind, default: 0] += 1 }
