@@ -272,28 +272,4 @@ import Testing
     #expect(world.devices[1].engine?.conversations.first { $0.kind == .group }?.invited.isEmpty == true)
     try await MeetingTests.requireGood(world)
   }
-
-  @Test func `who could not be asked, for the server gave no voucher, has not declined`() async throws {
-    let world = try await SimulatedWorld(seed: 120, deviceCount: 2)
-    try await world.introduce(0, 1)
-    let group = try await world.makeGroup("choir", owner: 0, members: [])
-    let (ben, key) = (world.devices[1].identity, world.server.address.serverKey)
-    var (engine, now) = (try #require(world.devices[0].engine), world.now)
-    let invitation = MessageID.random(using: random)
-    try engine.transact { (state) throws(EngineError) in
-      var conversation = try state.activeConversation(group)
-      conversation.invited[invitation] = ben
-      state.setConversation(conversation, messageKeysOnly: true)
-      state.addTask(.vouchers(server: key, for: .groupInvitation(group, invitee: ben, id: invitation)))
-    }
-    _ = engine.takeEvents()
-    let question = try #require(
-      try engine.nextWork(now: now).first { if case .owner(.vouchers) = $0.action { true } else { false } })
-    now += 1
-    try engine.complete(question.id, .done(.refused), now: now)
-    let entries = try engine.history(of: group, after: nil, limit: 10)
-    #expect(entries.map(\.kind) == [.notInvited] && entries.map(\.author) == [ben])
-    #expect(engine.takeEvents().contains(.groupInvitationFailed(invitation, to: ben)))
-    #expect(engine.conversations.first { $0.id == group }?.invited.isEmpty == true)
-  }
 }

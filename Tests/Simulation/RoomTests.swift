@@ -89,25 +89,55 @@ import Testing
     guard case .vouchers? = try asked(&engine, now: now).first?.message else { throw WorldFailure("and then the voucher") }
   }
 
-  @Test(arguments: [false, true])
-  func `an invitation to a group for which there is no voucher today waits, and nothing waits for it`(isWithdrawn: Bool) async throws {
-    let world = try await SimulatedWorld(seed: 97, deviceCount: 2)
+  /// A device that wants to invite somebody to a group, and has asked for the voucher.
+  private struct Wish {
+    var engine: ConversationEngine
+    let now: UInt64
+    let server: ServerAddress
+    let group: ConversationID
+    let invitee: IdentityID
+    let invitation: MessageID
+    /// What asks for the voucher.
+    let question: UInt64
+  }
+
+  private func askingForVoucher(seed: UInt64) async throws -> Wish {
+    let world = try await SimulatedWorld(seed: seed, deviceCount: 2)
     try await world.introduce(0, 1)
     let group = try await world.makeGroup("choir", owner: 0, members: [])
-    let (ben, address) = (world.devices[1].identity, world.server.address)
-    var (engine, now) = (try #require(world.devices[0].engine), world.now)
+    let (ben, server) = (world.devices[1].identity, world.server.address)
+    var engine = try #require(world.devices[0].engine)
     // As for somebody whom this device knows from another server.
     let invitation = MessageID.random(using: random)
     try engine.transact { (state) throws(EngineError) in
       var conversation = try state.activeConversation(group)
       conversation.invited[invitation] = ben
       state.setConversation(conversation, messageKeysOnly: true)
-      state.addTask(.vouchers(server: address.serverKey, for: .groupInvitation(group, invitee: ben, id: invitation)))
+      state.addTask(.vouchers(server: server.serverKey, for: .groupInvitation(group, invitee: ben, id: invitation)))
     }
     _ = engine.takeEvents()
-    let question = try #require(try asked(&engine, now: now).first)
-    try engine.complete(question.id, .done(.overQuota), now: now)
-    #expect(engine.takeEvents() == [.serverFull(address)])
+    let question = try #require(try asked(&engine, now: world.now).first)
+    return Wish(
+      engine: engine, now: world.now, server: server, group: group, invitee: ben, invitation: invitation, question: question.id)
+  }
+
+  @Test func `who could not be asked, for the server gave no voucher, has not declined`() async throws {
+    let wish = try await askingForVoucher(seed: 120)
+    var engine = wish.engine
+    try engine.complete(wish.question, .done(.refused), now: wish.now + 1)
+    let entries = try engine.history(of: wish.group, after: nil, limit: 10)
+    #expect(entries.map(\.kind) == [.notInvited] && entries.map(\.author) == [wish.invitee])
+    #expect(engine.takeEvents().contains(.groupInvitationFailed(wish.invitation, to: wish.invitee)))
+    #expect(engine.conversations.first { $0.id == wish.group }?.invited.isEmpty == true)
+  }
+
+  @Test(arguments: [false, true])
+  func `an invitation to a group for which there is no voucher today waits, and nothing waits for it`(isWithdrawn: Bool) async throws {
+    let wish = try await askingForVoucher(seed: 97)
+    var (engine, now) = (wish.engine, wish.now)
+    let (group, ben, invitation) = (wish.group, wish.invitee, wish.invitation)
+    try engine.complete(wish.question, .done(.overQuota), now: now)
+    #expect(engine.takeEvents() == [.serverFull(wish.server)])
     #expect(engine.conversations.first { $0.id == group }?.invited == [ben], "they are still waited for")
     #expect(engine.holdUps == [.serverFull] && !engine.hasWork, "it may be until tomorrow")
 
