@@ -10,6 +10,8 @@ final class HTTPRequestHandler: ChannelInboundHandler {
 
   /// What a report costs: it is written to disk, and anybody may send one.
   private static let reportWeight = 100
+  /// What of an answer is encrypted at a time.
+  private static let partByteCount = 65_536
 
   private let application: any MailboxApplication
   private let pass: ConnectionPass
@@ -249,18 +251,35 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     }
     let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
     context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
-    if !body.isEmpty {
-      context.write(Self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
-    }
     setDeadline(keepsAlive ? limits.idleTimeout : limits.lingerTimeout)
     // The next answer waits until this one is taken, so that a peer that asks and does not read makes nothing grow.
     hasUntakenAnswer = keepsAlive
-    context.writeAndFlush(Self.wrapOutboundOut(.end(nil))).assumeIsolated().whenComplete { _ in
-      self.pass.release(body.count)
-      guard keepsAlive else { return self.execute(self.exchange.lastResponseFlushed()) }
-      self.hasUntakenAnswer = false
-      self.process()
-      self.readOn()
+    writeRest(ByteBuffer(bytes: body)) { [self] in
+      pass.release(body.count)
+      guard keepsAlive else { return execute(exchange.lastResponseFlushed()) }
+      hasUntakenAnswer = false
+      process()
+      readOn()
+    }
+  }
+
+  /// Writes what is left of a body and the end of the answer, a part at a time: TLS encrypts a part when the one before has left,
+  /// so that an answer which nobody takes is in memory once, and not a second time as records.
+  private func writeRest(_ body: ByteBuffer, then done: @escaping () -> Void) {
+    guard let context else { return done() }
+    var rest = body
+    guard body.readableBytes > Self.partByteCount, let part = rest.readSlice(length: Self.partByteCount) else {
+      if body.readableBytes > 0 {
+        context.write(Self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+      }
+      return context.writeAndFlush(Self.wrapOutboundOut(.end(nil))).assumeIsolated().whenComplete { _ in done() }
+    }
+    let isWritten = context.writeAndFlush(Self.wrapOutboundOut(.body(.byteBuffer(part)))).assumeIsolated()
+    isWritten.whenComplete { [self, rest] result in
+      switch result {
+      case .success: writeRest(rest, then: done)
+      case .failure: done()
+      }
     }
   }
 

@@ -89,6 +89,40 @@ struct HeldBytesTests {
     try await channel.close()
   }
 
+  @Test func `a long answer leaves a part at a time, and is counted until all of it has been taken`() async throws {
+    let control = makeControl()
+    let channel = try await connect(control)
+    let body = ByteBuffer(bytes: [UInt8](repeating: 7, count: 150_000))
+    let parts = try await channel.testingEventLoop.executeInContext {
+      let gate = Gate()
+      let pass = try #require(control.admit(nil))
+      let handler = HTTPRequestHandler(application: EchoApplication(), pass: pass, work: ConnectionWork(channel: channel))
+      try channel.pipeline.syncOperations.addHandlers([gate, handler])
+      let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/v1/call", headers: ["content-length": "150000"])
+      channel.pipeline.fireChannelRead(HTTPServerRequestPart.head(head))
+      channel.pipeline.fireChannelRead(HTTPServerRequestPart.body(body))
+      channel.pipeline.fireChannelRead(HTTPServerRequestPart.end(nil))
+      return gate.parts.stream
+    }
+    var taken: [Int] = []
+    for await count in parts {
+      taken.append(count)
+      await channel.testingEventLoop.run()
+      #expect(control.statistics.heldByteCount == 150_000)
+      let written = try await channel.testingEventLoop.executeInContext {
+        let gate = try channel.pipeline.syncOperations.handler(type: Gate.self)
+        let byteCount = gate.bodyByteCount
+        gate.letThrough()
+        return byteCount
+      }
+      #expect(written == taken.reduce(0, +))
+      if taken.reduce(0, +) == 150_000 { break }
+    }
+    #expect(taken == [65_536, 65_536, 18_928])
+    #expect(control.statistics.heldByteCount == 0)
+    try await channel.close()
+  }
+
   // MARK: Streams
 
   /// A stream behind the guard and the decoder, whose greeting has been taken.
@@ -219,18 +253,35 @@ private final class Gate: ChannelOutboundHandler {
   typealias OutboundOut = HTTPServerResponsePart
 
   private(set) var headCount = 0
+  private(set) var bodyByteCount = 0
+  /// The lengths of the parts of bodies.
+  let parts = AsyncStream<Int>.makeStream()
   private var isOpen = false
   private var promises: [EventLoopPromise<Void>] = []
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-    if case .head = Self.unwrapOutboundIn(data) { headCount += 1 }
+    switch Self.unwrapOutboundIn(data) {
+    case .head: headCount += 1
+    case .body(let part):
+      bodyByteCount += part.readableBytes
+      parts.continuation.yield(part.readableBytes)
+    case .end: break
+    }
     guard let promise else { return }
     if isOpen { promise.succeed(()) } else { promises.append(promise) }
   }
 
   func open() {
     isOpen = true
-    while let promise = promises.popLast() { promise.succeed(()) }
+    letThrough()
+  }
+
+  /// What has been written so far is taken.
+  func letThrough() {
+    // What is written in answer waits for the next time.
+    let waiting = promises
+    promises = []
+    for promise in waiting { promise.succeed(()) }
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
