@@ -49,14 +49,14 @@ public enum Event: Sendable, Hashable {
   case rejoined(ConversationID)
 }
 
-/// Why a server does not do what it is asked for a while; what concerns most comes first. The values are kept with what waits for it.
-public enum HoldUp: UInt8, CaseIterable, Sendable {
+/// Why a server does not do what it is asked for a while; what concerns most comes first.
+public enum HoldUp: CaseIterable, Sendable {
   /// It has no room, or has handed out all that it does for now.
-  case serverFull = 2
+  case serverFull
   /// A conversation's log takes no entry until older ones expire.
-  case logFull = 3
+  case logFull
   /// It signs no more tokens for this device in the present period.
-  case quotaUsedUp = 4
+  case quotaUsedUp
 }
 
 /// An invitation or consent of ours that somebody may use: SHA-256 of its capability.

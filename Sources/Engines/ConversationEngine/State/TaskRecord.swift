@@ -5,8 +5,15 @@ import WireFormat
 
 /// Something to do on the network that must not be forgotten (docs/protocol.md §11). Erased when done.
 struct TaskRecord: Sendable, WireCodable {
-  /// Of a task that nothing holds up; otherwise it is the value of what does.
-  static let version: UInt8 = 1
+  /// A record's first byte is its version, and tells what holds the task up.
+  private static func version(_ heldUp: HoldUp?) -> UInt8 {
+    switch heldUp {
+    case nil: 1
+    case .serverFull: 2
+    case .logFull: 3
+    case .quotaUsedUp: 4
+    }
+  }
 
   /// Tasks of one lane are done one after the other, in the order of their ids.
   enum Lane: Hashable, Sendable {
@@ -142,8 +149,8 @@ struct TaskRecord: Sendable, WireCodable {
 
   init(from reader: inout ByteReader) throws(WireError) {
     let version = try reader.readUInt8()
-    heldUp = HoldUp(rawValue: version)
-    guard version == Self.version || heldUp != nil else { throw .invalidValue(UInt64(version)) }
+    heldUp = HoldUp.allCases.first { Self.version($0) == version }
+    guard version == Self.version(heldUp) else { throw .invalidValue(UInt64(version)) }
     id = try reader.readUInt64()
     after = try reader.readBool() ? try reader.readUInt64() : nil
     attempts = try reader.readUInt32()
@@ -185,7 +192,7 @@ struct TaskRecord: Sendable, WireCodable {
   }
 
   func encode(into writer: inout ByteWriter) {
-    writer.write(heldUp?.rawValue ?? Self.version)
+    writer.write(Self.version(heldUp))
     writer.write(id)
     writer.writeBool(after != nil)
     if let after { writer.write(after) }
