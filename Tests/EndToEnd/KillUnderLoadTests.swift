@@ -16,19 +16,21 @@ extension EndToEndTests {
     try server.write(lines)
     let random = SeededRandom(seed: 71)
     let load = try Load(at: server, random: random)
-    let mailboxes = [
-      try await load.register(RegistrationLink(server.registrationLink())),
-      try await load.register(RegistrationLink(server.registrationLink())),
-    ]
+    // One mailbox is read all the time. Those of the others that nobody reads take turns, since each has room for so many.
+    let read = try await load.register(RegistrationLink(server.registrationLink()))
+    var unread: [Load.Mailbox] = []
+    for _ in 0...(killCount / roundsInTurn) { unread.append(try await load.register(RegistrationLink(server.registrationLink()))) }
+    load.write(to: [read, unread[0]])
     // Two people with the real program talk meanwhile.
     let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
     try alice.meet(bob)
     var texts: [String] = []
 
-    let reader = Task { try await load.read(mailboxes[0]) }
+    let reader = Task { try await load.read(read) }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for sender in 0..<6 { group.addTask { try await load.send(as: UInt8(sender), to: mailboxes) } }
-      for round in 1...killCount {
+      for sender in 0..<6 { group.addTask { try await load.send(as: UInt8(sender)) } }
+      for round in 1...killCount where !load.isOver {
+        load.write(to: [read, unread[round / roundsInTurn]])
         // So many are accepted in this life; where the server is in its writing then is for the machine to say.
         let goal = load.acceptedCount + 1 + Int(random.bytes(1)[0]) % 60
         var sending: Programs.Running?
@@ -48,8 +50,9 @@ extension EndToEndTests {
     reader.cancel()
     try await reader.value
 
-    // The mailbox that nobody has read meanwhile holds each message once, those of each sender in order, and every one that was accepted.
-    let waiting = try await load.drain(mailboxes[1])
+    // The mailboxes that nobody has read meanwhile hold each message once, those of each sender in order, and every one that was accepted.
+    var waiting: [Load.Message] = []
+    for mailbox in unread { waiting += try await load.drain(mailbox) }
     #expect(Set(waiting).count == waiting.count, "nothing twice")
     #expect(Set(waiting).isSuperset(of: load.accepted), "nothing lost")
     for sender in 0..<6 {
@@ -57,14 +60,17 @@ extension EndToEndTests {
       #expect(numbers == Array(0..<UInt32(numbers.count)), "sender \(sender)")
     }
     // What was read during all this, with what still waits, is the same.
-    let rest = try await load.drain(mailboxes[0])
+    let rest = try await load.drain(read)
     #expect(load.seen.union(rest) == Set(waiting))
-    print("\(killCount) kills, \(load.accepted.count) sends to two mailboxes accepted, seed 71")
+    print("\(killCount) kills, \(load.accepted.count) messages accepted, each to two mailboxes, seed 71")
 
     try alice.run("sync")
     #expect(try bob.texts("Alice") == texts.map { "Alice: \($0)" })
     #expect(server.stop()?.status == 0)
   }
+
+  /// Kills after which another mailbox is written to.
+  private var roundsInTurn: Int { 100 }
 
   /// `SOTTO_KILLS` asks for more.
   private var killCount: Int { ProcessInfo.processInfo.environment["SOTTO_KILLS"].flatMap { Int($0) }.map { max(1, $0) } ?? 32 }
@@ -80,6 +86,7 @@ private final class Load: Sendable {
   private struct State {
     var accepted: Set<Message> = []
     var seen: Set<Message> = []
+    var mailboxes: [Mailbox] = []
     var isOver = false
   }
 
@@ -109,6 +116,9 @@ private final class Load: Sendable {
 
   func stop() { state.withLock { $0.isOver = true } }
 
+  /// Where the next messages go to.
+  func write(to mailboxes: [Mailbox]) { state.withLock { $0.mailboxes = mailboxes } }
+
   func register(_ link: RegistrationLink) async throws -> Mailbox {
     let connection = ServerConnection(endpoint: endpoint)
     let statement = try IdentityStatement(
@@ -135,12 +145,13 @@ private final class Load: Sendable {
   }
 
   /// Sends one message after the other, each until the server has answered for it.
-  func send(as sender: UInt8, to mailboxes: [Mailbox]) async throws {
+  func send(as sender: UInt8) async throws {
     let connection = ServerConnection(endpoint: endpoint)
     var number: UInt32 = 0
     while !isOver {
       let message = Message(sender: sender, number: number)
-      let request = Request.send(id: .random(using: random), frame: frame(message), recipients: mailboxes.map(\.recipient))
+      let recipients = state.withLock { $0.mailboxes.map(\.recipient) }
+      let request = Request.send(id: .random(using: random), frame: frame(message), recipients: recipients)
       // The same bytes again until there is an answer, also after the end: what is under way is answered for in the last life.
       while true {
         if let answer = try? await call(request, connection) {
