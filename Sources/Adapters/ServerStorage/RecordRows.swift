@@ -6,13 +6,13 @@ import SottoProtocol
 
 /// Records that are found by name and change: sealed under their place's key, and once more under a key of the server for the row.
 ///
-/// The outer seal can be made anew without the place. Whenever a record is written, some others are given fresh bytes with it,
-/// and once a day all of them: that a row has changed says little, and that it has changed since yesterday nothing.
+/// The outer seal can be made anew without the place. Whenever a record is written, its whole crowd is given fresh bytes with it,
+/// and once a day all records are: that a row has changed says little, and that it has changed since yesterday nothing.
 struct RecordRows {
   enum Table: String, CaseIterable { case mailboxes, logs, capabilities }
 
-  /// Other records that get fresh bytes with each one that is written.
-  static let companions = 8
+  /// Records in a crowd, at least, where a table has so many.
+  static let crowdCount = 9
   /// Records that one transaction gives fresh bytes.
   static let refreshCount = 64
 
@@ -76,10 +76,39 @@ struct RecordRows {
       try rows.run(
         "INSERT INTO \(table.rawValue) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed", [name, sealed])
     }
-    for _ in 0..<Self.companions {
-      let start = Data(SystemRandom().bytes(StoredName.byteCount))
-      _ = try refresh("name >= ?", start, limit: 1)
+    let crowd = try crowd(of: name)
+    try refresh("name >= ? AND name < ? AND name != ?", [crowd.first, crowd.end, name])
+  }
+
+  /// The range of names whose records get fresh bytes whenever one of them is written.
+  ///
+  /// All names are halved, by their first eight bytes, again and again for as long as each half holds a crowd. So crowds do not overlap,
+  /// and stay what they are until enough records come or go: who sees one change ten times learns no more than by the first, where
+  /// companions drawn anew each time would leave the one that was always among them. Names look random, so a crowd has some twenty.
+  private func crowd(of name: Data) throws -> (first: Data, end: Data) {
+    let prefix = name.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    var prefixes = UInt64.min...UInt64.max
+    while prefixes.lowerBound < prefixes.upperBound {
+      let middle = prefixes.lowerBound + (prefixes.upperBound - prefixes.lowerBound) / 2
+      let (left, right) = (prefixes.lowerBound...middle, middle + 1...prefixes.upperBound)
+      guard try isCrowd(left), try isCrowd(right) else { break }
+      prefixes = left.contains(prefix) ? left : right
     }
+    return Self.names(prefixes)
+  }
+
+  private func isCrowd(_ prefixes: ClosedRange<UInt64>) throws -> Bool {
+    let names = Self.names(prefixes)
+    let row = try rows.first(
+      "SELECT count(*) FROM (SELECT 1 FROM \(table.rawValue) WHERE name >= ? AND name < ? LIMIT \(Self.crowdCount))",
+      [names.first, names.end])
+    return row.map { $0[0] as Int } == Self.crowdCount
+  }
+
+  private static func names(_ prefixes: ClosedRange<UInt64>) -> (first: Data, end: Data) {
+    let (next, isBeyondAll) = prefixes.upperBound.addingReportingOverflow(1)
+    let end = isBeyondAll ? [UInt8](repeating: 0xFF, count: StoredName.byteCount + 1) : next.bigEndianBytes
+    return (Data(prefixes.lowerBound.bigEndianBytes), Data(end))
   }
 
   /// Gives the next records, in the order of their names, fresh bytes.
@@ -87,12 +116,12 @@ struct RecordRows {
   /// - Parameter start: the last name of the step before; empty in the beginning.
   /// - Returns: the last name, or nil when there are no more.
   func refreshSome(after start: [UInt8]) throws -> [UInt8]? {
-    try refresh("name > ?", Data(start), limit: Self.refreshCount)
+    try refresh("name > ? ORDER BY name LIMIT \(Self.refreshCount)", [Data(start)])
   }
 
-  private func refresh(_ condition: String, _ start: Data, limit: Int) throws -> [UInt8]? {
-    let found = try rows.all(
-      "SELECT name, sealed FROM \(table.rawValue) WHERE \(condition) ORDER BY name LIMIT ?", [start, limit])
+  /// - Returns: the last name that was found.
+  @discardableResult private func refresh(_ condition: String, _ arguments: StatementArguments) throws -> [UInt8]? {
+    let found = try rows.all("SELECT name, sealed FROM \(table.rawValue) WHERE \(condition)", arguments)
     for row in found {
       let name: Data = row[0]
       let aad = aad(name)

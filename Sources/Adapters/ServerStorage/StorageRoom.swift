@@ -80,8 +80,8 @@ enum StorageCost {
   /// Some rows that are found by name.
   static func rows(_ count: Int) -> Int { count * page }
 
-  /// A record, with those others that get fresh bytes beside it.
-  static let record = rows(1 + RecordRows.companions)
+  /// A record, with the crowd that gets fresh bytes beside it: those of some twenty rows side by side are in fewer pages than this.
+  static let record = rows(RecordRows.crowdCount)
 
   static func content(_ byteCount: Int) -> Int { CellRows.cellCount(contentByteCount: byteCount) * page }
 

@@ -130,29 +130,59 @@ import Testing
     #expect(try await Workload.readAll(target, in: store) == [[36], [37], [38], [39], [40]])
   }
 
-  @Test func `every record has other bytes on the next day, and one that is written gives others fresh ones`() async throws {
+  private func records(_ store: SQLiteMailboxStore) async throws -> [Data: Data] {
+    try await store.pool.read { db in
+      Dictionary(
+        uniqueKeysWithValues: try Row.fetchAll(db, sql: "SELECT name, sealed FROM mailboxes").map { ($0[0] as Data, $0[1] as Data) })
+    }
+  }
+
+  @Test func `every record has other bytes on the next day`() async throws {
     let workload = Workload(random: SeededRandom(seed: 12))
     let store = try server.openStore()
     var targets: [DeliveryTarget] = []
-    for _ in 0..<40 { targets.append(try await workload.target(in: store)) }
-    func rows() async throws -> [Data: Data] {
-      try await store.pool.read { db in
-        Dictionary(
-          uniqueKeysWithValues: try Row.fetchAll(db, sql: "SELECT name, sealed FROM mailboxes").map { ($0[0] as Data, $0[1] as Data) })
-      }
-    }
+    for _ in 0..<100 { targets.append(try await workload.target(in: store)) }
     try await store.expire(today: Workload.today)
-    let before = try await rows()
+    let before = try await records(store)
     try await store.expire(today: Workload.today)
-    #expect(try await rows() == before)
-    try await store.setDeliveryKeys([targets[0].deliveryKey], of: targets[0].mailbox)
-    let changed = try await rows().filter { before[$0.key] != $0.value }
-    #expect(changed.count > 4 && changed.count <= 1 + RecordRows.companions)
-    let later = try await rows()
+    #expect(try await records(store) == before)
     try await store.expire(today: Workload.today.adding(1))
-    #expect(try await rows().allSatisfy { later[$0.key] != $0.value })
-    #expect(Set(later.values.map(\.count)).count == 1)
+    #expect(try await records(store).allSatisfy { before[$0.key] != $0.value })
+    #expect(Set(before.values.map(\.count)).count == 1)
     for target in targets { #expect(try await store.grants(for: [target]) != [nil]) }
+  }
+
+  @Test func `a record that is written changes with its crowd, and each time with the same one`() async throws {
+    let workload = Workload(random: SeededRandom(seed: 14))
+    let store = try server.openStore()
+    var targets: [DeliveryTarget] = []
+    for _ in 0..<120 { targets.append(try await workload.target(in: store)) }
+    /// The names whose records have other bytes once this one is written.
+    func changed(by target: DeliveryTarget) async throws -> Set<Data> {
+      let before = try await records(store)
+      try await store.setDeliveryKeys([target.deliveryKey], of: target.mailbox)
+      return Set(try await records(store).filter { before[$0.key] != $0.value }.keys)
+    }
+    var crowds: Set<Set<Data>> = []
+    for target in targets {
+      let crowd = try await changed(by: target)
+      #expect(crowd.contains(target.mailbox.name.data))
+      crowds.insert(crowd)
+    }
+    // Each row is in one of them, so whoever of them writes, the same rows change.
+    #expect(crowds.count > 2 && crowds.allSatisfy { $0.count >= RecordRows.crowdCount })
+    #expect(crowds.reduce(0) { $0 + $1.count } == targets.count)
+    for target in targets.prefix(20) { #expect(crowds.contains(try await changed(by: target))) }
+  }
+
+  @Test func `a table with fewer records than a crowd changes as a whole`() async throws {
+    let workload = Workload(random: SeededRandom(seed: 15))
+    let store = try server.openStore()
+    var targets: [DeliveryTarget] = []
+    for _ in 0..<5 { targets.append(try await workload.target(in: store)) }
+    let before = try await records(store)
+    try await store.setDeliveryKeys([targets[0].deliveryKey], of: targets[0].mailbox)
+    #expect(try await records(store).allSatisfy { before[$0.key] != $0.value })
   }
 
   @Test func `a database that refuses to be written refuses appends, and goes on reading`() async throws {
