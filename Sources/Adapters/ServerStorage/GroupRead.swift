@@ -2,23 +2,26 @@ import GRDB
 import MailboxEngine
 import Synchronization
 
-/// Does the small reads that come while others are being done together, in one transaction.
+/// Does reads that come while others are being done together, in one transaction, and no more transactions at a time than it has lanes.
 ///
 /// What surrounds a read (two changes of threads, a transaction, pages that are read anew after each commit) costs more than
 /// to look up a row. A transaction takes what waits before it begins, so a read sees all that was committed before it was
 /// asked for.
 final class GroupRead: Sendable {
-  /// Reads in one transaction: as many pages of envelopes, or 32 times as many lookups, are some tens of milliseconds.
-  private static let batchCount = 32
-  /// Transactions side by side. The pool has two connections more, for what takes long.
-  private static let laneCount = 2
+  /// Small reads in one transaction: as many pages of envelopes, or 32 times as many lookups, are some tens of milliseconds.
+  static let smallBatchCount = 32
+  /// Transactions side by side; the pool has twice as many connections, half of them for what takes long.
+  static let laneCount = 2
 
   typealias Read = @Sendable (Result<Database, any Error>) -> Void
 
   private let pool: DatabasePool
-  private let line = Mutex(BatchLine<Read>(batchCount: GroupRead.batchCount, laneCount: GroupRead.laneCount))
+  private let line: Mutex<BatchLine<Read>>
 
-  init(_ pool: DatabasePool) { self.pool = pool }
+  init(_ pool: DatabasePool, batchCount: Int) {
+    self.pool = pool
+    line = Mutex(BatchLine(batchCount: batchCount, laneCount: Self.laneCount))
+  }
 
   /// Calls `read` once: in a transaction, or with what kept it from beginning.
   func add(_ read: @escaping Read) {

@@ -30,6 +30,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   let pool: DatabasePool
   private let writer: GroupCommit
   private let reader: GroupRead
+  private let longReader: GroupRead
   private let room: StorageRoom
   private let observer: StoreObserver
   private let veil: Secret
@@ -76,7 +77,8 @@ public final class SQLiteMailboxStore: MailboxStore {
       throw .databaseDamaged
     }
     writer = GroupCommit(pool, cache: cache, versions: versions, room: room, observer: observer)
-    reader = GroupRead(pool)
+    reader = GroupRead(pool, batchCount: GroupRead.smallBatchCount)
+    longReader = GroupRead(pool, batchCount: 1)
   }
 
   /// Uses other limits from now on.
@@ -160,7 +162,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   enum Extent {
     /// Some rows.
     case rows
-    /// As many as a queue or a log has: it gets a connection of its own.
+    /// As many as a queue or a log has: it has a transaction of its own, and however many come, small reads do not wait for them.
     case many
   }
 
@@ -177,7 +179,7 @@ public final class SQLiteMailboxStore: MailboxStore {
       }
       switch extent {
       case .rows: reader.add(read)
-      case .many: pool.asyncRead(read)
+      case .many: longReader.add(read)
       }
     }
     return try result.get()
