@@ -4,7 +4,8 @@ import NIOPosix
 import Synchronization
 
 /// Answers the operator's own questions, apart from the port for clients: on a loopback address, which everybody on this machine
-/// reaches, and on a socket in the data directory, which its owner alone does. It speaks just enough HTTP/1.1 for a scraper and a command: one `GET` a connection, without a body.
+/// reaches, and on a socket in the data directory, which its owner alone does. It speaks just enough HTTP/1.1 for a scraper and a
+/// command: one `GET` a connection, without a body.
 public final class OperatorPort: Sendable {
   /// The answer to a path, or nil where nothing is.
   public typealias Answers = @Sendable (_ path: String, _ asker: Asker) async -> OperatorAnswer?
@@ -18,12 +19,11 @@ public final class OperatorPort: Sendable {
   private static let timeout = TimeAmount.seconds(10)
   /// Largest answer that `fetch` takes, bytes.
   private static let answerByteCount = 1 << 20
-  /// Connections at a time: clients need the descriptors, too.
+  /// Connections at a time to each of the two: clients need the descriptors, too, and whoever takes all places of one leaves the other's.
   private static let connectionCount = 16
 
   private let answers: Answers
   private let channels = Mutex<[any Channel]>([])
-  private let openCount = Atomic(0)
 
   public init(answers: @escaping Answers) { self.answers = answers }
 
@@ -87,13 +87,14 @@ public final class OperatorPort: Sendable {
   }
 
   private func bootstrap(_ asker: Asker) -> ServerBootstrap {
-    ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+    let openCount = OpenCount()
+    return ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .serverChannelOption(ChannelOptions.backlog, value: 16)
       .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
       .childChannelInitializer { [self] channel in
         channel.eventLoop.makeCompletedFuture {
-          let isRefused = openCount.add(1, ordering: .relaxed).newValue > Self.connectionCount
-          channel.closeFuture.whenComplete { _ in self.openCount.subtract(1, ordering: .relaxed) }
+          let isRefused = openCount.value.add(1, ordering: .relaxed).newValue > Self.connectionCount
+          channel.closeFuture.whenComplete { _ in openCount.value.subtract(1, ordering: .relaxed) }
           if isRefused { return channel.close(promise: nil) }
           let deadline = channel.eventLoop.scheduleTask(in: Self.timeout) { channel.close(promise: nil) }
           channel.closeFuture.whenComplete { _ in deadline.cancel() }
@@ -110,6 +111,11 @@ public final class OperatorPort: Sendable {
       return channel
     } catch { throw .cannotListen(errno: (error as? IOError)?.errnoCode) }
   }
+}
+
+/// Connections that one listener has.
+private final class OpenCount: Sendable {
+  let value = Atomic(0)
 }
 
 /// One answer of the operator's port.
