@@ -103,20 +103,25 @@ final class AdmissionControl: Sendable {
 
   /// - Returns: the microseconds to wait before a request is taken, or nil when one is taken now.
   func waitForRequest(of pass: ConnectionPass) -> UInt64? {
+    wait { state, time in state.requests.look(in: state.limits.requests, of: pass.peer.number, at: time) }
+  }
+
+  /// Takes what a request costs, which shows only when all of it has come; others of its peer's may have come meanwhile.
+  ///
+  /// - Returns: the microseconds to wait until there is as much, or nil when it was taken.
+  func waitForWork(_ weight: Int, of pass: ConnectionPass) -> UInt64? {
+    wait { state, time in state.requests.take(weight, from: state.limits.requests, of: pass.peer.number, at: time) }
+  }
+
+  private func wait(_ verdict: (inout State, UInt64) -> Verdict) -> UInt64? {
     let time = now()
     let wait: UInt64? = state.withLock { state in
-      let verdict = state.requests.look(in: state.limits.requests, of: pass.peer.number, at: time)
-      guard case .refused(let wait) = verdict else { return nil }
+      guard case .refused(let wait) = verdict(&state, time) else { return nil }
       state.statistics.requestsRefusedByRate += 1
       return wait
     }
     if wait != nil { observer(.refused(.pace)) }
     return wait
-  }
-
-  func charge(_ weight: Int, to pass: ConnectionPass) {
-    let time = now()
-    state.withLock { $0.requests.charge(weight, to: $0.limits.requests, of: pass.peer.number, at: time) }
   }
 
   /// Takes one report of a peer's share of the day.

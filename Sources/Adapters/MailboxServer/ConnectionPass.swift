@@ -35,8 +35,10 @@ final class ConnectionPass {
   /// - Returns: why it is refused, or nil.
   func requestBegan() -> Refusal? { control.waitForRequest(of: self).map(Self.tooMany) }
 
-  /// A request is about to be done.
-  func charge(_ weight: Int) { control.charge(weight, to: self) }
+  /// A request is about to be done, and costs so many units.
+  ///
+  /// - Returns: why it is refused, or nil.
+  func workBegins(_ weight: Int) -> Refusal? { control.waitForWork(weight, of: self).map(Self.tooMany) }
 
   /// A report is about to be given to the operator.
   ///

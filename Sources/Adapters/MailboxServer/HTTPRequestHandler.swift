@@ -143,36 +143,28 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   }
 
   private func perform(_ route: HTTPExchange.Route, _ body: [UInt8]) {
+    if let refusal = pass.workBegins(weight(of: route, body)) { return turnAway(refusal) }
     switch route {
-    case .health:
-      pass.charge(1)
-      finish(.reply([]))
-    case .identity:
-      pass.charge(1)
-      perform { application in .reply(await application.identityStatement()) }
-    case .identityProof(let nonce):
-      pass.charge(1)
-      perform { application in await application.identityProof(nonce: nonce) }
-    case .call:
-      pass.charge(application.weight(of: body))
-      perform { application in await application.call(body) }
+    case .health: finish(.reply([]))
+    case .identity: perform { application in .reply(await application.identityStatement()) }
+    case .identityProof(let nonce): perform { application in await application.identityProof(nonce: nonce) }
+    case .call: perform { application in await application.call(body) }
     case .report:
-      pass.charge(Self.reportWeight)
-      if let refusal = pass.takeReport() {
-        releaseBody()
-        retryAfter = refusal.retryAfter
-        return close(with: refusal.status)
-      }
+      if let refusal = pass.takeReport() { return turnAway(refusal) }
       perform({ application in await application.report(body) }) { [pass] answer in
         // Of one that was turned away nothing was written: who sends it again, as it was asked to, has its share still.
         if case .reply = answer {} else { pass.giveBackReport() }
       }
-    case .reportPage:
-      pass.charge(1)
-      perform { application in await application.reportPage() }
-    case .securityText:
-      pass.charge(1)
-      perform { application in await application.securityText() }
+    case .reportPage: perform { application in await application.reportPage() }
+    case .securityText: perform { application in await application.securityText() }
+    }
+  }
+
+  private func weight(of route: HTTPExchange.Route, _ body: [UInt8]) -> Int {
+    switch route {
+    case .call: application.weight(of: body)
+    case .report: Self.reportWeight
+    case .health, .identity, .identityProof, .reportPage, .securityText: 1
     }
   }
 
@@ -221,9 +213,13 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   /// The application is busy or takes too long, or there is no room for its answer.
   private func finishBusy() {
     guard exchange.isPerforming else { return }
+    turnAway(pass.busy)
+  }
+
+  private func turnAway(_ refusal: ConnectionPass.Refusal) {
     releaseBody()
-    retryAfter = pass.busy.retryAfter
-    close(with: .serviceUnavailable)
+    retryAfter = refusal.retryAfter
+    close(with: refusal.status)
   }
 
   private func releaseBody() {

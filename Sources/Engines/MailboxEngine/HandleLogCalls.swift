@@ -41,8 +41,7 @@ extension MailboxEngine {
   }
 
   func readLog(_ handle: HandleID, from slot: UInt64) async throws(StoreFailure) -> Answer {
-    let limit = PageLimit(
-      count: ServerLimits.logPageByteCount / Limits.smallestFrameByteCount, byteCount: ServerLimits.logPageByteCount)
+    let limit = PageLimit(count: ServerLimits.logPageEntryCount, byteCount: ServerLimits.logPageByteCount)
     guard let page = try await store.readLog(names.log(handle), from: slot, page: limit, today: clock.today) else {
       return .refused
     }

@@ -47,17 +47,18 @@ public final class MailboxEngine: Sendable {
   /// What a request costs beside one that is looked up, by its first byte and length alone; the bytes may be anything.
   ///
   /// A recipient takes 48 bytes of a send or append and a seal of 50 µs; a registration tries a key and writes what stays;
-  /// a voucher has up to four tokens signed, half a millisecond each. Logs and files bring up to a mebibyte; a file's piece is
-  /// flushed to disk, and its tokens take 16 µs each.
+  /// a voucher has up to four tokens signed, half a millisecond each. A page of a log is up to 256 entries or cells, 25 µs each; a page of a
+  /// file is half a mebibyte. A file's piece is flushed to disk, however short it is, and its tokens take 16 µs each.
   public static func weight(of request: [UInt8]) -> Int {
     switch request.first {
     case 1: 50
     case 2, 4: 1 + request.count / 1_024
     case 3: 20
-    case 5, 36: 3
+    case 5: 8
     case 9: 10
     case 32: 1 + request.count / 16_384
-    case 34: 1 + request.count / 131_072
+    case 34: 5
+    case 36: 3
     default: 1
     }
   }

@@ -43,6 +43,8 @@ public enum ServerLimits {
   public static let logByteCount = 64 << 20
   /// Bytes of entries in one answer to `read_log`; the rest of a call's 1 MiB is for the headers.
   public static let logPageByteCount = (1 << 20) - 8_192
+  /// Entries in one answer to `read_log`: as many as there are of 4 KiB, so that small ones make no answer dearer.
+  public static let logPageEntryCount = 256
   /// Rotations without an append that one slot of a log can see.
   public static let rotationsPerSlot = 64
   /// Seconds that a statement of the server's identity is valid.

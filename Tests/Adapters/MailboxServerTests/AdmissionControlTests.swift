@@ -85,11 +85,15 @@ struct AdmissionControlTests {
     #expect(control.admit(here) != nil)
 
     #expect(pass.requestBegan() == nil)
-    pass.charge(30)
-    // As much as a burst is owed, and one unit has to be there.
+    // What costs more than a burst costs a burst.
+    #expect(pass.workBegins(30) == nil)
     #expect(pass.requestBegan() == ConnectionPass.Refusal(status: .tooManyRequests, retryAfter: 2))
     clock.advance(seconds: 1)
     #expect(pass.requestBegan() == nil)
+    // Many may have begun by now, and each finds what the others have left.
+    #expect(pass.workBegins(1) == nil)
+    #expect(pass.workBegins(4) == ConnectionPass.Refusal(status: .tooManyRequests, retryAfter: 5))
+    #expect(control.statistics.requestsRefusedByRate == 2)
 
     #expect(pass.mayOpenStream())
     pass.streamFailed()
@@ -98,7 +102,6 @@ struct AdmissionControlTests {
     clock.advance(seconds: 10)
     #expect(pass.mayOpenStream())
     #expect(pass.streamRefusal == nil)
-    #expect(control.statistics.requestsRefusedByRate == 1)
     #expect(control.statistics.streamsRefusedByRate == 1)
   }
 

@@ -42,7 +42,9 @@ struct LimitTests {
     try await withServer(application, limits: limits) { _, port in
       let probe = try await Probe.connect(port: port)
       probe.send(Self.call + Self.call + Self.call)
-      #expect(self.count("200 OK", in: await probe.received { _ in false }) == 2)
+      let answers = await probe.received { _ in false }
+      #expect(self.count("200 OK", in: answers) == 1)
+      #expect(self.count("429 Too Many Requests", in: answers) == 1)
     }
   }
 

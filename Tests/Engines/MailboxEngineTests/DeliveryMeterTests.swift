@@ -100,5 +100,9 @@ struct DeliveryMeterTests {
     #expect(MailboxEngine.weight(of: [7]) == 1)
     #expect(MailboxEngine.weight(of: [1]) == 50)
     #expect(MailboxEngine.weight(of: [2] + [UInt8](repeating: 0, count: 49_152)) == 49)
+    // A page of a log, and a piece of a file of any length: each is a flush.
+    #expect(MailboxEngine.weight(of: [5]) == 8)
+    #expect(MailboxEngine.weight(of: [34]) == 5)
+    #expect(MailboxEngine.weight(of: [34] + [UInt8](repeating: 0, count: Limits.objectPieceByteCount)) == 5)
   }
 }
