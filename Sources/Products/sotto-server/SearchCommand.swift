@@ -37,7 +37,7 @@ struct SearchCommand: ParsableCommand {
       for hit in hits { Output.print("text \(hit.text) as \(hit.form): \(hit.count) times, first in \(hit.file), byte \(hit.byte)") }
     }
     Output.note("\(findings.byteCount) bytes and \(findings.streamCount) compressed streams searched in \(search.patternCount) forms")
-    if !findings.isEmpty { throw ExitCode(1) }
+    if !findings.isEmpty { throw ExitCode(ServerExit.found.rawValue) }
   }
 
   private struct Hit: Encodable {

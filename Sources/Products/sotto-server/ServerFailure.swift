@@ -9,33 +9,14 @@ import ServerStorage
 struct ServerFailure: Error {
   var text: String
   var hint: String
-  var exitCode: Int32
+  var exit: ServerExit
   /// Each fault of the settings by itself, for a script.
   var faults: [String] = []
 
-  /// What this program ends with.
-  static let exitCodes: [(code: Int32, meaning: String)] = [
-    (0, "done"), (1, "breach-drill or search found something"), (64, "usage"), (65, "damaged or foreign data"), (66, "no data there"),
-    (69, "the address or port cannot be had"), (70, "the drill came to no result"), (71, "the system refuses"),
-    (73, "something is there already"), (74, "the disk failed"), (75, "not now: no room, or another server uses the data"),
-    (77, "files that others may read"), (78, "wrong settings"),
-  ]
-
-  private static let badData: Int32 = 65
-  private static let noInput: Int32 = 66
-  private static let unavailable: Int32 = 69
-  private static let softwareError: Int32 = 70
-  private static let systemError: Int32 = 71
-  private static let cannotCreate: Int32 = 73
-  private static let diskError: Int32 = 74
-  private static let tryAgain: Int32 = 75
-  private static let notPermitted: Int32 = 77
-  private static let badSettingsCode: Int32 = 78
-
-  private init(_ text: String, hint: String, exitCode: Int32) {
+  private init(_ text: String, hint: String, exit: ServerExit) {
     self.text = text
     self.hint = hint
-    self.exitCode = exitCode
+    self.exit = exit
   }
 
   /// - Parameter directory: the data directory, where words should name it.
@@ -44,76 +25,76 @@ struct ServerFailure: Error {
     case .missing:
       self.init(
         "there is no server's data in this directory", hint: "sotto-server serve makes it; look at --data",
-        exitCode: Self.noInput)
+        exit: .noInput)
     case .inUse:
       self.init(
         "another sotto-server uses this data directory", hint: "stop the other one, or name another directory with --data",
-        exitCode: Self.tryAgain)
+        exit: .tryAgain)
     case .keysMissing:
       self.init(
         "server.keys is missing beside the database",
         hint: "restore it from a backup: without it no mailbox can be found, and a new one would make a new server",
-        exitCode: Self.badData)
+        exit: .badData)
     case .databaseMissing:
       self.init(
         "server.sqlite is missing or empty beside server.keys",
         hint:
           "restore it from a backup; or, if it is lost: sotto-server new-database makes an empty one, and everybody has to register anew",
-        exitCode: Self.badData)
+        exit: .badData)
     case .readOnly:
       self.init(
         "the database cannot be opened to be written",
         hint: "look at how the disk is mounted, and at the owner of server.sqlite and of its directory",
-        exitCode: Self.diskError)
+        exit: .diskError)
     case .keysDamaged:
-      self.init("server.keys is damaged", hint: "restore it from a backup", exitCode: Self.badData)
+      self.init("server.keys is damaged", hint: "restore it from a backup", exit: .badData)
     case .issuerDamaged:
       self.init(
         "server.issuer is damaged",
         hint: "restore it from a backup, or move it away: a new one is made, and clients have new tokens signed",
-        exitCode: Self.badData)
+        exit: .badData)
     case .keysExposed:
       self.init(
         "others may read server.keys", hint: "find out who has read it, then: chmod 600 server.keys",
-        exitCode: Self.notPermitted)
+        exit: .notPermitted)
     case .notADatabase:
       self.init(
         "server.sqlite is not a database of this program", hint: "restore it from a backup, or name another directory with --data",
-        exitCode: Self.badData)
+        exit: .badData)
     case .databaseDamaged:
-      self.init("the database is damaged", hint: "restore server.sqlite from a backup, and check the disk", exitCode: Self.badData)
+      self.init("the database is damaged", hint: "restore server.sqlite from a backup, and check the disk", exit: .badData)
     case .databaseNewer(let version):
       self.init(
         "the database was written by a newer program (version \(version))", hint: "install that version again",
-        exitCode: Self.badData)
+        exit: .badData)
     case .serverOlder:
       self.init(
         "the server that runs here is of an older version than this program: restart it first",
-        hint: "systemctl restart sotto-server; nothing was changed", exitCode: Self.tryAgain)
+        hint: "systemctl restart sotto-server; nothing was changed", exit: .tryAgain)
     case .notDurable:
       self.init(
         "the database does not promise to be on disk when it says so",
-        hint: "put the data directory on a local file system", exitCode: Self.systemError)
+        hint: "put the data directory on a local file system", exit: .systemError)
     case .exists:
       self.init(
         "there is something already where this was to go", hint: "name a directory that is not there yet, or is empty",
-        exitCode: Self.cannotCreate)
+        exit: .cannotCreate)
     case .full:
-      self.init("there is no room for more reports", hint: "sotto-server reports delete", exitCode: Self.tryAgain)
+      self.init("there is no room for more reports", hint: "sotto-server reports delete", exit: .tryAgain)
     case .diskFull: self = .diskFull(at: directory)
     case .system(let code) where code == EACCES || code == EPERM:
       self.init(
         "the data directory, or what the command writes to, cannot be used: permission denied",
         hint: "run it as the user whom it belongs to; root makes an empty one for them with install -d -o USER -g GROUP -m 700 DIR",
-        exitCode: Self.systemError)
+        exit: .systemError)
     case .system(let code):
       self.init(
         "the data directory cannot be used (system error \(code))", hint: "look at its owner, its permissions and the disk's space",
-        exitCode: Self.systemError)
+        exit: .systemError)
     case .database(let code):
       self.init(
         "the database cannot be opened (SQLite result \(code))",
-        hint: "look at the permissions of the data directory and the disk's space", exitCode: Self.systemError)
+        hint: "look at the permissions of the data directory and the disk's space", exit: .systemError)
     }
   }
 
@@ -123,17 +104,17 @@ struct ServerFailure: Error {
     case .unusable(let faults) where faults.contains(.keyExposed):
       self.init(
         "others may read server.tls.pem", hint: "find out who has read it, then: chmod 600 server.tls.pem",
-        exitCode: Self.notPermitted)
+        exit: .notPermitted)
     case .unusable:
       self.init(
         "server.tls.pem holds no usable key and certificate",
         hint: "restore it from a backup, or move it away: clients accept a new one, since the server's identity vouches for it",
-        exitCode: Self.badData)
+        exit: .badData)
     case .cannotWrite where error.isFull: self = .diskFull(at: directory)
     case .cannotWrite(let code):
       self.init(
         "the TLS key cannot be written (system error \(code))", hint: "look at the data directory's permissions",
-        exitCode: Self.systemError)
+        exit: .systemError)
     }
   }
 
@@ -141,11 +122,11 @@ struct ServerFailure: Error {
     switch error {
     case .cannotListen(let code):
       let (reason, hint) = Self.listening(code)
-      self.init("cannot listen on \(address.text): \(reason)", hint: hint, exitCode: Self.unavailable)
+      self.init("cannot listen on \(address.text): \(reason)", hint: hint, exit: .unavailable)
     case .notLoopback:
       self.init(
         "\(address.text) is no loopback address in numbers", hint: "127.0.0.1 and ::1 can only be reached from this machine",
-        exitCode: Self.badSettingsCode)
+        exit: .badSettings)
     }
   }
 
@@ -158,8 +139,9 @@ struct ServerFailure: Error {
         "ports below 1024 take CAP_NET_BIND_SERVICE (docs/operating.md, \"Port 443\"); --listen names a port above them"
       )
     case EADDRNOTAVAIL: ("this machine has no such address", "0.0.0.0 and [::] stand for every address that it has")
-    case .some(let code): ("system error \(code)", "look at --listen: 0.0.0.0:8443 is every address of this machine")
-    case nil: ("the name stands for no address", "0.0.0.0:8443 is every address of this machine")
+    case .some(let code):
+      ("system error \(code)", "look at --listen: [::]:8443 is every address of this machine, 0.0.0.0:8443 every one of IPv4")
+    case nil: ("the name stands for no address", "[::]:8443 is every address of this machine, 0.0.0.0:8443 every one of IPv4")
     }
   }
 
@@ -173,30 +155,30 @@ struct ServerFailure: Error {
     }
     let words = found.map(Self.words)
     if faults.isEmpty, words.count == 1, let only = words.first {
-      self.init("\(only.setting) \(only.fault)", hint: only.hint, exitCode: only.exitCode)
+      self.init("\(only.setting) \(only.fault)", hint: only.hint, exit: only.exit)
     } else {
       self = .badSettings(faults + words.map { "\($0.setting): \($0.fault)" })
     }
   }
 
-  private static func words(_ fault: TLSFileFault) -> (setting: String, fault: String, hint: String, exitCode: Int32) {
+  private static func words(_ fault: TLSFileFault) -> (setting: String, fault: String, hint: String, exit: ServerExit) {
     switch fault {
     case .noCertificate:
       (
         "tls.certificate", "is not there, cannot be read by this user, or holds no certificate as PEM",
-        "look at the path, and at who may read it", badData
+        "look at the path, and at who may read it", .badData
       )
     case .noKey:
       (
         "tls.key", "is not there, cannot be read by this user, or holds no key as PEM", "look at the path, and at who may read it",
-        badData
+        .badData
       )
     case .keyExposed:
-      ("tls.key", "may be read by everybody on this machine", "chmod o-rwx, and think of the key as known", notPermitted)
+      ("tls.key", "may be read by everybody on this machine", "chmod o-rwx, and think of the key as known", .notPermitted)
     case .notOfOneKind:
       (
         "tls.certificate", "does not belong to tls.key, or TLS does not accept them",
-        "put the certificate that was issued for this key, with its chain, leaf first", badData
+        "put the certificate that was issued for this key, with its chain, leaf first", .badData
       )
     }
   }
@@ -205,7 +187,7 @@ struct ServerFailure: Error {
     let lines = faults.map { "\n  \($0)" }.joined()
     var failure = ServerFailure(
       faults.count == 1 ? "a setting is wrong:\(lines)" : "\(faults.count) settings are wrong:\(lines)",
-      hint: "sotto-server config show says where each value came from", exitCode: badSettingsCode)
+      hint: "sotto-server config show says where each value came from", exit: .badSettings)
     failure.faults = faults
     return failure
   }
@@ -214,80 +196,80 @@ struct ServerFailure: Error {
     guard error != .noRoom else {
       self.init(
         "there is no room for more", hint: "sotto-server status says how much is free; storage.free is how much has to stay so",
-        exitCode: Self.tryAgain)
+        exit: .tryAgain)
       return
     }
     self.init(
-      "the database did not take it", hint: "look at the disk's space, and try again", exitCode: Self.diskError)
+      "the database did not take it", hint: "look at the disk's space, and try again", exit: .diskError)
   }
 
   static let diskFailed = ServerFailure(
     "the disk failed while something was being written; the server ends so that nothing is promised falsely",
-    hint: "check the disk, then start the server again", exitCode: diskError)
+    hint: "check the disk, then start the server again", exit: .diskError)
 
   /// - Parameter directory: which disk it is.
   static func diskFull(at directory: String?) -> ServerFailure {
     ServerFailure(
       directory.map { "the disk is full on which \($0) lies, and this needs some of it" } ?? "the disk is full",
-      hint: "make room there, some MiB are enough, and try again; what was accepted is there", exitCode: tryAgain)
+      hint: "make room there, some MiB are enough, and try again; what was accepted is there", exit: .tryAgain)
   }
 
   static let noLink = ServerFailure(
     "this is no link to register or to accept", hint: "it begins with sotto:// and ends with some 90 characters behind a #",
-    exitCode: badData)
+    exit: .badData)
 
   static let linkOfAnother = ServerFailure(
-    "this link names another server", hint: "sotto-server identity says who this one is", exitCode: badData)
+    "this link names another server", hint: "sotto-server identity says who this one is", exit: .badData)
 
   static let linkIsUsed = ServerFailure(
     "somebody has used this link already", hint: "nothing was changed; who came by it cannot be told from anybody else",
-    exitCode: cannotCreate)
+    exit: .cannotCreate)
 
   static let noSuchLink = ServerFailure(
-    "there is no such link any more", hint: "it has expired, or was taken back before; nothing was changed", exitCode: noInput)
+    "there is no such link any more", hint: "it has expired, or was taken back before; nothing was changed", exit: .noInput)
 
   static let noSuchReport = ServerFailure(
-    "there is no report of this name", hint: "sotto-server reports list prints the names of those that are there", exitCode: noInput)
+    "there is no report of this name", hint: "sotto-server reports list prints the names of those that are there", exit: .noInput)
 
   static let reportsAreTaken = ServerFailure(
     "there is a key of reports already, and nothing was changed",
-    hint: "for another one: read and delete what waits, then remove server.reports.key and begin again", exitCode: cannotCreate)
+    hint: "for another one: read and delete what waits, then remove server.reports.key and begin again", exit: .cannotCreate)
 
   static let databaseIsThere = ServerFailure(
     "there is a database already, and nothing was changed",
-    hint: "this command is only for a server whose server.sqlite is lost", exitCode: cannotCreate)
+    hint: "this command is only for a server whose server.sqlite is lost", exit: .cannotCreate)
 
   static let noReportKey = ServerFailure(
     "the first line of standard input is no key of reports", hint: "it begins with sotto-report-key-; reports init printed it",
-    exitCode: badData)
+    exit: .badData)
 
   static let wrongReportKey = ServerFailure(
-    "this key does not open this report", hint: "take the key that reports init printed for this server", exitCode: badData)
+    "this key does not open this report", hint: "take the key that reports init printed for this server", exit: .badData)
 
   static let certificateEnded = ServerFailure(
-    "the certificate has ended", hint: "renew it, then send SIGHUP again", exitCode: badData)
+    "the certificate has ended", hint: "renew it, then send SIGHUP again", exit: .badData)
 
   static let modeTakesRestart = ServerFailure(
     "tls.mode has changed, and that takes a restart; nothing else of the file was taken either",
-    hint: "restart the server, or put tls.mode back and send SIGHUP again", exitCode: badSettingsCode)
+    hint: "restart the server, or put tls.mode back and send SIGHUP again", exit: .badSettings)
 
   static func badAdvertisement(_ host: String) -> ServerFailure {
     ServerFailure(
       "\(host) cannot stand in a link", hint: "say with --advertise HOST:PORT under which address clients reach this server",
-      exitCode: badData)
+      exit: .badData)
   }
 
   static func drillFailed(_ reason: String) -> ServerFailure {
     ServerFailure(
-      "the drill came to no result: \(reason)", hint: "nothing was shown, neither good nor bad; try again", exitCode: softwareError)
+      "the drill came to no result: \(reason)", hint: "nothing was shown, neither good nor bad; try again", exit: .softwareError)
   }
 
   static func cannotRead(_ path: String) -> ServerFailure {
-    ServerFailure("\(path) is not there or cannot be read", hint: "look at the name and its permissions", exitCode: noInput)
+    ServerFailure("\(path) is not there or cannot be read", hint: "look at the name and its permissions", exit: .noInput)
   }
 
   static func cannotWrite(_ what: String) -> ServerFailure {
-    ServerFailure("\(what) cannot be written", hint: "look at its directory's permissions", exitCode: systemError)
+    ServerFailure("\(what) cannot be written", hint: "look at its directory's permissions", exit: .systemError)
   }
 }
 

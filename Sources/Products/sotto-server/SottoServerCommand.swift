@@ -20,7 +20,7 @@ package struct SottoServerCommand: AsyncParsableCommand {
 
       Completion for your shell: sotto-server --generate-completion-script bash (or zsh, fish).
 
-      Exit codes: \(ServerFailure.exitCodes.map { "\($0.code) \($0.meaning)" }.joined(separator: "; ")).
+      Exit codes: \(ServerExit.allCases.map { "\($0.rawValue) \($0.meaning)" }.joined(separator: "; ")).
       """,
     version: version,
     subcommands: [
@@ -45,7 +45,7 @@ package struct SottoServerCommand: AsyncParsableCommand {
       }
     } catch let failure as ServerFailure {
       Output.note("error: \(failure.text)\nhint: \(failure.hint)")
-      Foundation.exit(failure.exitCode)
+      Foundation.exit(failure.exit.rawValue)
     } catch {
       // Help, usage and the parser's own errors, with the parser's own codes.
       let (code, text) = (exitCode(for: error), fullMessage(for: error))

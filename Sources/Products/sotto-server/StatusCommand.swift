@@ -28,6 +28,6 @@ struct StatusCommand: AsyncParsableCommand {
     } else {
       for line in status.lines(now: now) { Output.print(line) }
     }
-    if !status.isRunning { throw ExitCode(69) }
+    if !status.isRunning { throw ExitCode(ServerExit.unavailable.rawValue) }
   }
 }

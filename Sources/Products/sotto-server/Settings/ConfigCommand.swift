@@ -80,7 +80,7 @@ struct ConfigCommand: AsyncParsableCommand {
 
     /// What a first server needs is set; everything else stands with its default, as a comment.
     static var text: String {
-      let set = ["data": "/var/lib/sotto", "listen": "0.0.0.0:8443", "advertise": "chat.example.org:8443"]
+      let set = ["data": "/var/lib/sotto", "listen": "[::]:8443", "advertise": "chat.example.org:8443"]
       let examples = ["security.contact": "mailto:security@example.org"]
       var lines = [
         "# Settings of sotto-server. NAME = VALUE; a line that begins with # says nothing to the program.",

@@ -5,7 +5,9 @@ enum SettingsCheck {
   static func faults(of settings: ServerSettings) -> [String] {
     var faults: [String] = []
     if settings.data.isEmpty { faults.append("data: is not set; where shall the server keep its database and keys?") }
-    if settings.listen == nil { faults.append("listen: is not set; 0.0.0.0:8443 is every address of this machine") }
+    if settings.listen == nil {
+      faults.append("listen: is not set; [::]:8443 is every address of this machine, 0.0.0.0:8443 every one of IPv4")
+    }
     switch (settings.certificateFile, settings.keyFile) {
     case (.some, nil): faults.append("tls.key: is not set, while tls.certificate is")
     case (nil, .some): faults.append("tls.certificate: is not set, while tls.key is")
