@@ -26,6 +26,19 @@ struct CorpusTests {
     }
   }
 
+  /// What refuses its own seeds looks at nothing that grows out of them.
+  @Test func `every structure takes its seeds, and every tree is valid`() throws {
+    for (name, bytes) in try Structure.mlsSeeds() { #expect(try Structure.run(bytes, of: Structure.mls), "\(name)") }
+    for (name, bytes) in try Structure.sottoSeeds() { #expect(try Structure.run(bytes, of: Structure.sotto), "\(name)") }
+    for (name, bytes) in try TreeTarget.makeSeeds() { #expect(try TreeTarget.run(bytes), "\(name)") }
+  }
+
+  @Test(arguments: [FuzzTarget.mlsStructures, .sottoStructures, .mlsTree])
+  func `the corpus has the seeds that are made, and no others`(target: FuzzTarget) throws {
+    let stored = try Corpus.inputs(of: target).map(\.name).filter { $0.hasPrefix("seed-") }
+    #expect(Set(stored) == Set(try target.makeSeeds().map { "seed-" + $0.name }))
+  }
+
   /// A corpus that nobody can read any more tests nothing.
   @Test func `good messages of the corpus are accepted by the live group`() throws {
     let good = [

@@ -22,49 +22,53 @@ extension Structure {
   ]
 
   /// Two vectors, the parts of an archive: what can be restored is saved the same again, and the group can be used.
-  private static let archive = Structure("archive") { (bytes) throws(BrokenProperty) in
+  private static let archive = Structure("archive") { (bytes) throws(BrokenProperty) -> Bool in
     var reader = ByteReader(bytes.span)
-    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readSecret() else { return }
-    guard let group = try? Group(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return }
+    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readSecret() else { return false }
+    guard let group = try? Group(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return false }
     try group.checkArchive()
     _ = try? group.export(label: "test", context: [], count: 32)
     let signer = LiveGroup.suite.signature.generateKey()
     _ = try? group.groupInfo(signer: signer)
     _ = try? group.protect([1], signer: signer)
     _ = try? group.commit(CommitPlan(), signer: signer, validator: Anyone())
+    return true
   }
 
   /// The same of a member who has no tree.
-  private static let partialArchive = Structure("partial archive") { (bytes) throws(BrokenProperty) in
+  private static let partialArchive = Structure("partial archive") { (bytes) throws(BrokenProperty) -> Bool in
     var reader = ByteReader(bytes.span)
-    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readSecret() else { return }
-    guard let group = try? PartialGroup(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return }
+    guard let publicPart = try? reader.readVector(), let secretPart = try? reader.readSecret() else { return false }
+    guard let group = try? PartialGroup(restoring: GroupArchive(publicPart: publicPart, secretPart: secretPart)) else { return false }
     try group.checkArchive()
     _ = try? group.export(label: "test", context: [], count: 32)
     let signer = LiveGroup.suite.signature.generateKey()
     _ = try? group.protect([1], signer: signer)
     _ = try? group.proposeUpdate(signer: signer)
+    return true
   }
 
   /// Not to be had as bytes: what is read from a secret is written as the same.
-  private static let keyPackageBundle = Structure("KeyPackageBundle") { (bytes) throws(BrokenProperty) in
+  private static let keyPackageBundle = Structure("KeyPackageBundle") { (bytes) throws(BrokenProperty) -> Bool in
     let stored = Secret(bytes)
-    guard let bundle = try? KeyPackageBundle(secretEncoding: stored) else { return }
+    guard let bundle = try? KeyPackageBundle(secretEncoding: stored) else { return false }
     try BrokenProperty.unless(bundle.secretEncoding == stored, "a key package bundle has a second encoding")
+    return true
   }
 
   /// A key package with its signatures made right: no judgement on it traps.
-  private static let keyPackage = Structure("signed key package") { (bytes) throws(BrokenProperty) in
-    guard var package = try? KeyPackage(decoding: bytes) else { return }
+  private static let keyPackage = Structure("signed key package") { (bytes) throws(BrokenProperty) -> Bool in
+    guard var package = try? KeyPackage(decoding: bytes) else { return false }
     let suite = CipherSuite(rawValue: package.cipherSuite) ?? LiveGroup.suite
     // Slow curves would hold up the others.
-    guard suite == LiveGroup.suite, let signer = try? Self.signer() else { return }
+    guard suite == LiveGroup.suite, let signer = try? Self.signer() else { return false }
     package.forge(by: signer)
     let verdict = Result { () throws(MLSError) in try package.validate(cipherSuite: suite, now: 1_000, validator: Anyone()) }
     if case .success = verdict {
       try BrokenProperty.unless(package.leafNode.source != .update, "a leaf of another source makes a key package")
       try BrokenProperty.unless(package.initKey != package.leafNode.encryptionKey, "one key does for two")
     }
+    return true
   }
 
   static func signer() throws(CryptoError) -> SigningKey {

@@ -15,77 +15,87 @@ extension Structure {
   ]
 
   /// A file has a line for programs that do not know files, in which its sender may have written anything.
-  private static let content = Structure("Content") { (bytes) throws(BrokenProperty) in
-    guard let content = try? Content(decoding: bytes) else { return }
+  private static let content = Structure("Content") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let content = try? Content(decoding: bytes) else { return false }
     if case .attachment = content.body {
       try BrokenProperty.unless((try? Content(decoding: content.encoded)) == content, "a file is not read as it is written")
     } else {
       try BrokenProperty.unless(content.encoded == bytes, "a content has a second encoding")
     }
+    return true
   }
 
-  private static let frame = Structure("Frame") { (bytes) throws(BrokenProperty) in
-    guard let frame = try? Frame(bytes) else { return }
+  private static let frame = Structure("Frame") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let frame = try? Frame(bytes) else { return false }
     try BrokenProperty.unless(frame.bytes == bytes, "a frame has a second encoding")
     _ = try? wrapKey.open(frame)
     _ = try? FirstContact.open(frame, contactKey: contactKey, secrets: secrets)
+    return true
   }
 
   /// What is inside a frame of a member: any plaintext under the right key.
-  private static let padding = Structure("padded content") { (bytes) throws(BrokenProperty) in
-    guard let content = try? Frame.unpad(bytes) else { return }
+  private static let padding = Structure("padded content") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let content = try? Frame.unpad(bytes) else { return false }
     try BrokenProperty.unless(content.count + 4 <= bytes.count, "content is longer than what holds it")
-    guard let again = try? Frame.pad(content, overhead: 0) else { return }
+    guard let again = try? Frame.pad(content, overhead: 0) else { return true }
     try BrokenProperty.unless((try? Frame.unpad(again)) == content, "padding changes the content")
+    return true
   }
 
-  private static let deviceLog = Structure("DeviceLog") { (bytes) throws(BrokenProperty) in
-    guard let log = try? DeviceLog(verifying: bytes) else { return }
+  private static let deviceLog = Structure("DeviceLog") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let log = try? DeviceLog(verifying: bytes) else { return false }
     try BrokenProperty.unless(log.encoded == bytes, "a device log has a second encoding")
     try BrokenProperty.unless(log.extends(log), "a device log does not extend itself")
     try BrokenProperty.unless(DeviceLog.identity(ofVerified: bytes) == log.identity, "a device log has two identities")
+    return true
   }
 
   /// Any content, signed with the server's key.
-  private static let statement = Structure("IdentityStatement") { (bytes) throws(BrokenProperty) in
+  private static let statement = Structure("IdentityStatement") { (bytes) throws(BrokenProperty) -> Bool in
     guard let signer = try? Structure.signer(), let key = PublicKey32(signer.publicKey),
       let signature = try? signer.sign(IdentityStatement.context + bytes)
-    else { return }
+    else { return false }
     let signed = bytes + signature
-    guard let statement = try? IdentityStatement(verifying: signed, serverKey: key, now: 1, lastSequence: 0) else { return }
+    guard let statement = try? IdentityStatement(verifying: signed, serverKey: key, now: 1, lastSequence: 0) else { return false }
     try BrokenProperty.unless(statement.encoded == signed, "a statement has a second encoding")
     try BrokenProperty.unless((1...Limits.statementKeyCount).contains(statement.keyHashes.count), "a statement names no key or too many")
+    return true
   }
 
-  private static let registrationLink = Structure("RegistrationLink") { (bytes) throws(BrokenProperty) in
-    guard let link = try? RegistrationLink(String(decoding: bytes, as: UTF8.self)) else { return }
+  private static let registrationLink = Structure("RegistrationLink") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let link = try? RegistrationLink(String(decoding: bytes, as: UTF8.self)) else { return false }
     try BrokenProperty.unless((try? RegistrationLink(link.text)) == link, "a link cannot be written")
     try BrokenProperty.unless((try? InvitationLink(link.text)) == nil, "a link is of two kinds")
+    return true
   }
 
-  private static let invitationLink = Structure("InvitationLink") { (bytes) throws(BrokenProperty) in
-    guard let link = try? InvitationLink(String(decoding: bytes, as: UTF8.self)) else { return }
+  private static let invitationLink = Structure("InvitationLink") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let link = try? InvitationLink(String(decoding: bytes, as: UTF8.self)) else { return false }
     try BrokenProperty.unless((try? InvitationLink(link.text))?.text == link.text, "a link cannot be written")
+    return true
   }
 
-  private static let recoveryKey = Structure("RecoveryKey") { (bytes) throws(BrokenProperty) in
-    guard let key = RecoveryKey(text: String(decoding: bytes, as: UTF8.self)) else { return }
+  private static let recoveryKey = Structure("RecoveryKey") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let key = RecoveryKey(text: String(decoding: bytes, as: UTF8.self)) else { return false }
     let again = RecoveryKey(text: key.revealedText())
     try BrokenProperty.unless(again?.signingKey.publicKey == key.signingKey.publicKey, "a recovery key cannot be written down")
+    return true
   }
 
-  private static let base64 = Structure("Base64URL") { (bytes) throws(BrokenProperty) in
+  private static let base64 = Structure("Base64URL") { (bytes) throws(BrokenProperty) -> Bool in
     let text = String(decoding: bytes, as: UTF8.self)
-    if let decoded = Base64URL.decode(text) {
+    let decoded = Base64URL.decode(text)
+    if let decoded {
       try BrokenProperty.unless(Base64URL.encode(decoded) == text, "a text is not the one that its bytes have")
     }
     try BrokenProperty.unless(Base64URL.decode(Base64URL.encode(bytes)) == bytes, "bytes are not read back")
+    return decoded != nil
   }
 
   /// A segment of a file of any size, as a server gives it: what opens is what was sealed.
-  private static let segment = Structure("attachment segment") { (bytes) throws(BrokenProperty) in
+  private static let segment = Structure("attachment segment") { (bytes) throws(BrokenProperty) -> Bool in
     let number = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    guard let layout = AttachmentLayout(contentByteCount: number >> 16) else { return }
+    guard let layout = AttachmentLayout(contentByteCount: number >> 16) else { return false }
     let cipher = AttachmentCipher(key: Secret([UInt8](repeating: 5, count: 32)), layout: layout)
     try BrokenProperty.unless(layout.objectByteCount >= layout.contentByteCount, "an object is smaller than its file")
     let rest = Array(bytes.dropFirst(8))
@@ -93,43 +103,48 @@ extension Structure {
       guard let content = try? cipher.open(rest, segment: segment) else { continue }
       try BrokenProperty.unless((try? cipher.seal(content, segment: segment)) == rest, "a segment has a second form")
     }
+    return true
   }
 
   /// Any proof, signed with the server's key where the input does not say otherwise.
-  private static let proof = Structure("IdentityProof") { (bytes) throws(BrokenProperty) in
+  private static let proof = Structure("IdentityProof") { (bytes) throws(BrokenProperty) -> Bool in
     guard let signer = try? Structure.signer(), let key = PublicKey32(signer.publicKey),
       let server = ServerAddress(host: "sotto.example", port: 443, serverKey: key),
       let asked = IdentityProof.Nonce(Base64URL.encode([UInt8](repeating: 7, count: 32)))
-    else { return }
+    else { return false }
     if let proof = try? IdentityProof(verifying: bytes, nonce: asked, server: server) {
       try BrokenProperty.unless(proof.encoded == bytes, "a proof has a second encoding")
     }
     guard let made = try? IdentityProof(signer: signer, statement: bytes, nonce: asked, host: server.host, port: server.port),
       let read = try? IdentityProof(verifying: made.encoded, nonce: asked, server: server)
-    else { return }
+    else { return false }
     try BrokenProperty.unless(read.statement == bytes, "a proof carries another statement")
     _ = try? IdentityStatement(verifying: read.statement, serverKey: key, now: 1, lastSequence: 0)
+    return true
   }
 
-  private static let nonce = Structure("IdentityProof.Nonce") { (bytes) throws(BrokenProperty) in
+  private static let nonce = Structure("IdentityProof.Nonce") { (bytes) throws(BrokenProperty) -> Bool in
     let text = String(decoding: bytes, as: UTF8.self)
-    guard let nonce = IdentityProof.Nonce(text) else { return }
+    guard let nonce = IdentityProof.Nonce(text) else { return false }
     try BrokenProperty.unless(nonce.text == text, "a nonce has a second form")
+    return true
   }
 
-  private static let receipt = Structure("ReportReceipt") { (bytes) throws(BrokenProperty) in
+  private static let receipt = Structure("ReportReceipt") { (bytes) throws(BrokenProperty) -> Bool in
     guard let signer = try? Structure.signer(), let key = PublicKey32(signer.publicKey),
       let receipt = try? ReportReceipt(verifying: bytes, report: [1, 2, 3], serverKey: key)
-    else { return }
+    else { return false }
     try BrokenProperty.unless(receipt.encoded == bytes, "a receipt has a second encoding")
+    return true
   }
 
   /// What lies in the box of reports: sealed by whoever could write there, and any report that a stranger sends.
-  private static let report = Structure("SealedReport") { (bytes) throws(BrokenProperty) in
-    guard let key = try? SealedReport.key(Secret([UInt8](repeating: 6, count: 32))) else { return }
+  private static let report = Structure("SealedReport") { (bytes) throws(BrokenProperty) -> Bool in
+    guard let key = try? SealedReport.key(Secret([UInt8](repeating: 6, count: 32))) else { return false }
     _ = try? SealedReport.open(bytes, with: key)
-    guard !bytes.isEmpty, let sealed = try? SealedReport.seal(bytes, to: key.publicKey) else { return }
+    guard !bytes.isEmpty, let sealed = try? SealedReport.seal(bytes, to: key.publicKey) else { return false }
     try BrokenProperty.unless((try? SealedReport.open(sealed, with: key)) == bytes, "a report is opened as another one")
+    return true
   }
 
   // MARK: Seeds

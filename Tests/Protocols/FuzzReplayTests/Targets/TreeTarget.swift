@@ -8,12 +8,13 @@ enum TreeTarget {
   private static let groupID: [UInt8] = [1]
   private static let suite = LiveGroup.suite
 
-  static func check(_ input: [UInt8]) throws(BrokenProperty) {
+  /// - Returns: whether it was a valid tree.
+  static func run(_ input: [UInt8]) throws(BrokenProperty) -> Bool {
     let bytes = Array(input.dropFirst())
-    guard var tree = try? RatchetTree(decoding: bytes, suite: suite) else { return }
+    guard var tree = try? RatchetTree(decoding: bytes, suite: suite) else { return false }
     try BrokenProperty.unless(tree.encodedNodes == bytes, "a tree has a second encoding")
     try checkIndex(tree)
-    guard (try? tree.validate(groupID: groupID)) != nil else { return }
+    guard (try? tree.validate(groupID: groupID)) != nil else { return false }
 
     // A valid tree can be worked on, and is still one that could come from outside.
     let leaf = LeafIndex(UInt32(input.first ?? 0) % UInt32(tree.leafCount))
@@ -24,6 +25,7 @@ enum TreeTarget {
       try checkSame(tree)
       try BrokenProperty.unless(tree.treeHash() != hash, "a tree without a member has the hash of the one with it")
     }
+    return true
   }
 
   /// The hashes that the tree keeps are those of a tree read anew.
