@@ -29,6 +29,7 @@ struct ServerRun: Sendable {
       try directory.openStore(creating: true, checking: true, limits: settings.storage, observer: metrics.storeObserver)
     }
     if store.isOlderThanBefore { Output.note(Self.olderWarning) }
+    if store.opening == 1 { Output.note(Self.newServerNote) }
     defer { try? store.close() }
     let objects = try directory.openObjects(
       quota: UInt64(settings.fileQuotaByteCount), minimumFreeByteCount: settings.storage.minimumFreeByteCount)
@@ -136,6 +137,9 @@ struct ServerRun: Sendable {
     Output.note(
       "WARNING: the disk is full. The room of server.reserve is given up, so that people can go on to receive and delete; make room soon.")
   }
+
+  /// A disk that is not mounted looks like a server that was never there.
+  private static let newServerNote = "note: a new server was made in this directory; links of any other lead elsewhere"
 
   private static let olderWarning = """
     WARNING: the database is older than this server's last life: the disk lost what it had confirmed, or an old copy was put in its
