@@ -40,7 +40,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// The last sequence: the number of this opening, and below it a count of all envelopes since. Nil where none may be written.
   private let lastSequence: Mutex<UInt64?>
   /// The number of this opening; nil for one that is not counted.
-  let opening: UInt64?
+  public let opening: UInt64?
   /// The database is older than one that was in use in this directory: a disk lost what it had confirmed, or an old copy was put in
   /// its place. Sequences go on above all that were given out.
   public let isOlderThanBefore: Bool
