@@ -72,6 +72,8 @@ import Testing
     let first = try #require(delivery(in: try engine.nextWork(now: now)))
     try engine.complete(first.id, .done(.overQuota), now: now)
     #expect(queuedConsent(engine) == nil && engine.hasWork)
+    #expect(engine.groupInvitations.isEmpty, "it is answered")
+    #expect(throws: EngineError.noSuchInvitation) { try engine.refuseGroup(invitation, now: now) }
     _ = try engine.send(text: "canary", to: direct, now: now)
     let text = try #require(sends(in: try engine.nextWork(now: now)).first)
     #expect(engine.holdUp { _ in true } == nil, "the text is under way")
@@ -87,6 +89,53 @@ import Testing
     let queued = try #require(queuedConsent(engine))
     #expect(queued.consent.id == invitation)
     #expect(queued.sequence == engine.state.conversations[direct]?.ownSequence)
+    #expect(engine.state.groupInvitations.isEmpty)
+  }
+
+  @Test func `a consent for which there is no delivery key leaves the invitation to be answered again, and that is said`() async throws {
+    let (world, _) = try await Self.invited(seed: 123)
+    let key = world.server.address.serverKey
+    var (engine, now) = (try #require(world.devices[0].engine), world.now)
+    let invitation = try accept(&engine, now: now)
+    let refused = try #require(delivery(in: try engine.nextWork(now: now)))
+    try engine.complete(refused.id, .done(.overQuota), now: now)
+    // Even without the key of the offer that has ended there are as many as there may be.
+    try engine.transact { (state) throws(EngineError) in
+      guard var record = state.servers[key] else { return }
+      while record.deliveryKeys.count <= SottoProtocol.Limits.deliveryKeyCount { record.deliveryKeys.append(.random(using: random)) }
+      state.setServer(record, key)
+    }
+    _ = engine.takeEvents()
+    now += 100 * 86_400_000
+    let late = try #require(delivery(in: try engine.nextWork(now: now)))
+    try engine.complete(late.id, .done(.done), now: now)
+    _ = try engine.nextWork(now: now)
+    #expect(engine.takeEvents().contains(.consentFailed(invitation)))
+    #expect(engine.groupInvitations.map(\.id) == [invitation] && queuedConsent(engine) == nil)
+    #expect(engine.state.offers.isEmpty)
+    #expect(engine.state.servers[key]?.deliveryKeys.count == SottoProtocol.Limits.deliveryKeyCount, "its key is withdrawn")
+    try engine.refuseGroup(invitation, now: now)
+    #expect(engine.groupInvitations.isEmpty)
+  }
+
+  @Test func `who is not let in at a group's server hears so, and the invitation waits for an answer again`() async throws {
+    let world = try await SimulatedWorld(seed: 124, deviceCount: 2)
+    let direct = try await world.introduce(0, 1)
+    let ben = world.devices[1].identity
+    var (engine, now) = (try #require(world.devices[0].engine), world.now)
+    let other = try #require(ServerAddress(host: "elsewhere.example", port: 443, serverKey: .random(using: random)))
+    let invitation = GroupInvitation(id: .random(using: random), title: "choir", server: other, voucher: .random(using: random))
+    try engine.transact { (state) throws(EngineError) in
+      state.setGroupInvitation(GroupInvitationRecord(from: ben, conversation: direct, invitation: invitation), invitation.id)
+    }
+    _ = engine.takeEvents()
+    now += 1
+    #expect(try accept(&engine, now: now) == invitation.id)
+    #expect(engine.groupInvitations.isEmpty)
+    let redeeming = engine.state.tasks.first { if case .redeem = $0.kind { true } else { false } }
+    try engine.complete(try #require(redeeming).id, .answer(.refused), now: now)
+    #expect(engine.takeEvents() == [.consentFailed(invitation.id), .registrationRefused(other)])
+    #expect(engine.groupInvitations.map(\.id) == [invitation.id] && !engine.hasWork)
   }
 
   @Test func `a consent that waited for longer than its key package is good goes out with another one`() async throws {
@@ -228,6 +277,19 @@ import Testing
     now += 3_700_000
     #expect(try engine.nextWork(now: now).map(\.id).contains(refill.id))
     #expect(engine.holdUp { _ in true } == nil && !engine.isQuotaUsedUp(at: key))
+  }
+
+  @Test func `what is queued later is told from what was held up before, but for an entry of the log that is to bring both`() async throws {
+    var (_, engine, group, now) = try await updating(seed: 125)
+    let entry = try #require(append(in: try engine.nextWork(now: now)))
+    try engine.complete(entry.id, .answer(.logFull), now: now)
+    let mark = engine.workMark
+    #expect(engine.hasWork && !engine.hasWork(since: mark))
+    now += 1
+    try engine.updateKeys(group, now: now)
+    #expect(engine.hasWork(since: mark, changing: group))
+    _ = try engine.send(text: "canary", to: group, now: now)
+    #expect(engine.hasWork(since: mark) && !engine.hasWork(since: engine.workMark))
   }
 
   // MARK: Asking again

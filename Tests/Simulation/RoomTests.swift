@@ -132,6 +132,44 @@ import Testing
   }
 
   @Test(arguments: [false, true])
+  func `who is taken back or asked anew while the voucher is asked for has not been turned away`(isAskedAnew: Bool) async throws {
+    let wish = try await askingForVoucher(seed: 122)
+    var engine = wish.engine
+    if isAskedAnew {
+      try engine.add(wish.invitee, to: wish.group, now: wish.now)
+    } else {
+      try engine.remove(wish.invitee, from: wish.group, now: wish.now)
+    }
+    try engine.complete(wish.question, .done(.refused), now: wish.now + 1)
+    #expect(try engine.history(of: wish.group, after: nil, limit: 10).isEmpty)
+    #expect(!engine.takeEvents().contains(.groupInvitationFailed(wish.invitation, to: wish.invitee)))
+    #expect(engine.conversations.first { $0.id == wish.group }?.invited == (isAskedAnew ? [wish.invitee] : []))
+  }
+
+  @Test(arguments: [false, true])
+  func `an invitation that the server does not take leaves no delivery key in force`(hasVoucher: Bool) async throws {
+    let world = try await SimulatedWorld(seed: 121, deviceCount: 1)
+    try await world.run()
+    let key = world.server.address.serverKey
+    var (engine, now) = (try #require(world.devices[0].engine), world.now)
+    let before = try #require(engine.state.servers[key]).deliveryKeys
+    _ = engine.takeEvents()
+    let id = try engine.invite(petname: nil, now: now)
+    let added = Set(try #require(engine.state.servers[key]).deliveryKeys).subtracting(before)
+    #expect(added.count == 1)
+    try engine.complete(try #require(try asked(&engine, now: now).first).id, .done(.done), now: now)
+    if hasVoucher {
+      try engine.complete(try #require(try asked(&engine, now: now).first).id, .vouchers([.random(using: random)]), now: now)
+    }
+    now += 1
+    try engine.complete(try #require(try asked(&engine, now: now).first).id, .done(.overQuota), now: now)
+    #expect(engine.takeEvents() == [.invitationFailed(id)])
+    #expect(engine.state.servers[key]?.deliveryKeys == before && engine.state.offers.isEmpty)
+    guard case .delivery(_, let hashes)? = try asked(&engine, now: now).first?.message else { throw WorldFailure("the server hears so") }
+    #expect(added.isDisjoint(with: hashes) && Set(before).isSubset(of: hashes))
+  }
+
+  @Test(arguments: [false, true])
   func `an invitation to a group for which there is no voucher today waits, and nothing waits for it`(isWithdrawn: Bool) async throws {
     let wish = try await askingForVoucher(seed: 97)
     var (engine, now) = (wish.engine, wish.now)

@@ -128,21 +128,20 @@ extension ConversationEngine {
     }
   }
 
-  /// Agrees to join a group; it comes as `.joined` when an administrator's device has added this one.
+  /// Agrees to join a group; it comes as `.joined` when an administrator's device has added this one, or as `.consentFailed`.
   public mutating func acceptGroup(_ invitation: MessageID, now: UInt64) throws(EngineError) {
     try transact { (state) throws(EngineError) in
-      guard let record = state.groupInvitations[invitation] else { throw .noSuchInvitation }
+      guard let record = state.openGroupInvitation(invitation) else { throw .noSuchInvitation }
       try state.requireConfirmed(try state.activeConversation(record.conversation))
       state.ensureMailbox(at: record.invitation.server, voucher: record.invitation.voucher)
       try state.agree(to: invitation, of: record.from, in: record.conversation, server: record.invitation.server, now: now)
-      state.setGroupInvitation(nil, invitation)
     }
   }
 
   /// Declines to join a group.
   public mutating func refuseGroup(_ invitation: MessageID, now: UInt64) throws(EngineError) {
     try transact { (state) throws(EngineError) in
-      guard let record = state.groupInvitations[invitation] else { throw .noSuchInvitation }
+      guard let record = state.openGroupInvitation(invitation) else { throw .noSuchInvitation }
       guard let conversation = state.conversations[record.conversation] else { throw .noSuchConversation }
       try state.requireConfirmed(conversation)
       state.setGroupInvitation(nil, invitation)

@@ -384,8 +384,8 @@ extension DeviceState {
       switch task.kind {
       case .vouchers(_, .offer(let id)): failOffer(id)
       case .vouchers(_, .groupInvitation(let group, let invitee, let id)):
-        // Without a voucher for its server they cannot come; they are not waited for.
-        guard var conversation = conversations[group] else { return }
+        // Without a voucher for its server they cannot come; they are not waited for. Nor is who was taken back or asked anew meanwhile.
+        guard var conversation = conversations[group], conversation.invited[id] != nil else { return }
         conversation.invited[id] = nil
         setConversation(conversation, messageKeysOnly: true)
         writeNotice(.notInvited, about: invitee, in: group, now: now)
@@ -399,7 +399,7 @@ extension DeviceState {
   }
 
   private mutating func failOffer(_ id: OfferID) {
-    setOffer(nil, id)
+    dropOffers([id])
     events.append(.invitationFailed(id))
   }
 

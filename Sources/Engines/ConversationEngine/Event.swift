@@ -9,7 +9,8 @@ public enum Event: Sendable, Hashable {
   /// This server signs no more tokens for this device in the present period; what needs one waits for the next.
   case quotaUsedUp(ServerAddress)
   /// This server takes nothing new at present: it has no room, as many mailboxes as it takes, or has handed out the vouchers of its day.
-  /// What waits for that is asked for again by itself. Told once, until it has taken it or somebody has it asked again (`askAgain`).
+  /// What waits for that is asked for again by itself. Told once, until it has taken it, somebody has it asked again (`askAgain`), or no
+  /// answer comes to who asks.
   case serverFull(ServerAddress)
   /// A conversation's log takes no entry until older ones expire: members stay as they are meanwhile.
   case logFull(ConversationID)
@@ -32,6 +33,9 @@ public enum Event: Sendable, Hashable {
   case groupRefused(MessageID, by: IdentityID)
   /// Somebody could not be asked into a group: the server would not give the voucher that lets them come. The group's history says so too.
   case groupInvitationFailed(MessageID, to: IdentityID)
+  /// We cannot join a group after all: its server does not let this device in, or its mailbox there has as many delivery keys as it may. The
+  /// invitation that was accepted waits for an answer again.
+  case consentFailed(MessageID)
   case joined(ConversationID)
   /// The roster of a conversation changed.
   case membersChanged(ConversationID, added: [IdentityID], removed: [IdentityID])

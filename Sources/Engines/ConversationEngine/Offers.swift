@@ -74,29 +74,49 @@ extension DeviceState {
 
   /// Tells the inviter, by an offer whose delivery key is in force.
   mutating func queueConsent(to invitation: MessageID, in id: ConversationID, by offerID: OfferID, now: UInt64) {
-    guard let offer = offers[offerID], case .consent(let inviter) = offer.purpose, conversations[id]?.state == .active else { return }
+    guard let offer = offers[offerID], case .consent(let inviter) = offer.purpose, (try? activeConversation(id)) != nil else { return }
     guard offer.expires.map({ now < $0 }) ?? false, let bundle = try? ContactBundle(offer) else {
-      // It had to wait for longer than its key package is good: another one takes its place. One that cannot be made now never can.
-      setOffer(nil, offerID)
-      withdraw(offer.deliveryKeys, at: offer.server.serverKey)
-      try? agree(to: invitation, of: inviter, in: id, server: offer.server, now: now)
+      // It had to wait for longer than its key package is good: another one takes its place, and its delivery key's.
+      var renewed = self
+      renewed.dropOffers([offerID])
+      do {
+        try renewed.agree(to: invitation, of: inviter, in: id, server: offer.server, now: now)
+        self = renewed
+      } catch {
+        // None can be made. The invitation is still there, and without a consent it waits for an answer again.
+        dropOffers([offerID])
+        events.append(.consentFailed(invitation))
+      }
       return
     }
     let consent = Consent(id: invitation, seed: offer.seed.exposedBytes, bundle: bundle)
-    _ = try? queueMessage(.consent(consent), in: id, entry: nil, now: now)
+    queueUnchecked(.consent(consent), in: id, entry: nil, now: now)
+    setGroupInvitation(nil, invitation)
+  }
+
+  /// Erases offers of which nothing is to come, and has their delivery keys open this device's mailbox no more.
+  mutating func dropOffers(_ ids: some Sequence<OfferID>) {
+    var withdrawn: [PublicKey32: Set<KeyHash>] = [:]
+    for id in ids {
+      guard let offer = offers[id] else { continue }
+      setOffer(nil, id)
+      withdrawn[offer.server.serverKey, default: []].formUnion(offer.deliveryKeys)
+    }
+    for (server, keys) in withdrawn.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) { withdraw(keys, at: server) }
+  }
+
+  /// An invitation into a group that waits for this device's owner. One that was accepted stays until the consent goes out: if that cannot
+  /// be, it waits again.
+  func openGroupInvitation(_ id: MessageID) -> GroupInvitationRecord? {
+    hasTask(.consent(id), where: { _ in true }) ? nil : groupInvitations[id]
   }
 
   /// Erases the keys of offers that nobody can use any more, and invitations to groups that cannot be answered.
   mutating func dropExpired(now: UInt64) {
     let awaited = Set(tasks.compactMap { if case .consent(_, _, let offer) = $0.kind { offer } else { nil } })
-    var withdrawn: [PublicKey32: Set<KeyHash>] = [:]
-    for (id, offer) in offers where offer.ends <= now && !awaited.contains(id) {
-      // What was sent may still wait there, until this device has caught up.
-      guard following.contains(offer.server.serverKey) else { continue }
-      setOffer(nil, id)
-      withdrawn[offer.server.serverKey, default: []].formUnion(offer.deliveryKeys)
-    }
-    for (server, keys) in withdrawn.sorted(by: { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }) { withdraw(keys, at: server) }
+    // What was sent may still wait at a server, until this device has caught up there.
+    let ended = offers.filter { $1.ends <= now && !awaited.contains($0) && following.contains($1.server.serverKey) }
+    dropOffers(ended.keys)
     // There is nobody any more to whom an answer could go.
     for (id, record) in groupInvitations where conversations[record.conversation]?.state != .active { setGroupInvitation(nil, id) }
   }

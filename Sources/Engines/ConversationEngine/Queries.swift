@@ -42,7 +42,8 @@ extension ConversationEngine {
 
   /// Invitations to groups that wait for this device's owner.
   public var groupInvitations: [PendingGroupInvitation] {
-    state.groupInvitations.map { PendingGroupInvitation(id: $0, from: $1.from, title: $1.invitation.title) }
+    state.groupInvitations.filter { state.openGroupInvitation($0.key) != nil }
+      .map { PendingGroupInvitation(id: $0, from: $1.from, title: $1.invitation.title) }
       .sorted { $0.id.bytes.lexicographicallyPrecedes($1.id.bytes) }
   }
 

@@ -141,6 +141,7 @@ extension DeviceState {
     let ended = Set(tasks.filter { $0.id == task.id || $0.lane == .server(server) }.map(\.id))
     for waiting in tasks where waiting.after.map(ended.contains) ?? false {
       if case .claim = waiting.kind, case .link(let link) = waiting.lane { events.append(.invitationRefused(link)) }
+      if case .consent(_, let invitation, _) = waiting.kind { events.append(.consentFailed(invitation)) }
     }
     removeTasks { ended.contains($0.id) || ($0.after.map(ended.contains) ?? false) || $0.lane == .tokens(server) }
     events.append(.registrationRefused(record.address))
