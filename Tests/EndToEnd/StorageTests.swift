@@ -12,6 +12,11 @@ extension EndToEndTests {
     let (alice, bob) = (try Person("Alice", at: server, in: scratch), try Person("Bob", at: server, in: scratch))
     try alice.meet(bob)
     try alice.run("send", "Bob", "while there was room")
+    let (notes, saved) = (scratch.url.appending(path: "notes.txt"), scratch.url.appending(path: "saved.txt"))
+    try Data("canary in a file".utf8).write(to: notes)
+    try bob.run("send", "Alice", "--file", notes.path)
+    let emil = try Person("Emil", at: server, in: scratch)
+    let link = try #require(try alice.run("invite").lines.first { $0.hasPrefix("sotto://") })
 
     // No voucher that anybody knows: with room it is refused, without none is even looked for.
     let random = SystemRandom()
@@ -36,6 +41,8 @@ extension EndToEndTests {
     // Who waits for room goes on reading.
     let reading = try alice.run("read", "Bob")
     #expect(reading.errors.contains("what you asked for stays queued"), "\(reading.errors)")
+    try alice.run("save", "Bob", "--to", saved.path)
+    #expect(try Data(contentsOf: saved) == Data(contentsOf: notes))
     // What is written behind it is queued, too, and a person who asks hears what the server says now.
     #expect(try alice.attempt(["send", "Bob", "nor now", "--timeout", "600"]).status == 75)
     let asked = try alice.attempt(["sync", "--timeout", "600"])
@@ -48,6 +55,11 @@ extension EndToEndTests {
 
     try server.write([])
     try server.hangUp(expecting: "read again")
+    // What waits until the server had said to come back holds up nothing that others did meanwhile.
+    try emil.run("accept", link)
+    let confirmed = try alice.attempt(["contacts", "confirm", "Emil"])
+    #expect(confirmed.status == 0 && confirmed.errors.contains("Confirmed."), "\(confirmed.errors)")
+    #expect(confirmed.errors.contains("what waits for that stays queued"), "\(confirmed.errors)")
     // At once, and not when the server had said to come back.
     #expect(try alice.run("sync", "--timeout", "60").status == 0)
     #expect(try bob.texts("Alice").suffix(2) == ["Alice: without room", "Alice: nor now"])

@@ -158,7 +158,8 @@ extension Sotto {
   /// Invitations into groups that wait for an answer.
   public func groupInvitations() throws(SottoError) -> [PendingGroupInvitation] { try query { $0.groupInvitations } }
 
-  /// Accepts an invitation into a group; an administrator's device then adds this one.
+  /// Accepts an invitation into a group; an administrator's device then adds this one. If that turns out to be impossible, `.consentFailed`
+  /// says so, and the invitation waits for an answer again.
   public func acceptGroup(_ invitation: MessageID) throws(SottoError) {
     try change { engine, now throws(EngineError) in try engine.acceptGroup(invitation, now: now) }
   }
@@ -183,4 +184,14 @@ extension Sotto {
 
   /// Whether anything waits to be sent.
   public func hasUnsentWork() throws(SottoError) -> Bool { try query { $0.hasWork } }
+
+  /// This moment, to tell what is queued from now on from what waited before.
+  public func workMark() throws(SottoError) -> WorkMark { try query { $0.workMark } }
+
+  /// Whether something that was queued since then is not done, also if a server holds it up for long.
+  ///
+  /// - Parameter conversation: whose members were to be changed since.
+  public func hasUnsentWork(since mark: WorkMark, changing conversation: ConversationID? = nil) throws(SottoError) -> Bool {
+    try query { $0.hasWork(since: mark, changing: conversation) }
+  }
 }

@@ -67,6 +67,28 @@ public enum SottoError: Error, Equatable, Sendable {
 }
 
 extension SottoError {
+  /// How a server keeps somebody waiting, by nobody's fault here.
+  public enum Delay: Sendable {
+    /// It is away: what lies there has not come.
+    case absence
+    /// It does not do something for a while: all that lay there has come, and all that does not wait for this is done.
+    case holdUp
+  }
+
+  /// Whether only a server is waited for. Then what was asked for stays queued, and nothing on this device, nor what has arrived, has to
+  /// wait with it.
+  ///
+  /// - Returns: nil for an error that ends what was to be done.
+  public var delay: Delay? {
+    switch self {
+    case .server, .timedOut: .absence
+    case .serverFull, .logFull, .quotaUsedUp: .holdUp
+    default: nil
+    }
+  }
+}
+
+extension SottoError {
   init(_ error: ProfileError) {
     self =
       switch error {

@@ -58,6 +58,8 @@ struct GlobalOptions: ParsableArguments {
         case .invitationFailed where notingInvitations:
           Terminal.note(
             "note: an invitation that had waited is gone: \(SottoError.invitationNotTaken.text). Make it again later: sotto invite")
+        case .consentFailed:
+          Terminal.note("note: you cannot join a group after all, for its server does not let you in: sotto group list")
         default: break
         }
       }
@@ -110,8 +112,16 @@ struct GlobalOptions: ParsableArguments {
 }
 
 extension Sotto {
-  /// Sends what a command has queued, and returns when the server has all of it.
-  func settle(_ options: GlobalOptions) async throws {
-    if try hasUnsentWork() { try await synchronize(timeout: options.patience) }
+  /// Sends what waits, and returns when the server has all that this command has queued. What waited before it may go on waiting.
+  ///
+  /// - Parameters:
+  ///   - mark: before this command queued anything; nil when everything is this command's.
+  ///   - conversation: whose members it changes.
+  func settle(_ options: GlobalOptions, since mark: WorkMark?, changing conversation: ConversationID? = nil) async throws {
+    guard try hasUnsentWork() else { return }
+    do throws(SottoError) { try await synchronize(timeout: options.patience) } catch {
+      guard error.delay != nil, let mark, try !hasUnsentWork(since: mark, changing: conversation) else { throw error }
+      Terminal.note("note: \(error.text); what waits for that stays queued")
+    }
   }
 }

@@ -95,8 +95,9 @@ struct CreateGroup: AsyncParsableCommand {
       let contacts = try await sotto.contacts()
       let asked = try names.map { try NameLookup.contact($0, in: contacts) }
       guard asked.allSatisfy(\.isConfirmed) else { throw SottoError.unconfirmed }
+      let mark = try await sotto.workMark()
       try await sotto.createGroup(title: title, inviting: asked.map(\.identity))
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: mark)
       if !asked.isEmpty { Terminal.note("Those you asked are in the group once they have accepted: sotto group list") }
     }
   }
@@ -116,8 +117,9 @@ struct AddToGroup: AsyncParsableCommand {
       let group = try NameLookup.group(title, in: try await sotto.conversations())
       let contact = try NameLookup.contact(name, in: try await sotto.contacts())
       guard contact.isConfirmed else { throw SottoError.unconfirmed }
+      let mark = try await sotto.workMark()
       try await sotto.add(contact.identity, to: group.id)
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: mark)
       Terminal.note("Asked. They are in the group once they have accepted.")
     }
   }
@@ -137,8 +139,9 @@ struct RemoveFromGroup: AsyncParsableCommand {
     try await options.withProfile { sotto in
       let group = try NameLookup.group(title, in: try await sotto.conversations())
       let member = try await member(of: group, sotto)
+      let mark = try await sotto.workMark()
       try await sotto.remove(member, from: group.id)
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: mark, changing: group.id)
     }
   }
 
@@ -167,8 +170,9 @@ struct LeaveGroup: AsyncParsableCommand {
   func run() async throws {
     try await options.withProfile { sotto in
       let group = try NameLookup.group(title, in: try await sotto.conversations())
+      let mark = try await sotto.workMark()
       try await sotto.leave(group.id)
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: mark)
     }
   }
 }

@@ -35,7 +35,7 @@ struct InitCommand: AsyncParsableCommand {
       """)
     do {
       try await sotto.waitUntilRegistered(timeout: options.patience)
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: nil)
     } catch {
       guard error as? SottoError == .registrationRefused else {
         await sotto.close()

@@ -35,10 +35,7 @@ struct SendCommand: AsyncParsableCommand {
       // What waits comes first: who is in the conversation now, and what was said before. Without the server, or while something else is
       // held up there, the message is queued all the same.
       do throws(SottoError) { try await sotto.synchronize(timeout: min(options.patience, .seconds(10))) } catch {
-        switch error {
-        case .server, .timedOut, .serverFull, .logFull, .quotaUsedUp: break
-        default: throw error
-        }
+        guard error.delay != nil else { throw error }
       }
       let conversation = try await sotto.conversation(named: name)
       let outcome =
@@ -59,14 +56,11 @@ extension SendCommand {
         try await sotto.deliver(file: file, to: conversation.id, patience: options.patience, progress: meter)
       }
     } catch let error as SottoError {
-      switch error {
-      case .server, .timedOut:
-        // Of a file nothing is queued before all of it is there.
-        throw CommandFailure(
-          text: error.text, hint: "the same command goes on where it ended; sotto status says whether the message waits already",
-          exitCode: error.exitCode)
-      default: throw error
-      }
+      guard error.delay == .absence else { throw error }
+      // Of a file nothing is queued before all of it is there.
+      throw CommandFailure(
+        text: error.text, hint: "the same command goes on where it ended; sotto status says whether the message waits already",
+        exitCode: error.exitCode)
     }
   }
 }
@@ -121,14 +115,14 @@ struct ReadCommand: AsyncParsableCommand {
 
   /// A server that is not reached is no reason not to show what is here, and one that takes nothing gives what it has.
   private func fetch(_ sotto: Sotto) async throws {
-    do {
+    do throws(SottoError) {
       try await sotto.synchronize(timeout: wait == nil ? options.patience : min(options.patience, .seconds(5)))
     } catch {
-      switch error {
-      case .server, .timedOut:
+      switch error.delay {
+      case .absence:
         if wait == nil { Terminal.note("note: \(error.text); this is what is on this device") }
-      case .serverFull, .quotaUsedUp, .logFull: Terminal.note("note: \(error.text); what you asked for stays queued")
-      default: throw error
+      case .holdUp: Terminal.note("note: \(error.text); what you asked for stays queued")
+      case nil: throw error
       }
     }
   }
@@ -198,13 +192,17 @@ struct ChatCommand: AsyncParsableCommand {
         }
       }
       defer { listener.cancel() }
+      let mark = try await sotto.workMark()
       for await line in Terminal.inputLines() where !line.isEmpty {
         do { try await sotto.send(line, to: conversation.id) } catch let error as SottoError {
           guard case .badLength = error else { throw error }
           Terminal.report(error.text, hint: error.commandHint)
         }
       }
-      try await sotto.synchronize(timeout: options.patience)
+      do throws(SottoError) { try await sotto.synchronize(timeout: options.patience) } catch {
+        // The lines that were typed here are what counts.
+        guard error.delay == .holdUp, try await !sotto.hasUnsentWork(since: mark) else { throw error }
+      }
     }
   }
 }

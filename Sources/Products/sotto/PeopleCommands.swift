@@ -15,6 +15,7 @@ struct InviteCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await options.withProfile(notingInvitations: false) { sotto in
+      let mark = try await sotto.workMark()
       let link: String
       do throws(SottoError) { link = try await sotto.invite(as: name, timeout: options.patience) } catch {
         if error.keepsInvitation {
@@ -26,19 +27,14 @@ struct InviteCommand: AsyncParsableCommand {
       Terminal.note("Hand this link over on a channel you trust; it works once. When it was used, confirm the contact:")
       Terminal.note("sotto contacts confirm \(name.map { "'\(DisplayText.line($0))'" } ?? "NAME")\n")
       Terminal.print(link)
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: mark)
     }
   }
 }
 
 extension SottoError {
   /// Whether an invitation that could not be made yet stays queued.
-  fileprivate var keepsInvitation: Bool {
-    switch self {
-    case .timedOut, .cancelled, .server, .serverFull, .logFull, .quotaUsedUp: true
-    default: false
-    }
-  }
+  fileprivate var keepsInvitation: Bool { delay != nil || self == .cancelled }
 }
 
 struct InvitesCommand: AsyncParsableCommand {
@@ -62,10 +58,10 @@ struct InvitesCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await options.withProfile(notingInvitations: false) { sotto in
-      var failure: (any Error)?
-      if !offline {
+      var failure: SottoError?
+      if !offline, try await sotto.hasUnsentWork() {
         // What is known is shown, whatever becomes of it.
-        do { try await sotto.settle(options) } catch { failure = error }
+        do throws(SottoError) { try await sotto.synchronize(timeout: options.patience) } catch { failure = error }
       }
       let invitations = try await sotto.invitations()
       for invitation in invitations {
@@ -78,7 +74,8 @@ struct InvitesCommand: AsyncParsableCommand {
         Terminal.print("\(options.style.bold(name))  until \(until)  \(invitation.link ?? "waits for the server")")
       }
       if invitations.isEmpty { Terminal.note("No invitation waits to be used: sotto invite --for NAME") }
-      if let failure { throw failure }
+      // What else waits is no matter of this list.
+      if let failure, failure.delay == nil || invitations.contains(where: { $0.link == nil }) { throw failure }
     }
   }
 }
@@ -98,15 +95,21 @@ struct AcceptCommand: AsyncParsableCommand {
     let isLink = invitation == "-" || invitation.hasPrefix("sotto:")
     let invitation = isLink ? try Terminal.link(invitation) : invitation
     try await options.withProfile { sotto in
+      let mark = try await sotto.workMark()
       if isLink {
         let accepted = try await sotto.accept(invitation, timeout: options.patience)
-        try await sotto.settle(options)
+        try await sotto.settle(options, since: mark)
         let name = try await sotto.displayName(of: accepted.contact)
         Terminal.note("You and \(DisplayText.line(name)) can write to each other, once they have confirmed you.")
       } else {
         let group = try NameLookup.invitation(invitation, in: try await sotto.groupInvitations())
         try await sotto.acceptGroup(group.id)
-        try await sotto.settle(options)
+        try await sotto.settle(options, since: mark)
+        guard try await !sotto.groupInvitations().contains(where: { $0.id == group.id }) else {
+          throw CommandFailure(
+            text: "the group's server does not let this profile in", hint: "have yourself asked anew; sotto refuse tells them no",
+            exitCode: Exit.notPermitted)
+        }
         Terminal.note("Accepted. You are in the group once an administrator's device has added you: sotto sync")
       }
     }
@@ -124,8 +127,9 @@ struct RefuseCommand: AsyncParsableCommand {
   func run() async throws {
     try await options.withProfile { sotto in
       let found = try NameLookup.invitation(group, in: try await sotto.groupInvitations())
+      let mark = try await sotto.workMark()
       try await sotto.refuseGroup(found.id)
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: mark)
     }
   }
 }
@@ -193,12 +197,25 @@ struct ConfirmContact: AsyncParsableCommand {
         contact = try NameLookup.contact(name, in: try await sotto.contacts())
       } catch SottoError.noSuchContact {
         // They may just have accepted.
-        try await sotto.synchronize(timeout: options.patience)
-        contact = try NameLookup.contact(name, in: try await sotto.contacts())
+        contact = try await fetch(sotto)
       }
+      let mark = try await sotto.workMark()
       try await sotto.confirm(contact.identity, as: newName)
-      try await sotto.settle(options)
+      try await sotto.settle(options, since: mark)
       Terminal.note("Confirmed. To be sure that nobody stands between you, compare: sotto verify NAME")
+    }
+  }
+
+  /// Fetches what waits at the servers, then looks again.
+  private func fetch(_ sotto: Sotto) async throws -> Contact {
+    var absence: SottoError?
+    do throws(SottoError) { try await sotto.synchronize(timeout: options.patience) } catch {
+      guard error.delay != nil else { throw error }
+      if error.delay == .absence { absence = error }
+    }
+    do { return try NameLookup.contact(name, in: try await sotto.contacts()) } catch SottoError.noSuchContact {
+      // Where all has come, there is nobody of this name.
+      throw absence ?? SottoError.noSuchContact
     }
   }
 }

@@ -23,12 +23,10 @@ struct SaveCommand: AsyncParsableCommand {
   func run() async throws {
     try await options.withProfile { sotto in
       let conversation = try await sotto.conversation(named: name)
-      // The one that is meant may still wait at the server; if that is away, the error comes with the file.
+      // The one that is meant may still wait at the server; if that is away, the error comes with the file. What is held up there is
+      // another matter.
       do throws(SottoError) { try await sotto.synchronize(timeout: min(options.patience, .seconds(10))) } catch {
-        switch error {
-        case .server, .timedOut: break
-        default: throw error
-        }
+        guard error.delay != nil else { throw error }
       }
       guard let attachment = try await find(in: conversation, sotto) else {
         throw CommandFailure(

@@ -30,6 +30,14 @@ import Testing
     }
   }
 
+  @Test func `what a server holds up is a delay, and so is its absence; every other error ends what was to be done`() {
+    for error in Self.all {
+      let isHoldUp = HoldUp.allCases.contains { SottoError($0) == error }
+      let isAbsence = if case .server = error { true } else { error == .timedOut }
+      #expect(error.delay == (isHoldUp ? .holdUp : isAbsence ? .absence : nil), "\(error.text)")
+    }
+  }
+
   @Test func `a statement of another version is no sign of somebody in between, and every other fault but the time is`() {
     #expect(ServerProblem(IdentityStatementError.otherVersion) == .notUnderstood)
     #expect(ServerProblem(IdentityStatementError.expired) == .expired)
