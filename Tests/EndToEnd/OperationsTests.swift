@@ -146,6 +146,18 @@ extension EndToEndTests {
     _ = try Person("Dora", at: Link(text: used), in: scratch)
     #expect(try withdraw(used).status == 73)
     #expect(try withdraw("sotto://nonsense").status == 65)
+
+    // An invitation leads nobody in any more, and nobody who is in already to who invited; who was there before is not passed over.
+    let (ada, ben) = (try Person("Ada", at: server, in: scratch), try Person("Ben", at: server, in: scratch))
+    func invitation() throws -> String { try ada.run("invite").lines.first { $0.hasPrefix("sotto://") } ?? "" }
+    let lost = try invitation()
+    #expect(try withdraw(lost).output == "{\"withdrawn\":true}\n")
+    #expect(try ben.attempt(["accept", lost]).status == 77)
+    #expect(try withdraw(lost).status == 66)
+    let taken = try invitation()
+    try ben.run("accept", taken)
+    let late = try withdraw(taken)
+    #expect(late.status == 73 && late.errors.contains("has taken up this invitation"), "\(late.errors)")
     #expect(server.stop()?.status == 0)
   }
 

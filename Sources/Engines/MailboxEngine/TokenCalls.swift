@@ -9,9 +9,23 @@ extension MailboxEngine {
     return vouchers
   }
 
-  /// Takes back a voucher that nobody has used yet: nothing more comes of its link.
+  /// Takes back a voucher that nobody has used yet: nobody registers with its link any more.
   public func withdraw(_ voucher: Permission) async throws(StoreFailure) -> VoucherWithdrawal {
     try await store.withdrawVoucher(names.voucher(voucher), today: clock.today)
+  }
+
+  /// Takes what lies under a capability, as somebody would who takes up an invitation: nobody else gets it then.
+  ///
+  /// - Returns: whether anything lay there that nobody had taken.
+  public func takeAway(_ capability: Permission) async throws(StoreFailure) -> Bool {
+    var isFound = false
+    for _ in 0..<ServerLimits.blobsPerCapability {
+      // A claim that nobody else can repeat.
+      let claimer = names.claimer(.random(using: random), of: capability.hash)
+      guard try await store.claim(names.capability(capability.hash), by: claimer, today: clock.today) != nil else { break }
+      isFound = true
+    }
+    return isFound
   }
 
   /// Signs what a voucher is good for: an entry token and some common ones. Asked again for the same, it answers the same.

@@ -11,7 +11,8 @@ struct InviteCommand: AsyncParsableCommand {
     abstract: "Print links that let one person each register; the server may be running.",
     discussion: """
       A link is good for one mailbox, within 30 days. Whoever holds it can use it; --withdraw takes back one that went astray, \
-      also one by which somebody with a mailbox has invited.
+      also one by which somebody with a mailbox has invited: then nobody can register with it, nor take the invitation up who has a \
+      mailbox already.
       """)
 
   @OptionGroup var data: DataOptions
@@ -50,22 +51,28 @@ struct InviteCommand: AsyncParsableCommand {
 
   private func takeBack(_ link: String) async throws {
     let text = link.trimming(while: \.isWhitespace)
-    let (serverKey, voucher): (PublicKey32, Permission)
+    let (serverKey, voucher, capability): (PublicKey32, Permission, Permission?)
     if let link = try? RegistrationLink(text) {
-      (serverKey, voucher) = (link.server.serverKey, link.voucher)
+      (serverKey, voucher, capability) = (link.server.serverKey, link.voucher, nil)
     } else if let link = try? InvitationLink(text) {
-      (serverKey, voucher) = (link.server.serverKey, link.voucher)
+      (serverKey, voucher, capability) = (link.server.serverKey, link.voucher, link.secrets.capability)
     } else {
       throw ServerFailure.noLink
     }
-    let withdrawal = try await withEngine(SystemClock()) { _, secrets, engine in
+    let (withdrawal, invitation) = try await withEngine(SystemClock()) { _, secrets, engine in
       guard serverKey == secrets.identity.publicKey else { throw ServerFailure.linkOfAnother }
-      return try await engine.withdraw(voucher)
+      // In this order: what was cut off in between ends well when it is done again.
+      let withdrawal = try await engine.withdraw(voucher)
+      guard let capability else { return (withdrawal, Bool?.none) }
+      return (withdrawal, try await engine.takeAway(capability))
     }
-    switch withdrawal {
-    case .withdrawn: if json { Output.print(json: ["withdrawn": true]) } else { Output.note("The link is good for nothing now.") }
-    case .used: throw ServerFailure.linkIsUsed
-    case .unknown: throw ServerFailure.noSuchLink
+    switch (withdrawal, invitation) {
+    case (.withdrawn, nil), (.withdrawn, true), (.unknown, true):
+      if json { Output.print(json: ["withdrawn": true]) } else { Output.note("The link is good for nothing now.") }
+    case (.withdrawn, false): throw ServerFailure.invitationIsTakenUp
+    case (.used, true): throw ServerFailure.linkHasRegistered
+    case (.used, _): throw ServerFailure.linkIsUsed
+    case (.unknown, _): throw ServerFailure.noSuchLink
     }
   }
 

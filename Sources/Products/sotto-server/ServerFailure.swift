@@ -225,6 +225,14 @@ struct ServerFailure: Error {
     "somebody has used this link already", hint: "nothing was changed; who came by it cannot be told from anybody else",
     exit: .cannotCreate)
 
+  static let invitationIsTakenUp = ServerFailure(
+    "somebody who has a mailbox here has taken up this invitation before, or it has ended",
+    hint: "nobody can register with the link any more; who invited can see in sotto contacts whom they have met", exit: .cannotCreate)
+
+  static let linkHasRegistered = ServerFailure(
+    "somebody has registered with this link already, and keeps the mailbox",
+    hint: "the invitation itself nobody can take up any more; who registered cannot be told from anybody else", exit: .cannotCreate)
+
   static let noSuchLink = ServerFailure(
     "there is no such link any more", hint: "it has expired, or was taken back before; nothing was changed", exit: .noInput)
 

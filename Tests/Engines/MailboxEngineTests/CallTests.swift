@@ -85,6 +85,19 @@ import WireFormat
     #expect(try await server.call(.claim(capability: capability, id: claim)) == .claimed([1, 2, 3]))
   }
 
+  @Test func `what is taken away nobody claims any more, and who had claimed it before keeps it`() async throws {
+    let stream = try await server.attach(try await server.makeMailbox())
+    let (lost, taken) = (permission(), permission())
+    try await stream.send(.publish(id: 6, capabilityHash: lost.hash, days: 3, blobs: [[1, 2, 3], [4, 5, 6]]))
+    try await stream.send(.publish(id: 7, capabilityHash: taken.hash, days: 3, blobs: [[7, 8, 9]]))
+    let claim = ClaimID.random(using: server.random)
+    #expect(try await server.call(.claim(capability: taken, id: claim)) == .claimed([7, 8, 9]))
+    #expect(try await server.engine.takeAway(lost))
+    #expect(try await server.call(.claim(capability: lost, id: claim)) == .refused)
+    for capability in [lost, taken, permission()] { #expect(try await !server.engine.takeAway(capability)) }
+    #expect(try await server.call(.claim(capability: taken, id: claim)) == .claimed([7, 8, 9]))
+  }
+
   @Test func `what is unknown and what is forbidden have one answer`() async throws {
     let store = InMemoryMailboxStore()
     let server = try EngineFixture(store: store)
