@@ -78,7 +78,7 @@ struct DataOptions: ParsableArguments {
   func limits() throws -> StorageLimits {
     let loaded = sources.load()
     // Variables alone need not name the directory and the rest.
-    let faults = sources.file == nil ? loaded.faults.filter { $0.hasPrefix("storage.") } : loaded.faults
+    let faults = sources.file == nil ? loaded.faults(concerning: "storage") : loaded.faults
     guard faults.isEmpty else { throw ServerFailure.badSettings(faults) }
     if sources.file != nil || loaded.values.contains(where: { $0.setting.name.hasPrefix("storage.") && $0.origin != .fallback }) {
       return loaded.settings.storage

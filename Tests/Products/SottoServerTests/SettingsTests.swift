@@ -36,6 +36,15 @@ import Testing
     #expect(Quantity.text(duration: .seconds(75)) == "75s" && Quantity.text(duration: .seconds(120)) == "2m")
   }
 
+  @Test func `a name that nobody knows may have been meant for the room that there is, and faults of other settings do not concern it`() {
+    let environment = [
+      "SOTTO_SERVER_STORAGE_DATABSE": "1GiB", "SOTTO_SERVER_STORAGE_FREE": "much", "SOTTO_SERVER_LIMITS_IDLE_TIME": "long",
+    ]
+    let faults = SettingsSources(environment: environment).load().faults(concerning: "storage")
+    #expect(faults.count == 2 && faults.contains { $0.contains("SOTTO_SERVER_STORAGE_DATABSE is no setting") }, "\(faults)")
+    #expect(faults.contains { $0.hasPrefix("storage.free (") }, "\(faults)")
+  }
+
   @Test func `behind a proxy the server stays on this machine and links name what the certificate is for`() {
     let proxy = ["tls.mode = proxy"]
     #expect(load(proxy + ["advertise = chat.example.org:443"]).faults == [])

@@ -17,7 +17,7 @@ struct SettingsSources: Sendable {
   }
 
   func load(file: SettingsFile?) -> LoadedSettings {
-    var loaded = LoadedSettings(faults: (file?.faults ?? []) + unknown(in: file))
+    var loaded = LoadedSettings(findings: (file?.faults ?? []).map { SettingsFinding(text: $0) } + unknown(in: file))
     let origins = OriginReporter()
     let reader = ConfigReader(
       providers: [
@@ -33,9 +33,12 @@ struct SettingsSources: Sendable {
       guard !text.isEmpty else { continue }
       do throws(SettingFault) {
         try setting.apply(text, &loaded.settings)
-      } catch { loaded.faults.append("\(setting.name) (\(loaded.values.last?.origin.text ?? "")): \(error.text)") }
+      } catch {
+        let text = "\(setting.name) (\(loaded.values.last?.origin.text ?? "")): \(error.text)"
+        loaded.findings.append(SettingsFinding(setting: setting.name, text: text))
+      }
     }
-    loaded.faults += SettingsCheck.faults(of: loaded.settings)
+    loaded.findings += SettingsCheck.findings(in: loaded.settings)
     return loaded
   }
 
@@ -49,7 +52,7 @@ struct SettingsSources: Sendable {
   }
 
   /// Names that nobody knows.
-  private func unknown(in file: SettingsFile?) -> [String] {
+  private func unknown(in file: SettingsFile?) -> [SettingsFinding] {
     let names = Setting.all.map(\.name)
     let variables = Setting.all.map(\.variable) + [SettingsOptions.fileVariable]
     func hint(_ name: String, among known: [String]) -> String {
@@ -65,7 +68,7 @@ struct SettingsSources: Sendable {
     for name in flags.keys.sorted() where !names.contains(name) {
       faults.append("--set: \(name) is no setting\(hint(name, among: names))")
     }
-    return faults
+    return faults.map { SettingsFinding(text: $0) }
   }
 
   private static func origin(_ provider: String?, _ setting: Setting, _ file: SettingsFile?) -> SettingOrigin {
@@ -103,6 +106,14 @@ enum SettingOrigin: Equatable, Sendable {
   }
 }
 
+/// Something that is wrong with the settings.
+struct SettingsFinding: Equatable, Sendable {
+  /// Which one it is; nil where that is not known, as with a name that nobody knows.
+  var setting: String?
+  /// In one line, for people.
+  var text: String
+}
+
 /// What came of reading the settings.
 struct LoadedSettings: Sendable {
   struct Value: Sendable {
@@ -114,14 +125,23 @@ struct LoadedSettings: Sendable {
   var settings = ServerSettings()
   /// Every setting with its value in force, in the order of the table.
   var values: [Value] = []
-  /// All that is wrong, each in one line.
-  var faults: [String]
+  /// All that is wrong.
+  var findings: [SettingsFinding]
+
+  /// The same, each in one line.
+  var faults: [String] { findings.map(\.text) }
+
+  /// What is wrong with the settings of one group, such as `storage`, or may be: a name that nobody knows may have been meant for one of
+  /// them.
+  func faults(concerning group: String) -> [String] {
+    findings.filter { $0.setting.map { $0.hasPrefix(group + ".") } ?? true }.map(\.text)
+  }
 
   func text(of name: String) -> String { values.first { $0.setting.name == name }?.text ?? "" }
 
   /// These settings with all that takes a restart as it is in force: what can be in force without one.
   func keepingFixed(of inForce: LoadedSettings) -> LoadedSettings {
-    var kept = LoadedSettings(faults: faults)
+    var kept = LoadedSettings(findings: findings)
     for value in values {
       let fixed = value.setting.isReloadable ? nil : inForce.values.first { $0.setting.name == value.setting.name }
       let value = fixed ?? value
