@@ -154,7 +154,7 @@ public enum MailboxServerError: Error, Equatable {
   case notLoopback
 }
 
-/// The port, once the system has given one.
+/// How far a server is: its port, once the system has given one, and whether it is ending.
 private final class Progress: Sendable {
   private let state = Mutex((port: Int?.none, isStopping: false))
 
