@@ -166,7 +166,8 @@ let package = Package(
     tests(
       "Adapters/ServerStorageTests", "ServerStorageTests",
       core + [
-        "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxEngineTesting", "MailboxStoreConformance", "CFaultyVFS", "GRDB",
+        "SystemFiles", "SottoProtocol", "MailboxEngine", "ServerStorage", "MailboxEngineTesting", "MailboxStoreConformance",
+        "CFaultyVFS", "GRDB",
       ]),
     tests(
       "Adapters/DeviceStorageTests", "DeviceStorageTests",
@@ -177,7 +178,7 @@ let package = Package(
     tests("Products/BreachDrillTests", "BreachDrillTests", ["BreachDrill", "GRDB"]),
     tests(
       "Products/SottoServerTests", "SottoServerTests",
-      ["SottoServer", "MailboxEngine", "MailboxServer", "ServerStorage", "SottoProtocol", "WireFormat", "GRDB"]),
+      ["SottoServer", "CryptoSuite", "MailboxEngine", "MailboxServer", "ServerStorage", "SottoProtocol", "WireFormat", "GRDB"]),
     tests("Products/SottoCommandTests", "SottoCommandTests", ["sotto", "ArgumentParser"]),
     tests(
       "Simulation", "SimulationTests",

@@ -22,8 +22,8 @@ public final class FileObjectStore: ObjectStore {
     try self.init(path: path, space: ObjectSpace(quota: quota, minimumFreeByteCount: minimumFreeByteCount, disk: DiskSpace(of: path)))
   }
 
-  init(path: String, space: ObjectSpace) throws(ServerStorageError) {
-    files = ObjectFiles(root: path)
+  init(path: String, space: ObjectSpace, flushData: @escaping DataFlush = ObjectFile.flushData) throws(ServerStorageError) {
+    files = ObjectFiles(root: path, flushData: flushData)
     self.space = space
     try files.prepare(counting: space)
     queues = (0..<Self.queueCount).map { DispatchQueue(label: "objects \($0)") }
@@ -78,9 +78,11 @@ public final class FileObjectStore: ObjectStore {
       guard end <= before || space.mayGrow(name, from: fileBefore, to: Self.onDisk(end), announced: Self.onDisk(header.byteCount)) else {
         return .overQuota
       }
-      // A full disk may have taken a part of it.
-      defer { space.grew(name, from: fileBefore, to: Self.onDisk((try? file.byteCount) ?? max(before, end))) }
-      try file.write(bytes, at: offset, day: today)
+      do throws(FileFailure) { try file.write(bytes, at: offset, day: today) } catch {
+        takeBack(file, name, to: offset, from: before, today: today)
+        throw error
+      }
+      space.grew(name, from: fileBefore, to: Self.onDisk(max(before, end)))
       // Who writes the same again and again holds nothing up.
       if end > before { try files.keepOpen(file, name, until: header.lastDay(today: today), today: today) }
       return .stands(try file.state)
@@ -88,10 +90,15 @@ public final class FileObjectStore: ObjectStore {
   }
 
   public func finish(_ name: StoredName, today: Day) async throws(StoreFailure) -> ObjectOutcome {
-    try await change(name) { [files] () throws(FileFailure) in
+    try await change(name) { [self] () throws(FileFailure) in
       guard let file = try files.find(name, today: today, in: [.kept, .open]) else { return .refused }
       let (state, header) = (try file.state, try file.header)
       guard file.place.area == .open, state.byteCount == header.byteCount else { return .stands(state) }
+      // A process that died before its flush leaves bytes that nobody was told of.
+      do throws(FileFailure) { try file.flush() } catch {
+        takeBack(file, name, to: 0, from: state.byteCount, today: today)
+        throw error
+      }
       try files.keep(file, name, until: today.adding(UInt32(header.days)), today: today)
       return .stands(ObjectState(byteCount: state.byteCount, isFinished: true))
     }
@@ -134,6 +141,19 @@ public final class FileObjectStore: ObjectStore {
     guard try files.unlink(path) else { return }
     space.release(name, present: size)
     try files.synchronizeParent(of: path)
+  }
+
+  /// Leaves of an object what was on disk before a write or a flush failed: it counts with nothing else. Where not even that can be had,
+  /// the object goes, and whoever sends it begins anew.
+  private func takeBack(_ file: ObjectFile, _ name: StoredName, to byteCount: UInt64, from before: UInt64, today: Day) {
+    do throws(FileFailure) {
+      try file.cut(to: byteCount, day: today)
+      space.shrank(name, from: Self.onDisk(before), to: Self.onDisk(byteCount))
+    } catch {
+      guard (try? files.unlink(file.place.path)) == true else { return }
+      space.release(name, present: Self.onDisk(before))
+      try? files.synchronizeParent(of: file.place.path)
+    }
   }
 
   /// Bytes of the file of so many bytes.

@@ -59,16 +59,25 @@ struct ObjectHeader {
   }
 }
 
+/// Returns when the content of an open file is on disk, and what of its length is needed to read it.
+typealias DataFlush = @Sendable (_ descriptor: Int32) throws(SystemFailure) -> Void
+
 /// An open file that holds an object.
 final class ObjectFile {
   static let headerByteCount = 16
+  /// The system's own.
+  static let flushData: DataFlush = { (descriptor) throws(SystemFailure) in
+    guard fdatasync(descriptor) == 0 else { throw .last() }
+  }
 
   let place: ObjectPlace
   private let descriptor: Int32
+  private let flushData: DataFlush
 
   /// - Returns: nil when it is not there.
-  init?(_ place: ObjectPlace) throws(FileFailure) {
+  init?(_ place: ObjectPlace, flushData: @escaping DataFlush) throws(FileFailure) {
     self.place = place
+    self.flushData = flushData
     let mode = place.area == .open ? O_RDWR : O_RDONLY
     // `unsafe`: the string is lent to the system as a C string for the duration of the call.
     descriptor = unsafe open(place.path, mode | O_CLOEXEC | O_NOFOLLOW | Self.noAccessTime)
@@ -118,10 +127,27 @@ final class ObjectFile {
   }
 
   /// Writes, and returns when it is on disk.
+  ///
+  /// - Throws: then nobody knows what of it is; `cut` takes it back.
   func write(_ bytes: [UInt8], at offset: UInt64, day: Day) throws(FileFailure) {
     try ObjectFile.write(bytes, to: descriptor, from: offset + UInt64(Self.headerByteCount))
     ObjectFile.coarsenTimes(of: descriptor, to: day)
-    guard fdatasync(descriptor) == 0 else { throw .last() }
+    try flush()
+  }
+
+  /// Returns when all that was written is on disk.
+  func flush() throws(FileFailure) {
+    do throws(SystemFailure) { try flushData(descriptor) } catch { throw FileFailure(error) }
+  }
+
+  /// Leaves the beginning of the object, and returns when it is on disk that there is no more.
+  ///
+  /// For what comes of a failed flush: the system may call pages clean that did not reach the disk, so that the next flush passes over
+  /// them. Those behind the cut are gone; the one that it goes through has changed by it, and is written again.
+  func cut(to byteCount: UInt64, day: Day) throws(FileFailure) {
+    guard ftruncate(descriptor, off_t(clamping: byteCount + UInt64(Self.headerByteCount))) == 0 else { throw .last() }
+    ObjectFile.coarsenTimes(of: descriptor, to: day)
+    try flush()
   }
 
   static func write(_ bytes: [UInt8], to descriptor: Int32, from position: UInt64) throws(FileFailure) {

@@ -26,6 +26,7 @@ struct ObjectFiles: Sendable {
   private static let newSuffix = ".new"
 
   let root: String
+  var flushData = ObjectFile.flushData
 
   /// Makes what is missing of the tree, and counts the files in it.
   func prepare(counting space: ObjectSpace) throws(ServerStorageError) {
@@ -51,7 +52,7 @@ struct ObjectFiles: Sendable {
       let last = area == .open ? ServerLimits.unfinishedObjectDays : UInt32(Limits.expiryDays)
       for distance in 1...last {
         let path = path(name, area, today.adding(distance))
-        if let file = try ObjectFile(ObjectPlace(area: area, path: path)) { return file }
+        if let file = try ObjectFile(ObjectPlace(area: area, path: path), flushData: flushData) { return file }
       }
     }
     return nil

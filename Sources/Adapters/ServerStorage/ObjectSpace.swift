@@ -108,6 +108,19 @@ final class ObjectSpace: Sendable {
     }
   }
 
+  /// A file has lost its end, which may come again.
+  func shrank(_ name: StoredName, from before: UInt64, to after: UInt64) {
+    guard after < before else { return }
+    let less = Self.blocks(before) - Self.blocks(after)
+    state.withLock { state in
+      state.present -= min(less, state.present)
+      // What had come to its end asks for room when it goes on.
+      guard let object = state.expected[name] else { return }
+      state.expected[name] = Expected(byteCount: object.byteCount + less, grown: object.grown)
+      state.outstanding += less
+    }
+  }
+
   /// Counts a file that is found when the server starts.
   func add(present: UInt64) { state.withLock { $0.present &+= Self.blocks(present) } }
 
