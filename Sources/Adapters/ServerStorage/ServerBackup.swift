@@ -23,8 +23,8 @@ extension ServerDirectory {
     case keysOnly
   }
 
-  /// Directories of files that are written once and later deleted.
-  private static let folders = ["objects", "reports"]
+  /// Files that are written once and later deleted.
+  private static let reports = "reports"
   private static let keyNames = ["server.keys", "server.issuer", "server.tls.pem", "server.address", "server.reports.key"]
   /// More openings of the database than lie between a copy and the end of its original: one each minute for 45 days. Only a server
   /// that starts counts as one. A database can be restored 60 times.
@@ -48,7 +48,7 @@ extension ServerDirectory {
       }
       if parts != .keysOnly {
         try copyDatabase(to: partial.databaseFile)
-        for folder in Self.folders { try copyFolder(folder, to: partial) }
+        try copyFiles(to: partial)
       }
       try PrivateFiles.synchronizeDirectory(partial.path)
     } catch {
@@ -83,7 +83,7 @@ extension ServerDirectory {
     guard try PrivateFiles.names(in: path).allSatisfy({ $0 == "server.lock" }) else { throw .exists }
     let lock = try lock()
     defer { withExtendedLifetime(lock) {} }
-    for folder in Self.folders { try copy.copyFolder(folder, to: self) }
+    try copy.copyFiles(to: self)
     // Under another name until it may be used, and the keys last: without keys no server starts, whatever else is there. So a restore
     // that is cut off leaves nothing that a server would start with.
     let newFile = file("server.restored")
@@ -137,22 +137,20 @@ extension ServerDirectory {
     } catch { throw .databaseDamaged }
   }
 
-  /// Copies a directory and what is below it.
-  private func copyFolder(_ name: String, to other: ServerDirectory) throws(ServerStorageError) {
-    guard PrivateFiles.isDirectory(file(name)) else { return }
-    try PrivateFiles.makeDirectory(other.file(name))
-    for entry in try PrivateFiles.names(in: file(name)) {
-      let path = "\(name)/\(entry)"
-      if PrivateFiles.isDirectory(file(path)) {
-        try copyFolder(path, to: other)
-      } else {
-        do throws(ServerStorageError) { try PrivateFiles.copy(file(path), to: other.file(path)) } catch {
-          // What has expired meanwhile is no loss.
-          guard error == .missing else { throw error }
-        }
+  /// Copies stored objects and reports.
+  private func copyFiles(to other: ServerDirectory) throws(ServerStorageError) {
+    var objects = ObjectCopy(from: objectsDirectory, to: other.objectsDirectory)
+    try objects.run()
+    let folder = Self.reports
+    guard PrivateFiles.isDirectory(file(folder)) else { return }
+    try PrivateFiles.makeDirectory(other.file(folder))
+    for name in try PrivateFiles.names(in: file(folder)) {
+      do throws(ServerStorageError) { try PrivateFiles.copy(file("\(folder)/\(name)"), to: other.file("\(folder)/\(name)")) } catch {
+        // What has been read and deleted meanwhile is no loss.
+        guard error == .missing else { throw error }
       }
     }
-    try PrivateFiles.synchronizeDirectory(other.file(name))
+    try PrivateFiles.synchronizeDirectory(other.file(folder))
   }
 
   /// Removes a copy that did not come to its end.
