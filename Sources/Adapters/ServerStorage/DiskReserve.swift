@@ -26,6 +26,9 @@ extension ServerDirectory {
     return false
   }
 
+  /// Whether the disk's own numbers show room for the reserve.
+  public var showsRoomForReserve: Bool { freeByteCount >= Self.reserveMinimumByteCount }
+
   /// Gives the reserve's room to who needs it.
   ///
   /// - Returns: whether there was one.
@@ -33,19 +36,5 @@ extension ServerDirectory {
     guard PrivateFiles.exists(reserveFile) else { return false }
     do throws(ServerStorageError) { try PrivateFiles.remove(reserveFile) } catch { return false }
     return true
-  }
-
-  /// Does what a start needs. Where it finds no room, although the disk's own numbers show some (a quota is used up), the reserve is given
-  /// up and it is done again.
-  ///
-  /// - Parameter note: hears that it was given up.
-  public func givingUpReserve<Value>(
-    noting note: () -> Void, _ body: () throws(ServerStorageError) -> Value
-  ) throws(ServerStorageError) -> Value {
-    do { return try body() } catch {
-      guard error == .diskFull, giveUpReserve() else { throw error }
-      note()
-      return try body()
-    }
   }
 }

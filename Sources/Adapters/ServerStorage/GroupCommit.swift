@@ -46,13 +46,24 @@ final class GroupCommit: Sendable {
 
   /// Does a write in a transaction, and returns when it is on disk.
   ///
-  /// - Parameter addition: bytes that it may add; 0 for what deletes, and for what must not be held up by a full disk.
+  /// - Parameter addition: bytes that it may add; 0 for what changes only what is there; nil for what is never held up.
   /// - Throws: `.noRoom` where there is no room for so many, `.unavailable`, `.outcomeUnknown`.
   func write<Result: Sendable>(
-    adding addition: Int, _ body: @escaping @Sendable (Database) throws -> Result
+    adding addition: Int?, _ body: @escaping @Sendable (Database) throws -> Result
   ) async throws(StoreFailure) -> Result {
     let outcome = await withCheckedContinuation { continuation in
       add(TypedWrite(addition: addition, body: body) { continuation.resume(returning: $0) })
+    }
+    return try outcome.get()
+  }
+
+  /// Does a write that is never held up, in a transaction of its own: where that finds no room, nobody else's write fails with it.
+  ///
+  /// - Throws: as `write`.
+  func writeAlone<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws(StoreFailure) -> Result {
+    let outcome = await withCheckedContinuation { continuation in
+      let write = TypedWrite(addition: nil, body: body) { continuation.resume(returning: $0) }
+      pool.asyncWriteWithoutTransaction { self.commit([write], $0) }
     }
     return try outcome.get()
   }
@@ -79,7 +90,7 @@ final class GroupCommit: Sendable {
       try db.beginTransaction(.immediate)
     } catch {
       observer(.commitFailed)
-      return end(batch, Self.failure(of: error))
+      return end(batch, failure(of: error))
     }
     var applied: [any Write] = []
     func endAll(_ failure: StoreFailure?) {
@@ -100,7 +111,7 @@ final class GroupCommit: Sendable {
         applied.append(write)
       } catch {
         cache.undo()
-        lost = Self.failure(of: error)
+        lost = failure(of: error)
         end([write], lost)
       }
     }
@@ -127,15 +138,23 @@ final class GroupCommit: Sendable {
 
   /// Those writes for which there is room, in their order; the others are answered.
   private func admitted(_ batch: [any Write], _ db: Database) -> [any Write] {
-    guard batch.contains(where: { $0.addition > 0 }) else { return batch }
-    var left = room.byteCount(db)
+    let takesChanges = !batch.contains { $0.addition == 0 } || room.takesChanges
+    let adds = batch.contains { ($0.addition ?? 0) > 0 }
+    guard adds || !takesChanges else { return batch }
+    var left = adds ? room.byteCount(db) : 0
     var admitted: [any Write] = []
     for write in batch {
-      guard write.addition <= left else {
+      let isAdmitted =
+        switch write.addition {
+        case nil: true
+        case 0?: takesChanges
+        case let addition?: addition <= left
+        }
+      guard isAdmitted else {
         write.end(.noRoom)
         continue
       }
-      left -= write.addition
+      left -= write.addition ?? 0
       admitted.append(write)
     }
     if admitted.count < batch.count { observer(.noRoom(writeCount: batch.count - admitted.count)) }
@@ -165,39 +184,38 @@ final class GroupCommit: Sendable {
   }
 
   /// What it means that something failed before its commit.
-  private static func failure(of error: any Error) -> StoreFailure {
-    (error as? DatabaseError)?.resultCode == .SQLITE_FULL ? .noRoom : .unavailable
+  private func failure(of error: any Error) -> StoreFailure {
+    (error as? DatabaseError).map(room.disk.isFull) == true ? .noRoom : .unavailable
   }
 
   /// What a failed commit means.
   private func failure(ofCommit error: any Error) -> StoreFailure {
-    switch (error as? DatabaseError)?.resultCode {
-    case .SQLITE_FULL?, .SQLITE_BUSY?: return Self.failure(of: error)
-    default:
-      // Pages may or may not have reached the disk, and after a failed flush the system may claim that they did.
-      state.withLock { $0.hasFailed = true }
-      return .outcomeUnknown
-    }
+    let failure = failure(of: error)
+    // Without room, the page that commits is not there.
+    if failure == .noRoom || (error as? DatabaseError)?.resultCode == .SQLITE_BUSY { return failure }
+    // Pages may or may not have reached the disk, and after a failed flush the system may claim that they did.
+    state.withLock { $0.hasFailed = true }
+    return .outcomeUnknown
   }
 }
 
 /// A write that waits for its commit.
 private protocol Write: AnyObject, Sendable {
-  /// Bytes that it may add.
-  var addition: Int { get }
+  /// Bytes that it may add; nil for what is never held up.
+  var addition: Int? { get }
   func apply(_ db: Database) throws
   /// Answers the caller: with the result, or with a failure.
   func end(_ failure: StoreFailure?)
 }
 
 private final class TypedWrite<Value: Sendable>: Write {
-  let addition: Int
+  let addition: Int?
   private let body: @Sendable (Database) throws -> Value
   private let answer: @Sendable (Result<Value, StoreFailure>) -> Void
   private let value = Mutex<Value?>(nil)
 
   init(
-    addition: Int, body: @escaping @Sendable (Database) throws -> Value,
+    addition: Int?, body: @escaping @Sendable (Database) throws -> Value,
     answer: @escaping @Sendable (Result<Value, StoreFailure>) -> Void
   ) {
     self.addition = addition

@@ -16,6 +16,9 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// Rows that a transaction deletes on a full disk. Each may change some pages, which all go into the log first: together they stay
   /// within what `ServerDirectory` keeps in reserve.
   private static let fewest = 16
+  /// Pauses between attempts to cut the log, in which nobody's writes wait. Most readers are gone after some milliseconds; a backup is
+  /// left to the next minute.
+  private static let cutPauses = [Duration.milliseconds(10), .milliseconds(50), .milliseconds(200), .seconds(1)]
   /// Recipients that are looked up at a time: whoever names a thousand waits between them for those who name one.
   private static let lookupCount = 32
 
@@ -91,40 +94,50 @@ public final class SQLiteMailboxStore: MailboxStore {
   public var waitingWriteCount: Int { writer.waitingCount }
 
   /// Deletes what was acknowledged, moves the write-ahead log into the database and cuts it to nothing, so that no old page
-  /// lies in it for long. To be called about every minute; when readers are in the way, the next call does it.
+  /// lies in it for long. To be called about every minute.
+  ///
+  /// - Throws: `.noRoom` where any of it found none; `.unavailable` also where readers are in the way: the next call does it.
   public func truncateLog() async throws(StoreFailure) {
-    let deletion: StoreFailure?
-    do {
-      try await deleteAcknowledged()
-      deletion = nil
-    } catch { deletion = error }
-    try await cutLog()
-    if let deletion { throw deletion }
+    var failures: [StoreFailure] = []
+    do { try await deleteAcknowledged() } catch { failures.append(error) }
+    do { try await cutLog() } catch { failures.append(error) }
+    if let failure = StoreFailure.foremost(of: failures) { throw failure }
   }
 
   private func cutLog() async throws(StoreFailure) {
-    let result: Result<Void, StoreFailure> = await withCheckedContinuation { continuation in
-      pool.asyncWriteWithoutTransaction { [observer] db in
+    for pause in Self.cutPauses {
+      if try await cutLogNow() { return }
+      try? await Task.sleep(for: pause)
+    }
+    guard try await cutLogNow() else { throw .unavailable }
+  }
+
+  /// - Returns: false while a reader is in the way. It is not waited for here, on the writer, since everybody's writes would wait.
+  private func cutLogNow() async throws(StoreFailure) -> Bool {
+    let result: Result<Bool, StoreFailure> = await withCheckedContinuation { continuation in
+      pool.asyncWriteWithoutTransaction { [observer, disk = room.disk] db in
         do {
+          let patience = try Int.fetchOne(db, sql: "PRAGMA busy_timeout") ?? 0
+          try db.execute(sql: "PRAGMA busy_timeout = 0")
+          defer { try? db.execute(sql: "PRAGMA busy_timeout = \(patience)") }
           try db.checkpoint(.truncate)
-          continuation.resume(returning: .success(()))
+          continuation.resume(returning: .success(true))
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+          continuation.resume(returning: .success(false))
+        } catch let error as DatabaseError where disk.isFull(error) {
+          observer(.noRoom(writeCount: 0))
+          continuation.resume(returning: .failure(.noRoom))
         } catch {
-          switch error as? DatabaseError {
-          // Readers in the way are no fault of the disk.
-          case nil: break
-          case let error? where error.resultCode == .SQLITE_BUSY: break
-          case let error? where error.resultCode == .SQLITE_FULL: observer(.noRoom(writeCount: 0))
-          case let error?: observer(.checkpointFailed(code: error.extendedResultCode.rawValue))
-          }
+          if let error = error as? DatabaseError { observer(.checkpointFailed(code: error.extendedResultCode.rawValue)) }
           continuation.resume(returning: .failure(.unavailable))
         }
       }
     }
-    try result.get()
+    return try result.get()
   }
 
-  /// Deletes step by step. What is deleted takes room in the log before it gives any back, so on a full disk the steps are small and
-  /// the log is cut between them.
+  /// Deletes step by step, each a transaction of its own. What is deleted takes room in the log before it gives any back, so on a full
+  /// disk the steps are small and the log is cut between them.
   ///
   /// - Parameter step: deletes at most so many rows, and says whether there may be more.
   private func delete(atMost count: Int, _ step: (_ count: Int) async throws(StoreFailure) -> Bool) async throws(StoreFailure) {
@@ -187,17 +200,23 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   private func context(_ db: Database) -> Context { Context(db: db, veil: veil, cache: cache, versions: versions, old: old) }
 
-  /// - Parameter addition: bytes that it may add (`StorageCost`); 0 for what is never held up for want of room.
+  /// - Parameter addition: bytes that it may add (`StorageCost`); 0 for what changes only what is there; nil for what is never held up for
+  ///   want of room.
   private func write<Value: Sendable>(
-    adding addition: Int = 0, _ body: @escaping @Sendable (Context) throws -> Value
+    adding addition: Int? = 0, _ body: @escaping @Sendable (Context) throws -> Value
   ) async throws(StoreFailure) -> Value {
     try await writer.write(adding: addition) { try body(self.context($0)) }
+  }
+
+  /// Deletes, in a transaction of its own.
+  private func writeAlone<Value: Sendable>(_ body: @escaping @Sendable (Context) throws -> Value) async throws(StoreFailure) -> Value {
+    try await writer.writeAlone { try body(self.context($0)) }
   }
 
   /// Moves what an older schema holds of a place, before the place is used.
   private func settle(_ kind: OldTables.Kind, _ place: StoredPlace) async throws(StoreFailure) {
     guard old.contains(kind), try await read({ try OldRows.contains(kind, place, $0.db) }) else { return }
-    try await write { try OldRows($0).move(kind, place, sequence: self.nextSequence) }
+    try await write(adding: nil) { try OldRows($0).move(kind, place, sequence: self.nextSequence) }
   }
 
   private func settle(_ mailboxes: some Collection<StoredPlace>) async throws(StoreFailure) {
@@ -381,7 +400,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     }
     var isDue = acknowledge()
     while isDue == nil {
-      try await write { try EnvelopeRows($0.db, $0.cache, mailbox, keys).ensureLoaded() }
+      try await write(adding: nil) { try EnvelopeRows($0.db, $0.cache, mailbox, keys).ensureLoaded() }
       isDue = acknowledge()
     }
     // They are acknowledged, whether or not the disk lets them be deleted now.
@@ -391,7 +410,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   private func deleteAcknowledged() async throws(StoreFailure) {
     guard cache.hasDeletions else { return }
     try await delete(atMost: Self.deletionCount) { (count) async throws(StoreFailure) in
-      try await write { try EnvelopeRows.deleteAcknowledged($0.db, $0.cache, atMost: count) }
+      try await writeAlone { try EnvelopeRows.deleteAcknowledged($0.db, $0.cache, atMost: count) }
     }
   }
 
@@ -460,13 +479,18 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// Works in steps of some hundred rows, each a transaction, so that others write in between.
   public func expire(today: Day) async throws(StoreFailure) {
     try await delete(atMost: Self.expiryCount) { (count) async throws(StoreFailure) in
-      let (mayBeMore, rowCount) = try await write { context in
+      let (mayBeMore, rowCount) = try await writeAlone { context in
         let before = context.db.totalChangesCount
         return (try UpkeepRows(context).expireSome(today: today, atMost: count), context.db.totalChangesCount - before)
       }
       if rowCount > 0 { observer(.expired(rowCount: rowCount)) }
       return mayBeMore
     }
+    // Fresh bytes can wait, and nothing is given up for them.
+    do { try await refresh(today: today) } catch { guard error == .noRoom else { throw error } }
+  }
+
+  private func refresh(today: Day) async throws(StoreFailure) {
     guard try await read({ try UpkeepRows($0).mustRefresh(today: today) }) else { return }
     for table in RecordRows.Table.allCases {
       var last: [UInt8]? = []

@@ -49,12 +49,13 @@ extension ServerStorageError {
   ///
   /// - Parameter disk: where it lies; asked where SQLite does not say that there is no room.
   init(_ error: DatabaseError, on disk: DiskSpace? = nil) {
+    if disk?.isFull(error) == true {
+      self = .diskFull
+      return
+    }
     switch error.resultCode {
     case .SQLITE_FULL: self = .diskFull
-    // A log, or its index, that finds no room is "cannot open", or an error of input and output.
-    case .SQLITE_CANTOPEN, .SQLITE_IOERR:
-      let isFull = disk?.freeByteCount().map { $0 < 16 * Schema.pageByteCount } ?? false
-      self = isFull ? .diskFull : error.resultCode == .SQLITE_CANTOPEN ? .readOnly : .database(code: error.extendedResultCode.rawValue)
+    case .SQLITE_CANTOPEN: self = .readOnly
     case .SQLITE_NOTADB: self = .notADatabase
     case .SQLITE_CORRUPT: self = .databaseDamaged
     case .SQLITE_READONLY: self = .readOnly

@@ -27,10 +27,10 @@ public struct StorageLimits: Sendable, Equatable {
 }
 
 /// Looks how much room there is, once for each transaction that adds something. What deletes, and what owners need to empty their
-/// mailboxes, is never held up by it.
+/// mailboxes, is never held up by it; what only changes what is there hardly ever.
 final class StorageRoom: Sendable {
   private let path: String
-  private let disk: DiskSpace
+  let disk: DiskSpace
   private let current: Mutex<StorageLimits>
 
   init(path: String, disk: DiskSpace, limits: StorageLimits) {
@@ -59,6 +59,17 @@ final class StorageRoom: Sendable {
     let (sum, isBeyond) = used.addingReportingOverflow(PrivateFiles.byteCount(path + "-wal") ?? 0)
     guard !overflow, !isBeyond else { return 0 }
     return max(0, min(onDisk, limits.maximumByteCount - sum))
+  }
+
+  /// Whether there is room for what adds nothing, and changes what is there.
+  ///
+  /// Such changes take pages of the log until it is cut, one record's again and again, and what reads for long (a backup) keeps it from
+  /// being cut. While the disk has more than is to stay free, the log may have that. Of what is to stay free it may have half: with what
+  /// servers usually keep, some 1,800 changes of records. The other half is for what is deleted.
+  var takesChanges: Bool {
+    let minimum = limits.minimumFreeByteCount
+    guard minimum > 0, (PrivateFiles.byteCount(path + "-wal") ?? 0) > minimum / 2 else { return true }
+    return (disk.freeByteCount() ?? 0) >= minimum
   }
 
   /// What the disk has beyond what stays free. The file never shrinks: once pages of it are free, they are room, and only the log that

@@ -11,6 +11,9 @@ public enum StoreFailure: Error, Equatable, Sendable {
   case noRoom
   /// Applied or not: ask again with the same idempotency key, or read.
   case outcomeUnknown
+
+  /// What to say of several: that there is no room, if one of them says so, for whoever can make some has to hear of it.
+  public static func foremost(of failures: [StoreFailure]) -> StoreFailure? { failures.contains(.noRoom) ? .noRoom : failures.first }
 }
 
 /// What became of a voucher that was to be taken back.

@@ -8,11 +8,9 @@ struct Upkeep: Sendable {
 
   let engine: MailboxEngine
   let store: SQLiteMailboxStore
-  let directory: ServerDirectory
+  let reserve: ReserveKeeper
   let rows: RowCounter
   let log: ServerLog
-  /// Tells the operator that the reserve of the disk is given up.
-  let noteReserve: @Sendable () -> Void
   /// Sees to the certificate and to the issuer key.
   let renew: @Sendable () async -> Void
 
@@ -21,15 +19,13 @@ struct Upkeep: Sendable {
   /// - Throws: when the disk has failed for good.
   func run() async throws {
     while !Task.isCancelled {
-      if directory.tendReserve() { noteReserve() }
+      reserve.tend()
       do { try await tidy() } catch {
         // A quota may be used up that the disk's own numbers do not show.
-        if error == .noRoom, directory.giveUpReserve() {
-          noteReserve()
-          try? await tidy()
-        }
+        if error == .noRoom, reserve.giveUp() { try? await tidy() }
       }
-      _ = await rows.counts()
+      // Counting reads all of the database, which may take longer than what has to be done every minute can wait.
+      Task { [rows] in _ = await rows.counts() }
       engine.wakes.wakeAll()
       await renew()
       // What thousands of connections had in use a minute ago.
@@ -42,12 +38,9 @@ struct Upkeep: Sendable {
 
   /// What does not succeed now does in a minute: expired envelopes are hidden, deleted or not. The log is cut in any case.
   private func tidy() async throws(StoreFailure) {
-    let expiry: StoreFailure?
-    do {
-      try await engine.expire()
-      expiry = nil
-    } catch { expiry = error }
-    try await store.truncateLog()
-    if let expiry { throw expiry }
+    var failures: [StoreFailure] = []
+    do { try await engine.expire() } catch { failures.append(error) }
+    do { try await store.truncateLog() } catch { failures.append(error) }
+    if let failure = StoreFailure.foremost(of: failures) { throw failure }
   }
 }

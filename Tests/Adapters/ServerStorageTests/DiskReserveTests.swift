@@ -48,8 +48,8 @@ import Testing
   @Test func `a database that finds no room at the start says so, and one that is out of reach says that`() throws {
     let disk = try FaultyDisk(server)
     try server.openStore().close()
-    let free = FreeBytes()
-    func open() throws { try server.openStore(limits: StorageLimits(), free: { free.count }).close() }
+    let hasRoom = Mutex(false)
+    func open() throws { try server.openStore(limits: StorageLimits(), takesMore: { hasRoom.withLock { $0 } }).close() }
     for (operation, code, expected) in [
       (FaultyDisk.Operation.write, Int32(13), ServerStorageError.diskFull), (.open, 14, .diskFull), (.write, 10 | 3 << 8, .diskFull),
     ] {
@@ -57,18 +57,20 @@ import Testing
       #expect(throws: expected) { try open() }
       disk.mend()
     }
-    free.count = .max
+    hasRoom.withLock { $0 = true }
     disk.fail(.open, nth: 1, lasts: true, code: 1)
     #expect(throws: ServerStorageError.readOnly) { try open() }
+    disk.mend()
+    disk.fail(.write, nth: 1, lasts: true, code: 10 | 3 << 8)
+    #expect(throws: ServerStorageError.database(code: 10 | 3 << 8)) { try open() }
     disk.mend()
     try open()
   }
 
-  private final class FreeBytes: Sendable {
-    private let bytes = Mutex(0)
-    var count: Int {
-      get { bytes.withLock { $0 } }
-      set { bytes.withLock { $0 = newValue } }
-    }
+  @Test func `whether a disk takes more is tried beside the database, and nothing is left of it`() throws {
+    let before = try FileManager.default.contentsOfDirectory(atPath: server.path)
+    #expect(DiskSpace(of: server.file("server.sqlite")).takesMore())
+    #expect(DiskSpace(of: server.file("elsewhere/server.sqlite")).takesMore(), "what is not there is not full")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: server.path) == before)
   }
 }

@@ -175,6 +175,46 @@ import Testing
     await #expect(throws: StoreFailure.noRoom) { try await store.append([Workload.copy(to: target, sealed)], today: Workload.today) }
   }
 
+  @Test func `changes may fill the log with half of what stays free, and the rest is for who deletes`() async throws {
+    let minimum = 2 << 20
+    let store = try open { $0.minimumFreeByteCount = minimum }
+    let target = try await Workload(random: random).target(in: store)
+    for number in UInt8(0)..<3 { _ = try await store.append([Workload.copy(to: target, [number])], today: Workload.today) }
+    try await store.truncateLog()
+    let reader = try server.reader()
+    func change() async throws(StoreFailure) { try await store.setDeliveryKeys([target.deliveryKey, name()], of: target.mailbox) }
+    free.count = minimum - 1
+    var count = 0
+    do throws(StoreFailure) {
+      while count < 2_000 {
+        try await change()
+        count += 1
+      }
+    } catch { #expect(error == .noRoom) }
+    let log = try server.read("server.sqlite-wal").count
+    #expect((minimum / 2..<minimum / 2 + 300_000).contains(log), "\(count) changes: \(log)")
+    await #expect(throws: StoreFailure.noRoom) { _ = try await store.countTokens(1, for: target.mailbox, quota: 9) }
+    // Who reads, acknowledges and deletes goes on.
+    let all = try await store.read(target.mailbox, after: 0, page: PageLimit(count: 9, byteCount: 1 << 20), today: Workload.today)
+    try await store.acknowledge(target.mailbox, through: all[1].sequence)
+    await #expect(throws: StoreFailure.unavailable, "the reader is in the way") { try await store.truncateLog() }
+    #expect(try await Workload.readAll(target, in: store) == [[2]])
+    func cellCount() async throws -> Int? {
+      try await store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM envelopes WHERE sealed <> x''") }
+    }
+    #expect(try await cellCount() == 1)
+    try await store.expire(today: Workload.today.adding(40))
+    #expect(try await cellCount() == 0)
+    // What the disk has beyond what stays free is the log's.
+    free.count = minimum
+    try await change()
+    free.count = minimum - 1
+    await #expect(throws: StoreFailure.noRoom) { try await change() }
+    try reader.close()
+    try await store.truncateLog()
+    try await change()
+  }
+
   @Test func `one transaction looks once, and takes as many of its writes as there is room for`() async throws {
     let store = try open { $0.minimumFreeByteCount = 1 }
     let target = try await Workload(random: random).target(in: store)

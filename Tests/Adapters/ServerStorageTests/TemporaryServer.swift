@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import MailboxEngine
 import MailboxStoreConformance
 
@@ -23,11 +24,13 @@ final class TemporaryServer: Sendable {
 
   /// A store under limits, on a disk of which so much is free.
   func openStore(
-    limits: StorageLimits, free: @escaping @Sendable () -> Int? = { .max }, observer: @escaping StoreObserver = { _ in }
+    limits: StorageLimits, free: @escaping @Sendable () -> Int? = { .max }, takesMore: @escaping @Sendable () -> Bool = { true },
+    observer: @escaping StoreObserver = { _ in }
   ) throws -> SQLiteMailboxStore {
     let veil = try directory.keys(creating: true).veil
+    let disk = DiskSpace(freeByteCount: free, takesMore: takesMore)
     return try SQLiteMailboxStore(
-      path: directory.databaseFile, veil: veil, checking: true, limits: limits, disk: DiskSpace(freeByteCount: free), observer: observer)
+      path: directory.databaseFile, veil: veil, checking: true, limits: limits, disk: disk, observer: observer)
   }
 
   func fixture() throws -> StoreFixture {
@@ -36,6 +39,18 @@ final class TemporaryServer: Sendable {
       try store.close()
       return try openStore(checking: true)
     }
+  }
+
+  /// Somebody who reads the database as it is now until `rollback`, as a backup does.
+  func reader() throws -> DatabaseQueue {
+    var configuration = Configuration()
+    configuration.allowsUnsafeTransactions = true
+    let reader = try DatabaseQueue(path: file("server.sqlite"), configuration: configuration)
+    try reader.inDatabase { db in
+      try db.beginTransaction(.deferred)
+      _ = try Int.fetchOne(db, sql: "SELECT count(*) FROM upkeep")
+    }
+    return reader
   }
 
   func file(_ name: String) -> String { "\(path)/\(name)" }

@@ -23,9 +23,10 @@ struct ServerRun: Sendable {
     let startedAt = clock.secondsSince1970()
     let log = ServerLog(level: settings.logLevel) { Output.note($0) }
     let metrics = ServerMetrics()
-    if directory.tendReserve() { Self.noteReserve() }
+    let reserve = ReserveKeeper(directory, note: Self.noteReserve)
+    reserve.tend()
     let secrets = try directory.keys(creating: true).secrets()
-    let store = try directory.givingUpReserve(noting: Self.noteReserve) { () throws(ServerStorageError) in
+    let store = try reserve.givingUp { () throws(ServerStorageError) in
       try directory.openStore(creating: true, checking: true, limits: settings.storage, observer: metrics.storeObserver)
     }
     if store.isOlderThanBefore { Output.note(Self.olderWarning) }
@@ -34,7 +35,7 @@ struct ServerRun: Sendable {
     let objects = try directory.openObjects(
       quota: UInt64(settings.fileQuotaByteCount), minimumFreeByteCount: settings.storage.minimumFreeByteCount)
     let issuer = TokenIssuer(
-      keys: try directory.givingUpReserve(noting: Self.noteReserve) { () throws(ServerStorageError) in
+      keys: try reserve.givingUp { () throws(ServerStorageError) in
         try directory.issuerKeys(today: clock.today)
       })
     let engine = MailboxEngine(
@@ -93,7 +94,7 @@ struct ServerRun: Sendable {
         objects.replaceMinimumFreeByteCount(with: new.storage.minimumFreeByteCount)
       })
     let upkeep = Upkeep(
-      engine: engine, store: store, directory: directory, rows: rows, log: log, noteReserve: Self.noteReserve,
+      engine: engine, store: store, reserve: reserve, rows: rows, log: log,
       renew: {
         await reloading.renew()
         // What cannot be written now is tried again in a minute; the last quarter's key goes on signing.

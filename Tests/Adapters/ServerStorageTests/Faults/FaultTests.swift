@@ -233,11 +233,79 @@ import Testing
     #expect(all.count == count)
     for number in [600, count - 1, count - 1] { try await store.acknowledge(target.mailbox, through: all[number].sequence) }
     #expect(try await Workload.readAll(target, in: store).isEmpty)
-    await #expect(throws: StoreFailure.unavailable) { try await store.truncateLog() }
+    await #expect(throws: StoreFailure.noRoom) { try await store.truncateLog() }
     #expect(failures.withLock { $0 } == 0, "no room is no fault of the disk")
+    disk.mend()
+    // Also where the log cannot be cut for another reason.
+    disk.leaveRoom(forLog: 1)
+    let reader = try server.reader()
+    await #expect(throws: StoreFailure.noRoom) { try await store.truncateLog() }
+    try reader.close()
     disk.mend()
     try await store.truncateLog()
     #expect(try await store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM envelopes WHERE sealed <> x''") } == 0)
+    try store.close()
+  }
+
+  @Test(arguments: [true, false])
+  func `a write that fails is want of room where a quota is used up, and else the end of a disk`(takesMore: Bool) async throws {
+    let server = try TemporaryServer()
+    let disk = try FaultyDisk(server)
+    let failures = Mutex(0)
+    let observer: StoreObserver = { event in if case .checkpointFailed = event { failures.withLock { $0 += 1 } } }
+    let store = try server.openStore(limits: StorageLimits(), takesMore: { takesMore }, observer: observer)
+    let target = try await Workload(random: SeededRandom(seed: 8)).target(in: store)
+    func send(_ byteCount: Int) async -> StoreFailure? {
+      await outcome {
+        _ = try await store.append([Workload.copy(to: target, [UInt8](repeating: 1, count: byteCount))], today: Workload.today)
+      }
+    }
+    // As SQLite calls it, whatever the system's reason.
+    disk.fail(.write, nth: 1, lasts: true, code: Self.SQLITE_IOERR | 3 << 8)
+    #expect(await outcome { try await store.truncateLog() } == (takesMore ? .unavailable : .noRoom))
+    #expect(failures.withLock { $0 } == (takesMore ? 1 : 0))
+    #expect(await send(1) == (takesMore ? .outcomeUnknown : .noRoom))
+    #expect(store.hasFailed == takesMore)
+    if !takesMore {
+      disk.mend()
+      // A flush that fails says nothing of room.
+      disk.fail(.sync, nth: 1, lasts: true, code: Self.SQLITE_IOERR | 4 << 8)
+      #expect(await send(1) == .outcomeUnknown)
+      #expect(store.hasFailed)
+    }
+    disk.mend()
+    try? store.close()
+    try server.openStore(checking: true).close()
+  }
+
+  @Test func `what finds no room to be deleted takes nobody's write with it`() async throws {
+    let server = try TemporaryServer()
+    let disk = try FaultyDisk(server)
+    let store = try server.openStore(limits: StorageLimits())
+    let target = try await Workload(random: SeededRandom(seed: 9)).target(in: store)
+    let count = 1_000
+    for start in stride(from: 0, to: count, by: 100) {
+      _ = try await store.append((start..<start + 100).map { _ in Workload.copy(to: target, [1]) }, today: Workload.today)
+    }
+    try await store.truncateLog()
+    let page = PageLimit(count: count, byteCount: 1 << 30)
+    let all = try await store.read(target.mailbox, after: 0, page: page, today: Workload.today)
+    try await store.acknowledge(target.mailbox, through: all[count - 1].sequence)
+    disk.leaveRoom(forLog: 256 << 10)
+    let gate = DispatchSemaphore(value: 0)
+    store.pool.asyncWriteWithoutTransaction { _ in gate.wait() }
+    async let deletion = outcome { try await store.truncateLog() }
+    // Time for it to get in line, if it did.
+    for _ in 0..<10_000 where store.waitingWriteCount == 0 { await Task.yield() }
+    let before = store.waitingWriteCount
+    async let change = outcome { _ = try await store.countTokens(1, for: target.mailbox, quota: 99) }
+    while store.waitingWriteCount == before { await Task.yield() }
+    gate.signal()
+    #expect(await change == nil)
+    #expect(await deletion == nil)
+    #expect(disk.failureCount > 0, "the bound was met")
+    #expect(try await store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM envelopes WHERE sealed <> x''") } == 0)
+    disk.mend()
     try store.close()
   }
 
