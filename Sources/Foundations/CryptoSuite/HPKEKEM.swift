@@ -69,9 +69,18 @@ extension HPKESuite {
       }
     }
 
+    /// Whether a private key is a big-endian scalar.
+    private var hasScalars: Bool {
+      switch self {
+      case .p256, .p384, .p521: true
+      case .x25519, .xWing: false
+      }
+    }
+
     func privateKey(_ secret: Secret) throws(CryptoError) -> PrivateKey {
+      let secret = hasScalars ? secret.asScalar(byteCount: privateKeyByteCount) : secret
       // The pointer is valid in the closure and only copied from.
-      try unsafe secret.withRawBytes { (bytes) throws(CryptoError) -> PrivateKey in
+      return try unsafe secret.withRawBytes { (bytes) throws(CryptoError) -> PrivateKey in
         do {
           switch self {
           case .x25519: return .x25519(try unsafe Curve25519.KeyAgreement.PrivateKey(rawRepresentation: bytes))

@@ -3,7 +3,7 @@ import FoundationEssentials
 
 /// A key pair for HPKE.
 public struct HPKEKeyPair: Sendable, Equatable {
-  /// A scalar, or the 32-byte seed of X-Wing.
+  /// A scalar, or the 32-byte seed of X-Wing. A scalar of a NIST curve may lack leading zeros.
   public let privateKey: Secret
   /// As RFC 9180 §7.1.1 serialises it: 32 bytes, an uncompressed point, or 1,216 bytes for X-Wing.
   public let publicKey: [UInt8]
@@ -68,7 +68,8 @@ extension HPKESuite {
     throw .invalidKey
   }
 
-  /// The key pair of a private key that is kept elsewhere.
+  /// The key pair of a private key that is kept elsewhere. Of a scalar of a NIST curve, leading zeros may be missing: some
+  /// who publish keys of P-521 leave them out.
   ///
   /// - Throws: `.invalidKey` for bytes that are no private key.
   public func keyPair(privateKey: Secret) throws(CryptoError) -> HPKEKeyPair {
@@ -102,6 +103,35 @@ extension HPKESuite {
 }
 
 extension Secret {
+  /// How many leading zeros of a scalar may be missing. Of fewer than one key in 2^64 so many are zeros; what is shorter is
+  /// a mistake.
+  private static var missingZeros: Int { 8 }
+
+  /// A big-endian scalar with the leading zeros that were left out; whatever has another length stays as it is.
+  func asScalar(byteCount count: Int) -> Secret {
+    let missing = count - byteCount
+    guard missing > 0, missing <= Self.missingZeros else { return self }
+    // The pointers are valid in their closures, and the buffer has room for the zeros and this secret behind them.
+    return unsafe Secret(count: count) { buffer in
+      unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
+      unsafe withRawBytes { bytes in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[missing...]).copyMemory(from: bytes)
+      }
+    }
+  }
+
+  /// Its first and its other bytes; nil where there are not so many.
+  func split(at count: Int) -> (head: Secret, tail: [UInt8])? {
+    guard byteCount >= count else { return nil }
+    // The pointers are valid in the closure and only copied from.
+    return unsafe withRawBytes { bytes in
+      unsafe (
+        Secret(copying: UnsafeRawBufferPointer(rebasing: bytes[..<count])),
+        [UInt8](UnsafeRawBufferPointer(rebasing: bytes[count...]))
+      )
+    }
+  }
+
   /// Only the lowest bit of the first byte is part of a P-521 scalar.
   var keepingLastBitOfFirstByte: Secret {
     // The pointers are valid in their closures, and the buffer is as long as this secret.

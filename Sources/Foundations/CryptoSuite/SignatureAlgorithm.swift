@@ -82,11 +82,23 @@ public struct SigningKey: Sendable {
   /// The public key as RFC 9420 §5.1.1 writes it.
   public let publicKey: [UInt8]
 
-  /// The private key: an Ed25519 seed or a big-endian scalar.
+  /// The private key: an Ed25519 seed, or a big-endian scalar with its leading zeros.
   public let privateBytes: Secret
 
-  /// - Throws: `.invalidKey` for bytes that are no private key of the scheme.
+  /// A key that is kept elsewhere.
+  ///
+  /// - Parameter privateKey: an Ed25519 seed (RFC 8032 §5.1.5), alone or with its public key behind it, as many store it; or
+  ///   a big-endian scalar, whose leading zeros may be missing.
+  /// - Throws: `.invalidKey` for bytes that are no private key of the scheme, and for a seed with another's public key.
   public init(_ algorithm: SignatureAlgorithm, privateKey: Secret) throws(CryptoError) {
+    var claimed: [UInt8]?
+    var privateKey = privateKey
+    if algorithm != .ed25519 {
+      privateKey = privateKey.asScalar(byteCount: algorithm.privateKeyByteCount)
+    } else if privateKey.byteCount == 64, let parts = privateKey.split(at: 32) {
+      privateKey = parts.head
+      claimed = parts.tail
+    }
     self.algorithm = algorithm
     privateBytes = privateKey
     // The pointer is valid in the closure and only copied from.
@@ -111,6 +123,7 @@ public struct SigningKey: Sendable {
         throw .invalidKey
       }
     }
+    guard claimed == nil || claimed == publicKey else { throw .invalidKey }
   }
 
   /// Signs `message`.

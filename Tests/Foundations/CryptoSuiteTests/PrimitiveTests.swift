@@ -134,3 +134,50 @@ func `a signature has one length and one encoding`(algorithm: SignatureAlgorithm
   #expect(SeededRandom(seed: 8).bytes(32) != SeededRandom(seed: 7).bytes(32))
   #expect(SystemRandom().bytes(13).count == 13)
 }
+
+@Test(arguments: [SignatureAlgorithm.p256, .p384, .p521])
+func `a signature key is taken without the leading zeros of its scalar`(algorithm: SignatureAlgorithm) throws {
+  let rest = [UInt8](repeating: 0x55, count: algorithm.privateKeyByteCount - 8)
+  let whole = try SigningKey(algorithm, privateKey: Secret([UInt8](repeating: 0, count: 8) + rest))
+  for missing in 1...8 {
+    let key = try SigningKey(algorithm, privateKey: Secret([UInt8](repeating: 0, count: 8 - missing) + rest))
+    // It is the same key, also in what is saved of it.
+    #expect(key == whole && key.publicKey == whole.publicKey)
+    #expect(key.privateBytes.byteCount == algorithm.privateKeyByteCount)
+    #expect(algorithm.verify(try key.sign([1]), of: [1], publicKey: whole.publicKey))
+  }
+  // So many zeros nobody draws, and one byte more is no scalar.
+  for wrong in [Array(rest.dropFirst()), [UInt8](repeating: 0, count: 9) + rest] {
+    #expect(throws: CryptoError.invalidKey) { try SigningKey(algorithm, privateKey: Secret(wrong)) }
+  }
+}
+
+@Test func `an Ed25519 key is taken with its public key behind it`() throws {
+  let key = SignatureAlgorithm.ed25519.generateKey()
+  let seed = key.privateBytes.exposedBytes
+  let both = try SigningKey(.ed25519, privateKey: Secret(seed + key.publicKey))
+  #expect(both == key && both.publicKey == key.publicKey && both.privateBytes.byteCount == 32)
+  // Not with another's, nor with a part of it.
+  let other = SignatureAlgorithm.ed25519.generateKey().publicKey
+  for wrong in [seed + other, seed + key.publicKey.dropLast(), seed + key.publicKey + [0], Array(seed.dropFirst())] {
+    #expect(throws: CryptoError.invalidKey) { try SigningKey(.ed25519, privateKey: Secret(wrong)) }
+  }
+}
+
+@Test(arguments: [
+  CipherSuite.mls128P256AES128SHA256P256, .mls256P384AES256SHA384P384, .mls256P521AES256SHA512P521,
+])
+func `an HPKE key is taken without the leading zeros of its scalar`(suite: CipherSuite) throws {
+  let hpke = suite.hpke
+  let rest = [UInt8](repeating: 0x55, count: hpke.kem.privateKeyByteCount - 8)
+  let whole = try hpke.keyPair(privateKey: Secret([UInt8](repeating: 0, count: 8) + rest))
+  let sealed = try hpke.seal([1, 2, 3], to: whole.publicKey, info: [], aad: [])
+  for missing in 1...8 {
+    let short = try hpke.keyPair(privateKey: Secret([UInt8](repeating: 0, count: 8 - missing) + rest))
+    #expect(short.publicKey == whole.publicKey)
+    #expect(try hpke.open(sealed, with: short, info: [], aad: []) == [1, 2, 3])
+  }
+  for wrong in [Array(rest.dropFirst()), [UInt8](repeating: 0, count: 9) + rest] {
+    #expect(throws: CryptoError.invalidKey) { try hpke.keyPair(privateKey: Secret(wrong)) }
+  }
+}
