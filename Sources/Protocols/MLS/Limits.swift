@@ -18,9 +18,17 @@ public enum Limits {
   /// honest groups have a handful.
   public static let maxPendingProposals = 4_096
 
+  /// Choices among the proposals of a kind that wait, when a commit cannot cover all of them. Each is as much work as checking
+  /// a commit, and it takes a few for each proposal that excludes others.
+  static let maxCommitAttempts = 128
+
   /// Bytes of all proposals that wait for a commit. Anybody who knows the group can ask to be added; honest groups wait with
   /// a few kilobytes.
   public static let maxPendingByteCount = 16 << 20
+
+  /// Bytes of a group's name and of the extensions of its context, which enter every signature and are kept with each past
+  /// epoch. 256 external senders with a chain of certificates each take a good half.
+  public static let maxGroupContextByteCount = 1 << 20
 
   /// Bytes of one leaf node. Keys of X-Wing take 1.2 kB, a chain of certificates or a log of devices some kilobytes more.
   public static let maxLeafByteCount = 64 << 10
@@ -52,6 +60,10 @@ public enum Limits {
   /// Commits that a partial member remembers while an upgrade goes on. Fetching and verifying a tree takes seconds; whoever
   /// falls this far behind begins again.
   public static let maxUpgradeCommits = 256
+
+  /// Bytes of the commits that a partial member remembers while an upgrade goes on. A partial member cannot judge what they
+  /// add, so this is all that bounds them; those of 256 busy epochs take a quarter.
+  public static let maxUpgradeByteCount = 16 << 20
 
   /// Past epochs whose message keys are kept, so that messages that were under way when a commit was made are still
   /// readable. Each costs forward secrecy for what was not yet received in that epoch, so few.

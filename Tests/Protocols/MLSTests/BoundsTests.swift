@@ -23,6 +23,68 @@ struct BoundsTests {
     }
   }
 
+  @Test func `a group context has a size that every message can bear`() throws {
+    let type = ExtensionType(rawValue: 0xF0A5)
+    let (limit, groupID) = (Limits.maxGroupContextByteCount, SystemRandom().bytes(32))
+    func extensions(_ count: Int) -> [Extension] { [Extension(type: type, data: [UInt8](repeating: 1, count: count))] }
+    let tooLong = MLSError.malformed(.lengthOverLimit(length: limit + 1, limit: limit))
+    let client = Client("0", suite)
+    func create(_ count: Int) throws -> Group {
+      try Group.create(
+        groupID: groupID, cipherSuite: suite, extensions: extensions(count), leaf: client.parameters, signer: client.signer,
+        validator: BasicIdentities())
+    }
+    #expect(throws: tooLong) { try create(limit - groupID.count + 1) }
+    #expect(try create(limit - groupID.count).extensions.count == 1)
+    // Nobody follows a commit that makes it longer, and a longer name counts as well.
+    let world = try World(suite, count: 2)
+    let longer = extensions(limit - world.members[0].group.groupID.count + 1)
+    world.refuse(
+      tooLong, try world.members[0].forge([.groupContextExtensions(longer)], path: world.members[0].path()))
+    #expect(throws: tooLong) {
+      try LeafRequirements(suite: suite, groupID: [UInt8](repeating: 1, count: limit + 1), extensions: [])
+    }
+  }
+
+  @Test func `what comes along with a message has a size`() throws {
+    let limit = Limits.maxMessageByteCount / 8
+    let tooLong = MLSError.malformed(.lengthOverLimit(length: limit + 1, limit: limit))
+    let member = try World(suite, count: 2).members[0]
+    let (group, signer) = (member.group, member.client.signer)
+    let data = [UInt8](repeating: 0, count: limit + 1)
+    let remove = Proposal.remove(LeafIndex(1))
+    #expect(throws: tooLong) { try group.protect([1], padding: limit + 1, signer: signer) }
+    #expect(throws: tooLong) { try group.protect([1], authenticatedData: data, signer: signer) }
+    #expect(throws: tooLong) { try group.propose(remove, signer: signer, padding: limit + 1) }
+    #expect(throws: tooLong) { try group.propose(remove, signer: signer, authenticatedData: data) }
+    #expect(throws: tooLong) { try group.proposeUpdate(signer: signer, padding: limit + 1) }
+    for plan in [CommitPlan(padding: limit + 1), CommitPlan(authenticatedData: data)] {
+      #expect(throws: tooLong) { try group.commit(plan, signer: signer, validator: BasicIdentities()) }
+    }
+    let most = [UInt8](repeating: 0, count: Limits.maxMessageByteCount / 2 + 1)
+    #expect(throws: MLSError.malformed(.lengthOverLimit(length: most.count, limit: most.count - 1))) {
+      try group.protect(most, signer: signer)
+    }
+  }
+
+  @Test func `a record of commits for an upgrade has a size`() throws {
+    let content = [UInt8](repeating: 1, count: Limits.maxUpgradeByteCount / 2 - 1_000)
+    let proposal = CommittedProposal(
+      proposal: .custom(type: ProposalType(rawValue: 0xF0A6), content: content), sender: .member(LeafIndex(0)), reference: nil)
+    var world = try MixedWorld(suite, full: 2, partial: 1)
+    world.partial[0].group = world.partial[0].group.beginningUpgrade().group
+    try world.commit(CommitPlan())
+    var change = try #require(world.partial[0].group.upgradeLog?.changes.first)
+    change.proposals = [proposal]
+    let one = try #require(UpgradeLog().appending(change))
+    let two = try #require(one.appending(change))
+    #expect(two.appending(change) == nil)
+    // Also after it was saved, and for one commit that names a long proposal again and again.
+    #expect(try UpgradeLog(decoding: two.encoded).appending(change) == nil)
+    change.proposals = [CommittedProposal](repeating: proposal, count: Limits.maxProposalsPerCommit)
+    #expect(UpgradeLog().appending(change) == nil)
+  }
+
   @Test func `a tree knows its size through every change`() throws {
     var world = try World(suite, count: 6)
     func check() throws {

@@ -187,11 +187,19 @@ struct GroupLifeTests {
 
     var world = try World(suite, count: 2)
     let client = Client("greased", suite)
-    var leaf = client.parameters
-    leaf.capabilities = leaf.capabilities.withGREASE()
+    let leaf = client.parameters.withGREASE()
+    let added = try #require(leaf.extensions.first { $0.type.isReserved })
+    #expect(leaf.capabilities.extensions.contains(added.type) && leaf.extensions.count == client.parameters.extensions.count + 1)
     let bundle = try KeyPackageBundle.generate(
-      cipherSuite: suite, leaf: leaf, lifetime: Lifetime(notBefore: 0, notAfter: 9), signer: client.signer)
-    let commit = try world.commit(CommitPlan(adds: [bundle.keyPackage]), by: 0)
+      cipherSuite: suite, leaf: leaf, lifetime: Lifetime(notBefore: 0, notAfter: 9), extensions: [Extension]().withGREASE(),
+      signer: client.signer)
+    #expect(bundle.keyPackage.extensions.map(\.type.isReserved) == [true])
+    let commit = try world.commit(
+      CommitPlan(adds: [bundle.keyPackage], groupInfoExtensions: [Extension]().withGREASE()), by: 0)
+    // Each time another one, until there are no more.
+    var full: [Extension] = []
+    for _ in 0..<20 { full = full.withGREASE() }
+    #expect(full.count == 15 && full.hasDistinctTypes && full.allSatisfy { $0.type.isReserved })
     let joined = try Group.join(
       welcome: try #require(commit.welcome), keyPackage: bundle, validator: BasicIdentities())
     world.members.append(Participant(client: client, group: joined.group))

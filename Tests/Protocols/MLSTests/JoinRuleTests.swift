@@ -278,7 +278,6 @@ struct JoinRuleTests {
       $0.credential = .x509(certificates: [[1]])
       $0.capabilities.credentials = [.basic, .x509]
     }
-    try refused(.invalidLeafNode(.versionOrSuiteNotInCapabilities)) { $0.capabilities.cipherSuites = [3] }
     try refused(.invalidLeafNode(.invalidKey)) { $0.encryptionKey = [1] }
     try refused(.invalidLeafNode(.duplicateEncryptionKey)) {
       $0.encryptionKey = member.group.ownLeafNode.encryptionKey

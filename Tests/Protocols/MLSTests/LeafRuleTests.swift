@@ -8,6 +8,94 @@ import WireFormat
 struct LeafRuleTests {
   private let suite = testedSuites[0]
 
+  @Test func `one's own leaf lists version and suite, and nobody else is asked`() throws {
+    let rule = MLSError.invalidLeafNode(.versionOrSuiteNotInCapabilities)
+    var world = try World(suite, count: 2)
+    let client = Client("new", suite)
+    let made = try client.bundle()
+    let info = try world.members[0].group.groupInfo(signer: world.members[0].client.signer)
+    let keyPaths: [WritableKeyPath<Capabilities, [UInt16]>] = [\.versionNumbers, \.cipherSuites]
+    for lists in keyPaths {
+      for numbers in [[], [3]] as [[UInt16]] {
+        var leaf = client.parameters
+        leaf.capabilities[keyPath: lists] = numbers
+        #expect(throws: rule) {
+          try KeyPackageBundle.generate(
+            cipherSuite: suite, leaf: leaf, lifetime: Lifetime(notBefore: 0, notAfter: 9), signer: client.signer)
+        }
+        #expect(throws: rule) {
+          try Group.create(
+            groupID: [1], cipherSuite: suite, leaf: leaf, signer: client.signer, validator: BasicIdentities())
+        }
+        #expect(throws: rule) {
+          try Group.joinExternally(groupInfo: info, leaf: leaf, signer: client.signer, validator: BasicIdentities())
+        }
+        let member = world.members[1]
+        leaf.credential = member.client.parameters.credential
+        #expect(throws: rule) { try member.group.proposeUpdate(leaf: leaf, signer: member.client.signer) }
+        #expect(throws: rule) {
+          try member.group.commit(CommitPlan(leaf: leaf), signer: member.client.signer, validator: BasicIdentities())
+        }
+      }
+    }
+    // Somebody else's, as those of other implementations are.
+    let keyPackage = try made.keyPackage.forged(by: client) {
+      $0.leafNode.capabilities.cipherSuites = [6]
+      $0.leafNode.capabilities.versions = []
+    }
+    try keyPackage.validate(cipherSuite: suite, validator: BasicIdentities())
+    let bundle = try KeyPackageBundle(
+      cipherSuite: suite, keyPackage: keyPackage, initKey: made.initKey, leafKey: made.leafKey)
+    let commit = try world.commit(CommitPlan(adds: [keyPackage]), by: 0)
+    let joined = try Group.join(welcome: #require(commit.welcome), keyPackage: bundle, validator: BasicIdentities())
+    world.members.append(Participant(client: client, group: joined.group))
+    try world.checkAgreement()
+    // Who has such a leaf goes on with it, and may mend it.
+    try world.commit(CommitPlan(), by: 2)
+    #expect(world.members[2].group.ownLeafNode.capabilities == keyPackage.leafNode.capabilities)
+    try world.commit(CommitPlan(leaf: client.parameters), by: 2)
+    #expect(world.members[0].group.member(at: LeafIndex(2))?.leafNode.capabilities.cipherSuites.contains(suite.rawValue) == true)
+    try world.checkAgreement()
+  }
+
+  @Test func `reserved values are supported by nobody`() throws {
+    // RFC 9420 §13.5: a leaf lists them for others to pass over, and nothing may use them.
+    let reserved: UInt16 = 0x3A3A
+    var client = Client("0", suite)
+    client.credentials = [.basic, CredentialType(rawValue: reserved)]
+    client.proposals.append(ProposalType(rawValue: reserved))
+    var leaf = client.parameters
+    leaf.capabilities.extensions.append(ExtensionType(rawValue: reserved))
+    func create(_ extensions: [Extension], leaf: LeafParameters) throws -> Group {
+      try Group.create(
+        groupID: [1], cipherSuite: suite, extensions: extensions, leaf: leaf, signer: client.signer,
+        validator: AnyCredential())
+    }
+    let unsupported = Extension(type: ExtensionType(rawValue: reserved), data: [])
+    #expect(throws: MLSError.invalidLeafNode(.groupExtensionNotSupported)) { try create([unsupported], leaf: leaf) }
+    for required in [
+      RequiredCapabilities(extensionTypes: [ExtensionType(rawValue: reserved)]),
+      RequiredCapabilities(proposalTypes: [ProposalType(rawValue: reserved)]),
+      RequiredCapabilities(credentialTypes: [CredentialType(rawValue: reserved)]),
+    ] {
+      #expect(throws: MLSError.invalidLeafNode(.requiredCapabilities)) { try create([required.asExtension], leaf: leaf) }
+    }
+    // 0xFAFA is for private use.
+    leaf.capabilities.extensions.append(ExtensionType(rawValue: 0xFAFA))
+    let group = try create([Extension(type: ExtensionType(rawValue: 0xFAFA), data: [])], leaf: leaf)
+    #expect(throws: MLSError.invalidLeafNode(.groupExtensionNotSupported)) {
+      try group.commit(CommitPlan(extensions: [unsupported]), signer: client.signer, validator: AnyCredential())
+    }
+    // Nor is a credential of such a type one that all understand, though each leaf lists it.
+    var tally = MemberTally()
+    var other = group.ownLeafNode
+    tally.add(other)
+    #expect(tally.allUnderstandEachOther)
+    other.credential = .other(type: CredentialType(rawValue: reserved), content: [])
+    tally.add(other)
+    #expect(!tally.allUnderstandEachOther)
+  }
+
   @Test func `a group requires capabilities of each kind`() throws {
     let client = Client("new", suite)
     let package = try client.bundle().keyPackage
@@ -202,5 +290,12 @@ struct LeafRuleTests {
         CommitPlan(now: now), signer: member.client.signer, validator: BasicIdentities())
       #expect(commit.changes.added.count == count)
     }
+  }
+}
+
+extension Capabilities {
+  fileprivate var versionNumbers: [UInt16] {
+    get { versions.map(\.rawValue) }
+    set { versions = newValue.map { ProtocolVersion(rawValue: $0) } }
   }
 }

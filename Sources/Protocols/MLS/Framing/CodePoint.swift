@@ -9,6 +9,9 @@ public protocol CodePoint: RawRepresentable, WireCodable, Hashable, Sendable, Co
 extension CodePoint {
   public func encode(into writer: inout ByteWriter) { writer.write(rawValue) }
   public init(from reader: inout ByteReader) throws(WireError) { self.init(rawValue: try reader.readUInt16()) }
+  /// Whether the value means nothing to anybody, and only shows whether unknown ones are passed over (GREASE, RFC 9420
+  /// §13.5): 0x0A0A, 0x1A1A ... 0xEAEA. 0xFAFA is for private use.
+  var isReserved: Bool { rawValue & 0x0F0F == 0x0A0A && rawValue >> 8 == rawValue & 0xFF && rawValue != 0xFAFA }
   public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 

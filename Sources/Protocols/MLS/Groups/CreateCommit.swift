@@ -27,7 +27,9 @@ extension Group {
   ) throws(MLSError) -> OutgoingCommit {
     guard reInit == nil else { throw .groupEnded }
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
+    try checkSizes(authenticatedData: plan.authenticatedData, padding: plan.padding)
     try state.context.check(authenticatedData: plan.authenticatedData)
+    try plan.leaf?.checkCapabilities(for: suite)
     let sender = Sender.member(ownLeafIndex)
     let proposals = try proposals(for: plan, psks: psks, validator: validator)
     let list = try ProposalList(proposals, committer: sender, in: state, successorUsage: successorUsage)

@@ -21,6 +21,7 @@ extension Group {
     defer { eraseStack() }
     let requirements = try LeafRequirements(suite: cipherSuite, groupID: groupID, extensions: extensions)
     try extensions.checkExternalSenders(validator)
+    try leaf.checkCapabilities(for: cipherSuite)
     let leafKey = cipherSuite.hpke.generateKeyPair(using: random)
     let leafNode = try LeafNode(
       encryptionKey: leafKey.publicKey, parameters: leaf, source: .keyPackage(lifetime), groupID: groupID,

@@ -34,6 +34,7 @@ extension Group {
     }
     let state = try info.verified(ratchetTree: ratchetTree, suite: suite, validator: validator, workers: workers)
     try state.context.check(authenticatedData: authenticatedData)
+    try leaf.checkCapabilities(for: suite)
     let (kemOutput, initSecret) = try info.externalInit(suite)
 
     let leaving = try state.selfRemoves(selfRemoves)

@@ -8,6 +8,7 @@ protocol GroupMember: Sendable {
   var contextBytes: [UInt8] { get }
   var confirmationTag: [UInt8] { get }
   var ownLeafIndex: LeafIndex { get }
+  var ownLeafNode: LeafNode { get }
   var ownSignatureKey: [UInt8] { get }
   var privateKeys: TreePrivateKeys { get set }
   var secrets: EpochSecrets { get set }

@@ -49,7 +49,8 @@ extension Group {
   /// - Parameters:
   ///   - welcome: an ``MLSMessage``.
   ///   - keyPackage: the package that it answers.
-  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only; `.crypto` and `.malformed`.
+  /// - Throws: `.notForThisKeyPackage` when the Welcome names other packages only, `.unexpectedMessage` for what is no Welcome,
+  ///   `.unsupportedCipherSuite` for one of another suite than the package's; `.crypto` and `.malformed`.
   public static func preSharedKeys(
     in welcome: [UInt8], keyPackage: KeyPackageBundle
   ) throws(MLSError) -> [PreSharedKeyID] {

@@ -48,6 +48,7 @@ struct MemberTally: Sendable {
       && required.framing.allSatisfy { framingComponents[$0, default: 0] == memberCount }
   }
 
-  /// Whether every member supports every type of credential that a member has.
-  var allUnderstandEachOther: Bool { credentialsInUse.keys.allSatisfy { allSupport($0) } }
+  /// Whether every member supports every type of credential that a member has. Oneself supports no reserved one, whatever
+  /// one's own leaf lists (RFC 9420 §13.5).
+  var allUnderstandEachOther: Bool { credentialsInUse.keys.allSatisfy { !$0.isReserved && allSupport($0) } }
 }

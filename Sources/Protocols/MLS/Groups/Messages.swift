@@ -34,8 +34,9 @@ extension Group {
   ///   - padding: zero bytes added before encryption.
   ///   - signer: the key of one's own leaf.
   /// - Throws: `.pendingProposals` while a commit is due (RFC 9420 §12.4), `.groupEnded` after a ReInit, `.wrongSigner`,
-  ///   `.malformed` for more bytes than half of ``Limits/maxMessageByteCount``, `.invalidFraming` for authenticated data in
-  ///   another form than the group's, `.generationsExhausted`.
+  ///   `.malformed` for more bytes than half of ``Limits/maxMessageByteCount``, or more padding or authenticated data than an
+  ///   eighth, `.invalidFraming` for authenticated data in another form than the group's, `.generationsExhausted`, `.crypto`
+  ///   when the library below fails.
   public func protect(
     _ plaintext: [UInt8], authenticatedData: [UInt8] = [], padding: Int = 0, signer: SigningKey
   ) throws(MLSError) -> ProtectedMessage<Group> {
@@ -44,10 +45,14 @@ extension Group {
     return ProtectedMessage(message: sent.message, group: sent.group)
   }
 
-  /// Sends a proposal to the group for a later commit (RFC 9420 §12.1).
+  /// Sends a proposal to the group for a later commit (RFC 9420 §12.1). Whether it is valid is judged when it is committed: an
+  /// Add here is not checked. Call ``KeyPackage/validate(cipherSuite:now:validator:)`` before, with the time (§7.3).
   ///
   /// - Throws: `.invalidPlan` for an Update, which ``proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)``
-  ///   makes, for a SelfRemove, which ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit.
+  ///   makes, for a SelfRemove, which ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit;
+  ///   `.groupEnded` after a ReInit, `.wrongSigner`, `.tooManyProposals`, `.malformed` for more padding or authenticated data
+  ///   than an eighth of ``Limits/maxMessageByteCount``, `.invalidFraming` for authenticated data in another form than the
+  ///   group's, `.generationsExhausted`, `.crypto` when the library below fails.
   public func propose(
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
@@ -63,6 +68,7 @@ extension Group {
   ///   - newSigner: a new signature key, in force once committed.
   /// - Throws: `.groupEnded` after a ReInit, `.wrongSigner` unless `signer` is the key of the present leaf,
   ///   `.tooManyProposals`, `.malformed` and `.invalidExtensions` for application data of the leaf that is not in order,
+  ///   `.malformed` also for too much padding or authenticated data, `.invalidLeafNode(.versionOrSuiteNotInCapabilities)`,
   ///   `.invalidFraming` for authenticated data in another form than the group's, `.generationsExhausted`, and
   ///   `.crypto(.unsupported)` for a new key of another scheme. Whether the leaf is valid, whoever commits it says.
   public func proposeUpdate(
@@ -70,7 +76,7 @@ extension Group {
     authenticatedData: [UInt8] = [], padding: Int = 0
   ) throws(MLSError) -> ProtectedMessage<Group> {
     try proposeLeaf(
-      leaf ?? LeafParameters(ownLeafNode), newSigner: newSigner ?? signer, signer: signer, encrypt: encrypt,
+      leaf, newSigner: newSigner ?? signer, signer: signer, encrypt: encrypt,
       authenticatedData: authenticatedData, padding: padding)
   }
 
@@ -78,7 +84,8 @@ extension Group {
   /// "SelfRemove Proposal"). Sent as a PublicMessage, so that a joiner can name it in an external commit.
   ///
   /// - Throws: `.invalidProposals(.unsupportedType)` unless every member's capabilities list the proposal;
-  ///   `.invalidPlan` when this member asked before in this epoch.
+  ///   `.invalidPlan` when this member asked before in this epoch; and as
+  ///   ``propose(_:signer:encrypt:authenticatedData:padding:)``.
   public func proposeSelfRemove(
     signer: SigningKey, authenticatedData: [UInt8] = []
   ) throws(MLSError) -> ProtectedMessage<Group> {
@@ -94,9 +101,7 @@ extension GroupMember {
   ) throws(MLSError) -> (message: [UInt8], group: Self, authenticated: AuthenticatedContent) {
     defer { eraseStack() }
     guard pending.isEmpty else { throw .pendingProposals }
-    guard plaintext.count <= Limits.maxMessageByteCount / 2, authenticatedData.count <= Limits.maxMessageByteCount / 8,
-      padding <= Limits.maxMessageByteCount / 8
-    else { throw .malformed(.lengthOverLimit(length: plaintext.count, limit: Limits.maxMessageByteCount / 2)) }
+    try checkLength(plaintext.count, limit: Limits.maxMessageByteCount / 2)
     return try send(
       .application(plaintext), authenticatedData: authenticatedData, encrypt: true, padding: padding, signer: signer)
   }
@@ -115,13 +120,15 @@ extension GroupMember {
 
   /// Proposes a signed new leaf of one's own, and keeps its private key.
   func proposeLeaf(
-    _ leaf: LeafParameters, newSigner: SigningKey, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
+    _ leaf: LeafParameters?, newSigner: SigningKey, signer: SigningKey, encrypt: Bool, authenticatedData: [UInt8],
     padding: Int
   ) throws(MLSError) -> ProtectedMessage<Self> {
     defer { eraseStack() }
+    try leaf?.checkCapabilities(for: suite)
     let leafKey = suite.hpke.generateKeyPair()
     let leafNode = try LeafNode(
-      encryptionKey: leafKey.publicKey, parameters: leaf, source: .update, groupID: groupID, leafIndex: ownLeafIndex,
+      encryptionKey: leafKey.publicKey, parameters: leaf ?? LeafParameters(ownLeafNode), source: .update, groupID: groupID,
+      leafIndex: ownLeafIndex,
       signer: newSigner, suite: suite)
     return try propose(
       .update(leafNode), leafKey: leafKey, signer: signer, encrypt: encrypt, authenticatedData: authenticatedData,
@@ -154,12 +161,25 @@ extension GroupMember {
     return ProtectedMessage(message: sent.message, group: group)
   }
 
+  /// Whether what comes along with content of one's own leaves room for the content.
+  ///
+  /// - Throws: `.malformed` with the length that does not.
+  func checkSizes(authenticatedData: [UInt8], padding: Int) throws(MLSError) {
+    try checkLength(authenticatedData.count, limit: Limits.maxMessageByteCount / 8)
+    try checkLength(padding, limit: Limits.maxMessageByteCount / 8)
+  }
+
+  private func checkLength(_ length: Int, limit: Int) throws(MLSError) {
+    guard length <= limit else { throw .malformed(.lengthOverLimit(length: length, limit: limit)) }
+  }
+
   /// Signs and frames content of one's own.
   func send(
     _ body: FramedContent.Body, authenticatedData: [UInt8], encrypt: Bool, padding: Int, signer: SigningKey
   ) throws(MLSError) -> (message: [UInt8], group: Self, authenticated: AuthenticatedContent) {
     guard reInit == nil else { throw .groupEnded }
     guard signer.publicKey == ownSignatureKey else { throw .wrongSigner }
+    try checkSizes(authenticatedData: authenticatedData, padding: padding)
     try groupContext.check(authenticatedData: authenticatedData)
     let content = FramedContent(
       groupID: groupID, epoch: epoch, sender: .member(ownLeafIndex), authenticatedData: authenticatedData, body: body)

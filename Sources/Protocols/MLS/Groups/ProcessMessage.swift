@@ -7,8 +7,12 @@ extension Group {
   /// - Parameter message: an ``MLSMessage`` of this group.
   /// - Throws: `.ownMessage` for what names one's own leaf, whose effect is known from sending it. Of a private message that
   ///   is not proven: to adopt a commit of one's own, compare its bytes (``MLSError/ownMessage``). `.futureEpoch` is said
-  ///   of what has not been authenticated, either: it is a reason to fetch the log, not to leave the group. Every other
-  ///   refusal means that the message is to be dropped.
+  ///   of what has not been authenticated, either: it is a reason to fetch the log, not to leave the group.
+  ///   `.unknownProposal` and `.missingPreSharedKey` are reasons to wait: fetch the proposal or the key, then process the
+  ///   message again. `.tooManyProposals` says that there is no room for a proposal in this epoch. After
+  ///   `.mismatch(.confirmationTag)`, `.invalidPath` and `.crypto` look whether others accept the commit: if so, one's own
+  ///   state is the wrong one, and one comes back by an external join. Every other refusal means that the message is to be
+  ///   dropped.
   public func process(
     _ message: [UInt8], psks: any PSKProvider = NoPreSharedKeys(), validator: any CredentialValidator
   ) throws(MLSError) -> Received {

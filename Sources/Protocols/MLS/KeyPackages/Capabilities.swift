@@ -48,17 +48,45 @@ public struct Capabilities: Sendable, Hashable {
 
 extension Capabilities {
   /// With one random reserved value in each list but that of versions, so that peers who fail on values they do not know
-  /// are noticed early (GREASE, RFC 9420 §7.2 and §13.5).
+  /// are noticed early (GREASE, RFC 9420 §7.2 and §13.5). See ``LeafParameters/withGREASE(using:)`` for a whole leaf.
   public func withGREASE(using random: any RandomSource = SystemRandom()) -> Capabilities {
-    // 0x0A0A, 0x1A1A ... 0xEAEA.
-    let values = random.bytes(4).map { UInt16($0 % 15) * 0x1010 + 0x0A0A }
     var greased = self
-    greased.cipherSuites.append(values[0])
-    greased.extensions.append(ExtensionType(rawValue: values[1]))
-    greased.proposals.append(ProposalType(rawValue: values[2]))
-    greased.credentials.append(CredentialType(rawValue: values[3]))
+    greased.cipherSuites.append(random.reservedValue())
+    greased.extensions.append(ExtensionType(rawValue: random.reservedValue()))
+    greased.proposals.append(ProposalType(rawValue: random.reservedValue()))
+    greased.credentials.append(CredentialType(rawValue: random.reservedValue()))
     return greased
   }
+}
+
+extension LeafParameters {
+  /// With reserved values in the capabilities, and an extension of a reserved type that they list (RFC 9420 §13.5).
+  public func withGREASE(using random: any RandomSource = SystemRandom()) -> LeafParameters {
+    var greased = self
+    greased.capabilities = capabilities.withGREASE(using: random)
+    greased.extensions = extensions.withGREASE(using: random)
+    let types = greased.extensions.map(\.type).filter { $0.isReserved && !greased.capabilities.extensions.contains($0) }
+    greased.capabilities.extensions += types
+    return greased
+  }
+}
+
+extension [Extension] {
+  /// With one more, of a reserved type that is not there yet and up to 15 random bytes: for the extensions of a key package
+  /// or group info (RFC 9420 §13.5). Those of a group context never have one, nor the capabilities that it requires.
+  public func withGREASE(using random: any RandomSource = SystemRandom()) -> [Extension] {
+    let free = reservedValues.map { ExtensionType(rawValue: $0) }.filter { data(of: $0) == nil }
+    let choice = random.bytes(2)
+    guard !free.isEmpty else { return self }
+    return self + [Extension(type: free[Int(choice[0]) % free.count], data: random.bytes(Int(choice[1] % 16)))]
+  }
+}
+
+/// 0x0A0A, 0x1A1A ... 0xEAEA.
+private let reservedValues = (0..<15).map { UInt16($0) * 0x1010 + 0x0A0A }
+
+extension RandomSource {
+  fileprivate func reservedValue() -> UInt16 { reservedValues[Int(bytes(1)[0] % 15)] }
 }
 
 extension Capabilities: WireCodable {

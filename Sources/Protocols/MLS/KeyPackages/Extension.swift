@@ -76,6 +76,12 @@ public struct RequiredCapabilities: Sendable, Hashable {
     self.credentialTypes = credentialTypes
   }
 
+  /// Whether it names a reserved value, which nobody supports (RFC 9420 §13.5).
+  var hasReserved: Bool {
+    extensionTypes.contains(where: \.isReserved) || proposalTypes.contains(where: \.isReserved)
+      || credentialTypes.contains(where: \.isReserved)
+  }
+
   /// The `required_capabilities` extension with this content.
   public var asExtension: Extension { Extension(type: .requiredCapabilities, data: encoded) }
 }

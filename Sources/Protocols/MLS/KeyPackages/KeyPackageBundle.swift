@@ -47,13 +47,15 @@ public struct KeyPackageBundle: Sendable, Equatable {
   ///   - lifetime: when others may add this package to a group.
   ///   - lastResort: marks the package as usable more than once.
   ///   - extensions: of the package, beside the mark.
-  /// - Throws: `.invalidExtensions` when a type comes twice, `.malformed` for an application data dictionary that cannot be
+  /// - Throws: `.invalidLeafNode(.versionOrSuiteNotInCapabilities)` when the capabilities do not list MLS 1.0 and the suite,
+  ///   `.invalidExtensions` when a type comes twice, `.malformed` for an application data dictionary that cannot be
   ///   read, `.crypto(.unsupported)` for a signer of another scheme than the suite's.
   public static func generate(
     cipherSuite: CipherSuite, leaf: LeafParameters, lifetime: Lifetime, lastResort: Bool = false,
     extensions: [Extension] = [], signer: SigningKey, random: any RandomSource = SystemRandom()
   ) throws(MLSError) -> KeyPackageBundle {
     defer { eraseStack() }
+    try leaf.checkCapabilities(for: cipherSuite)
     var leaf = leaf
     var extensions = extensions
     if lastResort { extensions = try extensions.settingAppData(.lastResortKeyPackage, to: []) }

@@ -19,14 +19,24 @@ struct LeafRequirements: Sendable {
   private let components: ComponentLists
 
   /// - Parameter extensions: those of the group context that the leaf will live under.
-  /// - Throws: `.malformed` or `.invalidExtensions` when they are themselves broken.
+  /// - Throws: `.malformed` or `.invalidExtensions` when they are themselves broken or too long, and `.invalidLeafNode` when
+  ///   nobody can support them, oneself among them.
   init(suite: CipherSuite, groupID: [UInt8], extensions: [Extension]) throws(MLSError) {
     self.suite = suite
     self.groupID = groupID
     guard extensions.hasDistinctTypes else { throw .invalidExtensions }
+    // Before anything of it is read or copied.
+    let size = extensions.reduce(groupID.count) { $0 + $1.data.count }
+    guard size <= Limits.maxGroupContextByteCount else {
+      throw .malformed(.lengthOverLimit(length: size, limit: Limits.maxGroupContextByteCount))
+    }
     components = try extensions.componentLists()
     extensionTypes = extensions.map(\.type)
     required = try extensions.requiredCapabilities() ?? RequiredCapabilities()
+    // One's own leaf may list reserved values for others to pass over. They say nothing of what one supports (RFC 9420
+    // §13.5), and each member must support all of this (§11.1, §13.4).
+    guard !extensionTypes.contains(where: \.isReserved) else { throw .invalidLeafNode(.groupExtensionNotSupported) }
+    guard !required.hasReserved else { throw .invalidLeafNode(.requiredCapabilities) }
   }
 
   /// Checks one leaf by itself: keys, signature, capabilities, credential.
@@ -41,10 +51,9 @@ struct LeafRequirements: Sendable {
     default: throw .invalidLeafNode(.source)
     }
     guard suite.hpke.isValidPublicKey(leaf.encryptionKey) else { throw .invalidLeafNode(.invalidKey) }
+    // That a leaf lists the group's version and suite is its maker's duty (RFC 9420 §7.2). It is not asked of others: the
+    // steps of a receiver (§7.3, §10.1) do not name it, and there are groups whose members leave it out.
     let capabilities = leaf.capabilities
-    guard capabilities.versions.contains(.mls10), capabilities.cipherSuites.contains(suite.rawValue) else {
-      throw .invalidLeafNode(.versionOrSuiteNotInCapabilities)
-    }
     guard leaf.extensions.hasDistinctTypes else { throw .invalidExtensions }
     let supported = try leaf.extensions.componentLists()
     guard capabilities.supports(allOf: leaf.extensions.lazy.map(\.type)) else {
@@ -103,8 +112,21 @@ extension [Extension] {
   }
 }
 
+extension LeafParameters {
+  /// Checks what a leaf of one's own must list when it is written anew (RFC 9420 §7.2). What it was when one joined stays
+  /// good, for others do not ask.
+  func checkCapabilities(for suite: CipherSuite) throws(MLSError) {
+    guard capabilities.versions.contains(.mls10), capabilities.cipherSuites.contains(suite.rawValue) else {
+      throw .invalidLeafNode(.versionOrSuiteNotInCapabilities)
+    }
+  }
+}
+
 extension LeafNode {
   /// Signs a leaf of one's own (RFC 9420 §7.2).
+  ///
+  /// - Throws: `.malformed` and `.invalidExtensions` for application data that is not in order, `.crypto(.unsupported)` for a
+  ///   signer of another scheme than the suite's.
   init(
     encryptionKey: [UInt8], parameters: LeafParameters, source: Source, groupID: [UInt8], leafIndex: LeafIndex,
     signer: SigningKey, suite: CipherSuite

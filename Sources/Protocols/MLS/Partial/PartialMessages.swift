@@ -21,7 +21,8 @@ extension PartialGroup {
   ///
   /// - Throws: `.invalidPlan` for an Update, which
   ///   ``proposeUpdate(leaf:newSigner:signer:encrypt:authenticatedData:padding:)`` makes, for a SelfRemove, which
-  ///   ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit.
+  ///   ``proposeSelfRemove(signer:authenticatedData:)`` makes, and for an ExternalInit; and as
+  ///   ``Group/propose(_:signer:encrypt:authenticatedData:padding:)``.
   public func propose(
     _ proposal: Proposal, signer: SigningKey, encrypt: Bool = true, authenticatedData: [UInt8] = [],
     padding: Int = 0
@@ -42,7 +43,7 @@ extension PartialGroup {
     authenticatedData: [UInt8] = [], padding: Int = 0
   ) throws(MLSError) -> ProtectedMessage<PartialGroup> {
     try proposeLeaf(
-      leaf ?? LeafParameters(ownLeafNode), newSigner: newSigner ?? signer, signer: signer, encrypt: encrypt,
+      leaf, newSigner: newSigner ?? signer, signer: signer, encrypt: encrypt,
       authenticatedData: authenticatedData, padding: padding)
   }
 
@@ -51,7 +52,7 @@ extension PartialGroup {
   /// Whether every member supports the proposal cannot be seen here; where one does not, nobody will commit it.
   ///
   /// - Throws: `.invalidProposals(.unsupportedType)` unless one's own capabilities list the proposal; `.invalidPlan`
-  ///   when this member asked before in this epoch.
+  ///   when this member asked before in this epoch; and as ``Group/propose(_:signer:encrypt:authenticatedData:padding:)``.
   public func proposeSelfRemove(
     signer: SigningKey, authenticatedData: [UInt8] = []
   ) throws(MLSError) -> ProtectedMessage<PartialGroup> {

@@ -11,8 +11,10 @@ extension PartialGroup {
   ///     credential that the validator takes can lead a partial member, and no full one, into a tree of its own. Say yes
   ///     only where holders of a group info are trusted with the whole conversation.
   /// - Throws: `.externalCommitNotAllowed`; `.ownMessage` for a commit of one's own leaf, which only a former state of oneself
-  ///   can have made; `.futureEpoch` proves that a commit was missed; what another annotation or a missing key or proposal
-  ///   could mend is to be tried again with it; every other refusal means that the message is to be dropped.
+  ///   can have made; `.futureEpoch` is said of what has not been authenticated, too: fetch the log. After `.unknownProposal`
+  ///   and `.missingPreSharedKey` fetch what is missing, after `.invalidProof`, `.invalidPath`, `.mismatch` and `.crypto`
+  ///   other annotations, and try again. If none helps and others accept the commit, one's own state is the wrong one: come
+  ///   back by an external join. Every other refusal means that the message is to be dropped.
   public func process(
     annotatedCommit commit: [UInt8], allowsExternal: Bool = false, psks: any PSKProvider = NoPreSharedKeys(),
     validator: any CredentialValidator

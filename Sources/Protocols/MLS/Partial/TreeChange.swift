@@ -23,17 +23,29 @@ struct TreeChange: Sendable {
     }
     treeHash = step.provisionalContext.treeHash
   }
+
+  /// About the length of its encoding, or more than `limit`. Not by encoding it: a commit can name one long proposal as often
+  /// as it likes.
+  func byteCount(upTo limit: Int) -> Int {
+    var count = treeHash.count + (path?.encoded.count ?? 0)
+    for item in proposals where count <= limit { count += item.encoded.count }
+    return count
+  }
 }
 
 /// The commits since an upgrade was begun, oldest first and without a gap.
 struct UpgradeLog: Sendable {
   private(set) var changes: [TreeChange] = []
+  /// Of their encodings.
+  private var byteCount = 0
 
-  /// - Returns: nil when there are too many, and so none: whoever wants to upgrade begins again.
+  /// - Returns: nil when there are too many, or too long ones, and so none: whoever wants to upgrade begins again.
   func appending(_ change: TreeChange) -> UpgradeLog? {
-    guard changes.count < Limits.maxUpgradeCommits else { return nil }
+    let byteCount = byteCount + change.byteCount(upTo: Limits.maxUpgradeByteCount)
+    guard changes.count < Limits.maxUpgradeCommits, byteCount <= Limits.maxUpgradeByteCount else { return nil }
     var next = self
     next.changes.append(change)
+    next.byteCount = byteCount
     return next
   }
 
@@ -91,6 +103,7 @@ extension UpgradeLog: WireCodable {
   func encode(into writer: inout ByteWriter) { writer.writeList(changes) }
   init(from reader: inout ByteReader) throws(WireError) {
     changes = try reader.readList(maxCount: Limits.maxUpgradeCommits)
+    byteCount = changes.reduce(0) { $0 + $1.byteCount(upTo: Limits.maxUpgradeByteCount) }
   }
 }
 

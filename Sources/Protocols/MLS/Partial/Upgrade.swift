@@ -52,7 +52,8 @@ extension PartialGroup {
   /// time, for the tree of a later epoch.
   ///
   /// - Returns: the verification of this epoch's tree, and the state that from now on records what commits do to the
-  ///   tree. The record has no secrets, is part of the archive, and holds ``Limits/maxUpgradeCommits`` commits.
+  ///   tree. The record has no secrets, is part of the archive, and holds ``Limits/maxUpgradeCommits`` commits
+  ///   and ``Limits/maxUpgradeByteCount`` bytes; with more there is none, see ``isUpgrading``.
   public func beginningUpgrade() -> (verification: TreeVerification, group: PartialGroup) {
     var next = self
     next.upgradeLog = upgradeLog ?? UpgradeLog()
