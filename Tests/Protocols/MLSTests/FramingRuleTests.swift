@@ -177,8 +177,7 @@ struct FramingRuleTests {
     try refused(.invalidSignature(.content), .proposal(remove), from: .external(0), signer: newcomer.signer)
     try refused(.invalidSender, commit, from: .external(0), signer: service)
     for proposal in [
-      Proposal.update(world.members[0].group.ownLeafNode), .externalInit(kemOutput: [1]),
-      .custom(type: ProposalType(rawValue: 0xF0A6), content: []),
+      Proposal.update(world.members[0].group.ownLeafNode), .externalInit(kemOutput: [1]), .selfRemove,
     ] {
       try refused(.invalidProposals(.senderNotAllowed), .proposal(proposal), from: .external(0), signer: service)
     }

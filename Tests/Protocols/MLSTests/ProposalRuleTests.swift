@@ -125,8 +125,6 @@ struct ProposalRuleTests {
     try refused(.invalidLeafNode(.extensionNotInCapabilities)) {
       $0.leafNode.extensions = [Extension(type: ExtensionType(rawValue: 0xF0BB), data: [])]
     }
-    try refused(.invalidLeafNode(.versionOrSuiteNotInCapabilities)) { $0.leafNode.capabilities.cipherSuites = [3] }
-    try refused(.invalidLeafNode(.versionOrSuiteNotInCapabilities)) { $0.leafNode.capabilities.versions = [] }
     try refused(.invalidLeafNode(.credentialTypeNotSupported)) { $0.leafNode.capabilities.credentials = [.x509] }
     let foreign = try good.forged(by: client) {
       $0.leafNode.capabilities.credentials = [.basic, .x509]
@@ -232,6 +230,17 @@ struct ProposalRuleTests {
     refuse(.invalidProposals(.pathMissing), try forger.forge([Proposal]()), world)
     refuse(.invalidProposals(.pathMissing), try forger.forge([.remove(LeafIndex(2))]), world)
     refuse(.invalidProposals(.pathMissing), try forger.forge([.groupContextExtensions([])]), world)
+    // A type for private use asks for none: such a commit is taken with and without.
+    let custom = (type: ProposalType(rawValue: 0xF0A6), content: [UInt8(1)])
+    for (forcePath, updated) in [(false, []), (true, [LeafIndex(0)])] as [(Bool, [LeafIndex])] {
+      var world = world
+      let commit = try world.commit(CommitPlan(custom: [custom], forcePath: forcePath), by: 0)
+      #expect(commit.changes.updated.map(\.leafIndex) == updated && commit.changes.custom.count == 1)
+      try world.checkAgreement()
+    }
+    // Beside one that does, it makes no difference.
+    let removal = [Proposal.custom(type: custom.type, content: custom.content), .remove(LeafIndex(2))]
+    refuse(.invalidProposals(.pathMissing), try forger.forge(removal), world)
   }
 
   @Test func `the path's leaf follows the rules of a leaf`() throws {

@@ -6,7 +6,8 @@ public enum ExternalProposal {
   /// A proposal by somebody whom the group context's `external_senders` extension names (RFC 9420 §12.1.8.1).
   ///
   /// - Parameters:
-  ///   - proposal: an Add, Remove, PreSharedKey, ReInit or GroupContextExtensions.
+  ///   - proposal: an Add, Remove, PreSharedKey, ReInit or GroupContextExtensions, or one of the application's own types
+  ///     that all members support.
   ///   - senderIndex: the signer's position in the extension.
   ///   - authenticatedData: sent beside the proposal.
   /// - Returns: an ``MLSMessage``.

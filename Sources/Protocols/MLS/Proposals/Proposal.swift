@@ -30,12 +30,19 @@ public struct ProposalType: CodePoint {
   /// The registry's range for private use; only here is the syntax of an unknown proposal known (one opaque vector).
   public var isPrivateUse: Bool { rawValue >= 0xF000 }
 
-  /// Whether a commit that covers such a proposal must carry a path (RFC 9420 §12.4).
+  /// Whether a commit that covers such a proposal must carry a path (RFC 9420 §12.4). A type for private use has no entry
+  /// in the registry that says so; its application can make all its commits with one, and judge those of others.
   var requiresPath: Bool {
     switch self {
     case .add, .preSharedKey, .reInit: false
-    default: true
+    default: !isPrivateUse
     }
+  }
+
+  /// Whether somebody outside the group may send such a proposal (RFC 9420 §12.1.8.1). Of a type for private use the
+  /// registry does not say; its application decides, as with all its proposals.
+  var isForExternalSenders: Bool {
+    [.add, .remove, .preSharedKey, .reInit, .groupContextExtensions].contains(self) || isPrivateUse
   }
 }
 

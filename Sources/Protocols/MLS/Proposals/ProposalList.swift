@@ -59,8 +59,7 @@ struct ProposalList: Sendable {
     let isAllowed: Bool
     switch sender {
     case .member: isAllowed = type != .externalInit
-    case .external:
-      isAllowed = [.add, .remove, .preSharedKey, .reInit, .groupContextExtensions].contains(type)
+    case .external: isAllowed = type.isForExternalSenders
     case .newMemberProposal: isAllowed = type == .add
     case .newMemberCommit:
       isAllowed = committer == .newMemberCommit && [.externalInit, .remove, .preSharedKey].contains(type)
