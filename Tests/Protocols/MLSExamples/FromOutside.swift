@@ -78,7 +78,8 @@ struct FromOutside {
     #expect(commit.changes.removed.map(\.leafIndex) == [LeafIndex(1)])
   }
 
-  @Test func `decide what to commit`() throws {
+  @Test(arguments: [false, true])
+  func `decide what to commit`(isApproved: Bool) throws {
     let (carol, dave) = (Device("carol"), Device("dave"))
     let directory = Directory([alice, bob, carol, dave])
     let groups = try start([alice, bob], directory: directory)
@@ -92,12 +93,19 @@ struct FromOutside {
         cipherSuite: carol.suite),
     ]
     for message in asked { aliceGroup = try aliceGroup.after(message, validator: directory) }
-    let approved: Set<ProposalRef> = []
+    _ = try aliceGroup.proposeUpdate(signer: alice.signer).message { aliceGroup = $0 }
+    #expect(aliceGroup.pendingProposals.count == 3)
+    var approved: Set<ProposalRef> = []
+    if isApproved, let request = aliceGroup.pendingProposals.first(where: { $0.sender == .newMemberProposal }) {
+      approved.insert(request.reference)
+    }
     // docs: decide
-    // Members may ask for anything but the end of the group, others for what somebody here has approved.
+    // Members may ask for anything but the end of the group, others for what somebody here has approved. An Update of one's
+    // own only others can commit; the commit renews the same keys.
+    let own = Sender.member(aliceGroup.ownLeafIndex)
     let wanted = aliceGroup.pendingProposals.filter { waiting in
       switch (waiting.sender, waiting.proposal) {
-      case (.member, .reInit): false
+      case (own, .update), (.member, .reInit): false
       case (.member, _): true
       default: approved.contains(waiting.reference)
       }
@@ -105,15 +113,15 @@ struct FromOutside {
     let commit = try aliceGroup.commit(
       CommitPlan(references: wanted.map(\.reference)), signer: alice.signer, validator: directory)
     // docs: end
-    #expect(commit.changes.added.map(\.credential) == [dave.leaf.credential])
+    #expect(Set(commit.changes.added.map(\.credential)) == Set((isApproved ? [dave, carol] : [dave]).map(\.leaf.credential)))
     // docs: without-pending
     // New keys for oneself, and nothing that somebody else asked for. What waited is gone with the epoch.
     let renewal = try aliceGroup.commit(CommitPlan(includePending: false), signer: alice.signer, validator: directory)
     // docs: end
     #expect(renewal.changes.added.isEmpty && renewal.group.pendingProposals.isEmpty)
-    // The default covers both.
-    let all = try aliceGroup.commit(CommitPlan(), signer: alice.signer, validator: directory)
-    #expect(Set(all.changes.added.map(\.credential)) == [carol.leaf.credential, dave.leaf.credential])
+    // The default covers what the member asks for.
+    let byDefault = try aliceGroup.commit(CommitPlan(), signer: alice.signer, validator: directory)
+    #expect(byDefault.changes.added.map(\.credential) == [dave.leaf.credential])
   }
 
   @Test func `a newcomer asks to be added`() throws {
@@ -128,7 +136,8 @@ struct FromOutside {
     // docs: end
     guard case .proposal(let received, let next) = try group.process(request, validator: directory) else { return }
     #expect(received.sender == .newMemberProposal)
-    let commit = try next.commit(CommitPlan(), signer: alice.signer, validator: directory)
+    let commit = try next.commit(
+      CommitPlan(references: [received.reference]), signer: alice.signer, validator: directory)
     let welcome = try #require(commit.welcome)
     #expect(try Group.join(welcome: welcome, keyPackage: bundle, validator: directory).group.memberCount == 3)
   }

@@ -45,7 +45,7 @@ struct CommitPlanTests {
     #expect(commit.changes.proposers.isEmpty)
   }
 
-  @Test func `the default takes what outsiders ask for and a ReInit, and a plan without what waits takes none of it`() throws {
+  @Test func `the default takes neither what outsiders ask for nor a ReInit, and a plan that names them does`() throws {
     let server = Client("server", suite)
     let senders = ExternalSenders([
       ExternalSender(signatureKey: server.signer.publicKey, credential: server.parameters.credential)
@@ -72,10 +72,10 @@ struct CommitPlanTests {
       func commit(_ plan: CommitPlan) throws -> OutgoingCommit {
         try waiting.commit(plan, signer: signer, validator: BasicIdentities())
       }
-      #expect(try commit(CommitPlan()).changes.proposers.map(\.proposal) == [received.proposal])
       let named = try commit(CommitPlan(references: [received.reference]))
       #expect(named.changes.proposers.map(\.sender) == [received.sender])
-      for plan in [CommitPlan(includePending: false), CommitPlan(references: [])] {
+      #expect(named.changes.proposers.map(\.proposal) == [received.proposal])
+      for plan in [CommitPlan(), CommitPlan(includePending: false), CommitPlan(references: [])] {
         let alone = try commit(plan)
         #expect(alone.changes.proposers.isEmpty && alone.changes.added.isEmpty && alone.changes.removed.isEmpty)
         #expect(alone.changes.reInit == nil && alone.group.successor == nil && alone.group.memberCount == 3)
@@ -83,16 +83,18 @@ struct CommitPlanTests {
         #expect(throws: Never.self) { try alone.group.protect([1], signer: signer) }
       }
     }
-    // A ReInit is taken only where there is nothing else.
+    // What members ask for beside it is taken.
     var waiting = group
-    for message in asked {
+    let update = try world.members[2].group.proposeUpdate(signer: world.members[2].client.signer).message
+    for message in asked + [update] {
       guard case .proposal(_, let after) = try waiting.process(message, validator: BasicIdentities()) else {
         throw MLSError.unexpectedMessage
       }
       waiting = after
     }
     let all = try waiting.commit(CommitPlan(), signer: signer, validator: BasicIdentities())
-    #expect(all.changes.reInit == nil && all.changes.added.count == 1 && all.changes.removed.count == 1)
+    #expect(all.changes.proposers.map(\.sender) == [.member(LeafIndex(2))])
+    #expect(all.changes.updated.map(\.leafIndex) == [LeafIndex(2), LeafIndex(0)])
     let none = try waiting.commit(CommitPlan(includePending: false), signer: signer, validator: BasicIdentities())
     #expect(none.changes.proposers.isEmpty && none.group.memberCount == 3)
   }

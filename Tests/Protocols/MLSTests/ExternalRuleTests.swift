@@ -40,9 +40,33 @@ struct ExternalRuleTests {
     // The same message once more is the same proposal.
     try world.members[0].note(message)
     #expect(world.members[0].group.pendingProposals.count == 1)
-    let commit = try world.commit(CommitPlan(), by: 0)
+    let waiting = world.members[0].group.pendingProposals.map(\.reference)
+    let commit = try world.commit(CommitPlan(references: waiting), by: 0)
     #expect(commit.changes.removed.map(\.leafIndex) == [LeafIndex(2)])
     #expect(commit.changes.proposers.map(\.sender) == [.external(0)])
+  }
+
+  @Test func `an external sender proposes what only the application understands, where all support it`() throws {
+    let service = suite.signature.generateKey()
+    let senders = ExternalSenders([ExternalSender(signatureKey: service.publicKey, credential: .basic(identity: [1]))])
+    var world = try World(suite, count: 3, extensions: [senders.asExtension])
+    func take(_ type: UInt16) throws -> ProposalRef {
+      let group = world.members[0].group
+      let message = try ExternalProposal.make(
+        .custom(type: ProposalType(rawValue: type), content: [7]), groupID: group.groupID, epoch: group.epoch,
+        senderIndex: 0, signer: service, cipherSuite: suite)
+      for index in world.members.indices { try world.members[index].note(message) }
+      return try #require(world.members[0].group.pendingProposals.last).reference
+    }
+    let supported = try take(0xF0A6)
+    let commit = try world.commit(CommitPlan(references: [supported], forcePath: false), by: 0)
+    #expect(commit.changes.custom.map(\.sender) == [.external(0)] && commit.changes.custom.map(\.content) == [[7]])
+    try world.checkAgreement()
+    let unsupported = try take(0xF0BB)
+    #expect(throws: MLSError.invalidProposals(.unsupportedType)) {
+      try world.commit(CommitPlan(references: [unsupported]), by: 0)
+    }
+    #expect(try world.commit(CommitPlan(), by: 0).changes.custom.isEmpty)
   }
 
   @Test func `a newcomer asks to be added`() throws {
@@ -53,7 +77,8 @@ struct ExternalRuleTests {
     let message = try ExternalProposal.requestToJoin(
       with: bundle.keyPackage, groupID: group.groupID, epoch: group.epoch, signer: client.signer, cipherSuite: suite)
     for index in world.members.indices { try world.members[index].note(message) }
-    let commit = try world.commit(CommitPlan(), by: 1)
+    let waiting = world.members[1].group.pendingProposals.map(\.reference)
+    let commit = try world.commit(CommitPlan(references: waiting), by: 1)
     _ = try Group.join(welcome: try #require(commit.welcome), keyPackage: bundle, validator: BasicIdentities())
 
     let content = FramedContent(

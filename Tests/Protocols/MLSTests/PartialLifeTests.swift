@@ -135,7 +135,8 @@ struct PartialLifeTests {
       }
     }
     #expect(world.partial[0].group.pendingProposals == world.full[0].group.pendingProposals)
-    try world.commit(CommitPlan(ratchetTreeInWelcome: false))
+    let waiting = world.full[0].group.pendingProposals.map(\.reference)
+    try world.commit(CommitPlan(references: waiting, ratchetTreeInWelcome: false))
     #expect(world.partial.count == 1)
     #expect(world.full[0].group.memberCount == 4)
     try world.checkAgreement()

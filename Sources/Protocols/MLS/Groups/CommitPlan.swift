@@ -4,15 +4,16 @@ public import CryptoSuite
 /// again.
 ///
 /// RFC 9420 §12.4: a committer should cover all proposals received that are valid and that the application's policy allows.
-/// The library knows no policy, so by default a commit covers all the usable ones, whatever the plan itself is for: those of
-/// members, of external senders (§12.1.8.1), and of strangers who ask to be added, which is everybody who knows the group's
-/// id and epoch and has a credential that the validator takes. Where nothing else waits and the plan asks for nothing, it
-/// covers a ReInit of any member or external sender, **which ends the group**. An application with a policy looks at
-/// ``Group/pendingProposals`` and names in ``references`` what it agrees to, or covers nothing of it with
-/// ``includePending`` false; what is not covered is gone with the epoch.
+/// The library knows no policy. So by default a commit covers what members may do anyway by commits of their own: those of
+/// their proposals that are valid together, whatever the plan itself is for. It leaves out what outsiders ask for, external
+/// senders (§12.1.8.1) and strangers who want to be added, which is everybody who knows the group's id and epoch and has a
+/// credential that the validator takes; and every ReInit, which ends the group. To cover these as well, or less than the
+/// default, look at ``Group/pendingProposals`` and name in ``references`` what is agreed to; ``includePending`` false covers
+/// nothing that waits. What is not covered is gone with the epoch.
 public struct CommitPlan: Sendable {
-  /// Key packages of those to add, each checked when the commit is made. Pass ``now`` with them: nobody may be added after
-  /// their lifetime (RFC 9420 §7.3), and this library has no clock.
+  /// Key packages of those to add, each checked when the commit is made, with the validator that it is given. Pass ``now``
+  /// with them: nobody may be added after their lifetime (RFC 9420 §7.3), and this library has no clock, so without it no
+  /// lifetime is looked at.
   public var adds: [KeyPackage]
   /// Leaves of the members to remove; not one's own.
   public var removes: [LeafIndex]
@@ -24,8 +25,8 @@ public struct CommitPlan: Sendable {
   public var custom: [(type: ProposalType, content: [UInt8])]
   /// Ends the group (RFC 9420 §11.2); nothing else may be in the commit.
   public var reInit: ReInit?
-  /// Whether proposals received in this epoch are covered too, whoever made them: those that are valid together, a removal
-  /// before an update, and a ReInit where there is nothing else. With ``reInit``, none are.
+  /// Whether proposals of members that were received in this epoch are covered too: those that are valid together, removals
+  /// before all others. Not those of outsiders, nor a ReInit, see ``references``. With ``reInit``, none are.
   public var includePending: Bool
   /// If given, the commit covers by reference exactly these received proposals, or is refused; `includePending` then
   /// has no say. Empty means none.
@@ -42,15 +43,16 @@ public struct CommitPlan: Sendable {
   public var ratchetTreeInWelcome: Bool
   /// As a PrivateMessage, or readable to the server as a PublicMessage.
   public var encrypt: Bool
-  /// Sent beside the commit, authenticated but not encrypted.
+  /// Sent beside the commit, authenticated but not encrypted. As ``padding``, at most an eighth of
+  /// ``Limits/maxMessageByteCount``.
   public var authenticatedData: [UInt8]
   /// Zero bytes added before encryption.
   public var padding: Int
   /// Seconds since 1970; if given, key packages outside their lifetime are refused.
   public var now: UInt64?
 
-  /// A plan; with nothing in it, the commit renews the committer's keys and covers the proposals that wait, also those of
-  /// people outside and a ReInit. `includePending: false` renews the keys and nothing else.
+  /// A plan; with nothing in it, the commit renews the committer's keys and covers the proposals of members that wait, but
+  /// no ReInit. `includePending: false` renews the keys and nothing else.
   public init(
     adds: [KeyPackage] = [], removes: [LeafIndex] = [], psks: [PreSharedKeyID] = [], extensions: [Extension]? = nil,
     custom: [(type: ProposalType, content: [UInt8])] = [], reInit: ReInit? = nil, includePending: Bool = true,

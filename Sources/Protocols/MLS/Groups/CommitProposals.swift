@@ -1,5 +1,6 @@
 extension Group {
-  /// The proposals that a planned commit covers: those received that it names, or the usable ones, then the plan's own.
+  /// The proposals that a planned commit covers: those received that it names, or the usable ones of members, then the
+  /// plan's own.
   ///
   /// - Throws: `.unknownProposal` when the plan names one that was never received.
   func proposals(
@@ -20,16 +21,39 @@ extension Group {
     return validTogether(usable, beside: own, now: plan.now, validator: validator) + own
   }
 
-  /// Those of the pending proposals that can be committed together. Each is valid by itself, but two can exclude each
+  /// Those of the pending proposals that can be committed together. Each is valid by itself, but some can exclude each
   /// other: new extensions and the Add of somebody who lacks them, or two newcomers who do not know each other's
-  /// credentials. The extensions give way first, then all but the wishes to leave: who proposed can do so again, and
-  /// nobody can keep the group from ever committing.
+  /// credentials. Then removals come first, so that nobody keeps himself or others in; next Updates and Adds, then the
+  /// rest. Who proposed what is left out can do so again, and nobody can keep the group from committing.
   private func validTogether(
     _ usable: [CommittedProposal], beside own: [CommittedProposal], now: UInt64?, validator: any CredentialValidator
   ) -> [CommittedProposal] {
     guard !usable.isEmpty, usable.count + own.count > 1 else { return usable }
-    let lists = [usable, usable.filter { $0.proposal.type != .groupContextExtensions }]
-    return lists.first { isValid($0 + own, now: now, validator: validator) } ?? usable.filter { $0.proposal == .selfRemove }
+    var chosen = Set<Int>()
+    var attempts = 0
+    /// Takes these as well, if all are valid together.
+    func take(_ items: ArraySlice<Int>) -> Bool {
+      attempts += 1
+      let candidates = chosen.union(items)
+      guard isValid(candidates.sorted().map { usable[$0] } + own, now: now, validator: validator) else { return false }
+      chosen = candidates
+      return true
+    }
+    guard !take(Array(usable.indices)[...]) else { return usable }
+    for rank in 0...2 {
+      // Each for itself, so that bad ones of one rank leave time for the next.
+      attempts = 0
+      let items = usable.indices.filter { usable[$0].proposal.rank == rank }
+      // Large parts first: what somebody's bad ones hold up is then a small part of what is good.
+      var parts = items.isEmpty ? [] : [items[...]]
+      while !parts.isEmpty, attempts < Limits.maxCommitAttempts {
+        let part = parts.removeFirst()
+        if take(part) || part.count == 1 { continue }
+        let middle = part.startIndex + part.count / 2
+        parts += [part[..<middle], part[middle...]]
+      }
+    }
+    return chosen.sorted().map { usable[$0] }
   }
 
   /// The members whose SelfRemove waits, each with its place in the list. Beside it, a Remove of the same leaf is invalid
@@ -45,8 +69,8 @@ extension Group {
     return leaving
   }
 
-  /// The pending proposals that make a valid list with `own` (RFC 9420 §12.2): each valid by itself, removals preferred,
-  /// of several updates the last.
+  /// The pending proposals of members that make a valid list with `own` (RFC 9420 §12.2): each valid by itself, removals
+  /// preferred, of several updates the last. A ReInit ends the group, so it is committed only where the plan names it.
   private func usablePending(
     beside own: [CommittedProposal], leaving: [LeafIndex: Int], now: UInt64?, psks: any PSKProvider,
     validator: any CredentialValidator
@@ -65,7 +89,8 @@ extension Group {
     }
 
     for index in leaving.values { use(index) }
-    for (index, item) in pending.enumerated() where isValidAlone(item, now: now, psks: psks, validator: validator) {
+    for (index, item) in pending.enumerated()
+    where item.sender.isMember && isValidAlone(item, now: now, psks: psks, validator: validator) {
       switch item.proposal {
       case .remove(let leaf):
         if removed.insert(leaf).inserted { use(index) }
@@ -73,7 +98,7 @@ extension Group {
         if newKeys.isDisjoint(with: item.proposal.newKeys) { use(index) }
         newKeys.formUnion(item.proposal.newKeys)
       case .preSharedKey(let id):
-        if preSharedKeys.insert(id).inserted { use(index) }
+        if preSharedKeys.count < Limits.maxPreSharedKeys, preSharedKeys.insert(id).inserted { use(index) }
       case .groupContextExtensions:
         if !hasExtensions { use(index) }
         hasExtensions = true
@@ -88,9 +113,6 @@ extension Group {
       else { continue }
       updated.insert(leaf)
       newKeys.formUnion(item.proposal.newKeys)
-      use(index)
-    }
-    if usable.isEmpty, own.isEmpty, let index = pending.firstIndex(where: { $0.proposal.type == .reInit }) {
       use(index)
     }
     return usable.sorted { $0.key < $1.key }.map(\.value)
@@ -160,6 +182,14 @@ extension CommitPlan {
 }
 
 extension Proposal {
+  /// Which of them give way to which where not all can be committed together: the higher ones to the lower.
+  fileprivate var rank: Int {
+    switch self {
+    case .remove, .selfRemove: 0
+    case .update, .add: 1
+    default: 2
+    }
+  }
   fileprivate var removedLeaf: LeafIndex? { if case .remove(let leaf) = self { leaf } else { nil } }
   fileprivate var preSharedKey: PreSharedKeyID? { if case .preSharedKey(let id) = self { id } else { nil } }
   /// The keys that it brings into the tree.
