@@ -123,8 +123,10 @@ struct MixedWorld {
     let plan = CommitPlan(adds: bundles.map(\.keyPackage), forcePath: path, ratchetTreeInWelcome: false)
     let commit = try commit(plan, by: committer)
     let welcome = try #require(commit.welcome)
+    let annotator = try commit.group.annotator(forWelcome: welcome)
     for (client, bundle) in zip(clients, bundles) {
-      let annotated = try commit.group.annotatedWelcome(welcome, for: bundle.keyPackage).encoded
+      let annotated = try annotator.annotated(for: bundle.keyPackage).encoded
+      #expect(try commit.group.annotatedWelcome(welcome, for: bundle.keyPackage).encoded == annotated)
       let joined = try PartialGroup.join(welcome: annotated, keyPackage: bundle, validator: BasicIdentities())
       #expect(joined.group.epochAuthenticator == commit.group.epochAuthenticator)
       #expect(joined.signer == Member(leafIndex: commit.group.ownLeafIndex, leafNode: commit.group.ownLeafNode))

@@ -1,4 +1,5 @@
 import CryptoSuite
+import Synchronization
 import Testing
 
 @testable import MLS
@@ -238,6 +239,50 @@ struct SuccessorTests {
         members: packages, leaf: world.members[0].client.parameters, signer: world.members[0].client.signer,
         validator: BasicIdentities())
     }
+  }
+
+  /// Credentials that differ may be of one identity, and then each of them still counts once.
+  @Test func `who comes with another credential is looked for among the others`() throws {
+    struct FirstByte: CredentialValidator {
+      func validate(_ credential: Credential, signatureKey: [UInt8]) -> Bool { true }
+      func sameIdentity(old: Credential, new: Credential) -> Bool { name(old).first == name(new).first }
+      private func name(_ credential: Credential) -> [UInt8] {
+        if case .basic(let identity) = credential { identity } else { [] }
+      }
+    }
+    func credentials(_ names: [[UInt8]]) -> [Credential] { names.map { .basic(identity: $0) } }
+    let suite = testedSuites[0]
+    var world = try World(suite, count: 1)
+    // "0", and two devices of one person.
+    try world.add([Client("a", suite), Client("ab", suite)], by: 0)
+    let group = world.members[0].group
+    let zero = UInt8(ascii: "0"), a = UInt8(ascii: "a")
+    for (names, all, only) in [
+      ([[zero], [a], [a, UInt8(ascii: "b")]], true, true), ([[a, 9], [zero, 9], [a, 8]], true, true),
+      ([[zero], [a], [a]], true, true), ([[zero], [a]], false, true), ([[zero], [a, 9]], false, true),
+      ([[zero], [a, 9], [7]], false, false), ([[zero], [a], [a, 9], [7]], true, false), ([[a, 9], [a, 8]], false, true),
+    ] as [([[UInt8]], Bool, Bool)] {
+      #expect(group.holdsAllMembers(credentials(names), FirstByte()) == all, "\(names)")
+      #expect(group.holdsOnlyMembers(credentials(names), FirstByte()) == only, "\(names)")
+    }
+  }
+
+  @Test func `finding the members of a large group again takes one look at each`() throws {
+    final class Counter: CredentialValidator {
+      let calls = Mutex(0)
+      func validate(_ credential: Credential, signatureKey: [UInt8]) -> Bool { true }
+      func sameIdentity(old: Credential, new: Credential) -> Bool {
+        calls.withLock { $0 += 1 }
+        return old == new
+      }
+    }
+    let suite = testedSuites[0]
+    let world = try World(suite, count: 40)
+    let group = world.members[0].group
+    let credentials = Array(group.members.map(\.credential).reversed())
+    let counter = Counter()
+    #expect(group.holdsAllMembers(credentials, counter) && group.holdsOnlyMembers(credentials, counter))
+    #expect(counter.calls.withLock { $0 } == 2 * credentials.count)
   }
 
   @Test func `a replacement is what the ReInit announced, after the epoch that it ended`() throws {

@@ -78,22 +78,28 @@ extension Group {
 
   /// Whether every member of this group is among these, each for itself: an identity with two clients here needs two there.
   func holdsAllMembers(_ credentials: [Credential], _ validator: any CredentialValidator) -> Bool {
-    // Taken from the end, where they cost nothing when both groups have them in one order.
-    var free = Array(credentials.reversed())
-    for member in members {
-      guard let match = free.lastIndex(where: { validator.sameIdentity(old: member.credential, new: $0) }) else {
-        return false
-      }
-      free.remove(at: match)
+    // How often each credential is there for a member.
+    var free: [Credential: Int] = [:]
+    for credential in credentials { free[credential, default: 0] += 1 }
+    func take(_ match: Credential) { free[match] = free[match].flatMap { $0 > 1 ? $0 - 1 : nil } }
+    // Most members come with the credential that they had. Only the others are compared with one after the other.
+    var others: [Credential] = []
+    for old in members.map(\.credential) {
+      if free[old] != nil, validator.sameIdentity(old: old, new: old) { take(old) } else { others.append(old) }
+    }
+    for old in others {
+      guard let match = free.keys.first(where: { validator.sameIdentity(old: old, new: $0) }) else { return false }
+      take(match)
     }
     return true
   }
 
   /// Whether these are all members of this group.
   func holdsOnlyMembers(_ credentials: [Credential], _ validator: any CredentialValidator) -> Bool {
-    let members = members
-    return credentials.allSatisfy { credential in
-      members.contains { validator.sameIdentity(old: $0.credential, new: credential) }
+    let known = Set(members.map(\.credential))
+    return Set(credentials).allSatisfy { new in
+      known.contains(new) && validator.sameIdentity(old: new, new: new)
+        || known.contains { validator.sameIdentity(old: $0, new: new) }
     }
   }
 }

@@ -24,7 +24,8 @@ public struct PublicTree: Sendable {
   /// Leaves, blank ones included.
   public var leafCount: Int { tree.leafCount }
 
-  /// All members, in the order of their leaves: no more verified than the tree is.
+  /// All members, in the order of their leaves: no more verified than the tree is, unlike ``Group/members``. Of a tree that was
+  /// read from bytes, nothing is.
   public var members: [Member] { tree.leaves.map { Member(leafIndex: $0.index, leafNode: $0.node) } }
 
   /// The leaf of whoever signs with this key.
@@ -52,21 +53,11 @@ public struct PublicTree: Sendable {
   ///   - welcome: an ``MLSMessage``, best without the tree; what it holds for other newcomers is left out.
   ///   - keyPackage: the newcomer's.
   ///   - signer: the leaf that signed the group info: the committer's.
-  /// - Throws: `.notForThisKeyPackage` when the newcomer is not in the Welcome or not in the tree, `.malformed` and
-  ///   `.unexpectedMessage` for what is no Welcome, `.invalidTree(.blankLeaf)` where the signer's leaf has no member.
+  /// - Throws: as ``WelcomeAnnotator``, which serves many newcomers at the cost of reading the Welcome once.
   public func annotatedWelcome(
     _ welcome: [UInt8], for keyPackage: KeyPackage, signer: LeafIndex
   ) throws(MLSError) -> AnnotatedWelcome {
-    guard case .welcome(var message) = try MLSMessage.decode(welcome) else { throw .unexpectedMessage }
-    let reference = keyPackage.reference(tree.suite)
-    message.secrets.removeAll { $0.newMember != reference }
-    guard !message.secrets.isEmpty, let joiner = leafIndex(ofSignatureKey: keyPackage.leafNode.signatureKey) else {
-      throw .notForThisKeyPackage
-    }
-    return AnnotatedWelcome(
-      welcome: SenderAuthenticatedMessage(
-        message: message, senderMembershipProof: try membershipProof(of: signer)),
-      joinerMembershipProof: try membershipProof(of: joiner))
+    try WelcomeAnnotator(welcome, signer: signer, tree: self).annotated(for: keyPackage)
   }
 }
 
@@ -129,6 +120,16 @@ extension Group {
   public func annotatedWelcome(
     _ welcome: [UInt8], for keyPackage: KeyPackage, signer: LeafIndex? = nil
   ) throws(MLSError) -> AnnotatedWelcome {
-    try publicTree.annotatedWelcome(welcome, for: keyPackage, signer: signer ?? ownLeafIndex)
+    try annotator(forWelcome: welcome, signer: signer).annotated(for: keyPackage)
+  }
+
+  /// Annotates a Welcome of one's own into this epoch, for all of its newcomers.
+  ///
+  /// - Parameters:
+  ///   - welcome: an ``MLSMessage``, best without the tree (``CommitPlan/ratchetTreeInWelcome``).
+  ///   - signer: who made the Welcome, if not oneself.
+  /// - Throws: as ``WelcomeAnnotator/init(_:signer:tree:)``.
+  public func annotator(forWelcome welcome: [UInt8], signer: LeafIndex? = nil) throws(MLSError) -> WelcomeAnnotator {
+    try WelcomeAnnotator(welcome, signer: signer ?? ownLeafIndex, tree: publicTree)
   }
 }
