@@ -103,8 +103,7 @@ struct MessageVectorTests {
         cipherSuite: suite.rawValue, groupID: item.group_id.bytes, epoch: item.epoch, treeHash: item.tree_hash.bytes,
         confirmedTranscriptHash: item.confirmed_transcript_hash.bytes, extensions: []
       ).encoded
-      let privateKey = Secret(vectorKey: item.signature_priv.bytes, count: suite.signature.privateKeyByteCount)
-      let signer = try SigningKey(suite.signature, privateKey: privateKey)
+      let signer = try SigningKey(suite.signature, privateKey: Secret(item.signature_priv.bytes))
       #expect(signer.publicKey == item.signature_pub.bytes)
       let senderDataSecret = Secret(item.sender_data_secret.bytes)
       let membershipKey = Secret(item.membership_key.bytes)

@@ -127,8 +127,7 @@ struct PartialVectorTests {
     _ state: [PathKey], leaf: LeafIndex, _ suite: CipherSuite
   ) throws -> TreePrivateKeys {
     func pair(_ key: PathKey) throws -> HPKEKeyPair {
-      let privateKey = Secret(vectorKey: key.encryption_priv.bytes, count: suite.hpke.kem.privateKeyByteCount)
-      return HPKEKeyPair(privateKey: privateKey, publicKey: try suite.hpke.publicKey(for: privateKey))
+      try suite.hpke.keyPair(privateKey: Secret(key.encryption_priv.bytes))
     }
     let own = try #require(state.first { $0.node == NodeIndex(leaf).rawValue })
     var keys = TreePrivateKeys(leaf: leaf, leafKey: try pair(own))
@@ -153,12 +152,9 @@ struct PartialVectorTests {
     guard case .keyPackage(let keyPackage) = try MLSMessage(decoding: keyPackage.bytes) else {
       throw MLSError.unexpectedMessage
     }
-    let count = suite.hpke.kem.privateKeyByteCount
     return try KeyPackageBundle(
-      cipherSuite: suite, keyPackage: keyPackage,
-      initKey: HPKEKeyPair(privateKey: Secret(vectorKey: initKey.bytes, count: count), publicKey: keyPackage.initKey),
-      leafKey: HPKEKeyPair(
-        privateKey: Secret(vectorKey: leafKey.bytes, count: count), publicKey: keyPackage.leafNode.encryptionKey))
+      cipherSuite: suite, keyPackage: keyPackage, initKey: suite.hpke.keyPair(privateKey: Secret(initKey.bytes)),
+      leafKey: suite.hpke.keyPair(privateKey: Secret(leafKey.bytes)))
   }
 
   @Test(arguments: files("annotated-welcome"))

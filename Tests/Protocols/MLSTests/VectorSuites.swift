@@ -35,22 +35,22 @@ func runVectors<Case: SuiteCase>(
   _ path: String, as: Case.Type, _ body: (Case, CipherSuite) throws -> Void
 ) throws {
   guard let cases = try Vectors.load(path, as: [Case].self) else { return }
+  try runVectors(cases, of: path, body)
+}
+
+/// The same for cases that are there. One that throws is said by its number, and the others run.
+func runVectors<Case: SuiteCase>(
+  _ cases: [Case], of path: String, _ body: (Case, CipherSuite) throws -> Void
+) throws {
   var counter = CaseCounter(path)
-  for item in cases {
+  for (number, item) in cases.enumerated() {
     guard let suite = CipherSuite(vector: item.cipher_suite) else {
       let reason = try #require(unavailableSuites[item.cipher_suite], "suite \(item.cipher_suite) does not run")
       counter.passOver("suite \(item.cipher_suite): \(reason)")
       continue
     }
     counter.run()
-    try body(item, suite)
+    do { try body(item, suite) } catch { Issue.record(error, "case \(number) of \(path), suite \(item.cipher_suite)") }
   }
   counter.report()
-}
-
-extension Secret {
-  /// A private key of a vector file; some of P-521 are written without their leading zero.
-  init(vectorKey bytes: [UInt8], count: Int) {
-    self.init([UInt8](repeating: 0, count: max(0, count - bytes.count)) + bytes)
-  }
 }

@@ -34,6 +34,21 @@ public enum Vectors {
     }
     return try JSONDecoder().decode(Content.self, from: data)
   }
+
+  /// Further files that a reader has fetched: each `*.json` in or below the folder that `SOTTO_MORE_VECTORS` names. Nothing
+  /// requires them, not even on the build server.
+  ///
+  /// - Returns: nil, with a line on standard output, when no folder is named.
+  public static func more() -> [URL]? {
+    guard let path = ProcessInfo.processInfo.environment["SOTTO_MORE_VECTORS"] else {
+      print("vectors: further ones: LEFT OUT, SOTTO_MORE_VECTORS names no folder; `scripts/vectors` says where to get them")
+      return nil
+    }
+    let found = FileManager.default.enumerator(at: URL(filePath: path), includingPropertiesForKeys: nil)
+    let files = (found?.allObjects ?? []).compactMap { $0 as? URL }.filter { $0.pathExtension == "json" }
+    if files.isEmpty { print("vectors: further ones: LEFT OUT, there is no *.json below \(path)") }
+    return files.sorted { $0.path < $1.path }
+  }
 }
 
 /// Counts the cases of one vector file and says at the end how many ran.
