@@ -183,7 +183,7 @@ final class QueueCache: Sendable {
 
   /// Takes acknowledged envelopes out of a queue; their cells are to be deleted.
   ///
-  /// - Parameter dueCount: cells that are as many as one transaction deletes.
+  /// - Parameter dueCount: so many cells are deleted without waiting any longer.
   /// - Returns: whether so many are to be deleted by now, and the disk lets them be; nil when the queue is not known.
   func acknowledge(
     _ name: StoredName, through sequence: UInt64, dueCount: Int, _ numbers: (Queue.Item) -> [Deletion]

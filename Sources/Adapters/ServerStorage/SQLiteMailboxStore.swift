@@ -8,8 +8,7 @@ import Synchronization
 ///
 /// One process at a time puts envelopes into a database (`ServerLock`): what waits in a mailbox is known in memory alone.
 public final class SQLiteMailboxStore: MailboxStore {
-  /// Acknowledged cells that one transaction deletes. They go with the others of about a minute, so that one transaction's
-  /// deletions are not one owner's.
+  /// Acknowledged cells that one transaction deletes.
   private static let deletionCount = 1_024
   /// Expired rows that one transaction deletes: some milliseconds, in which others wait.
   private static let expiryCount = 256
@@ -40,6 +39,11 @@ public final class SQLiteMailboxStore: MailboxStore {
   let cache: QueueCache
   private let versions = RecordVersions()
   private let old = OldTables()
+  /// Acknowledged cells at which their minute is not waited for. Who fetches a long queue may be the only one who fetches, so the
+  /// write-ahead log is cut then, too: it would show which cells are one owner's.
+  private let dueCount: Int
+  /// So many acknowledged cells are being deleted that nobody waited for.
+  private let isDeletingEarly = Atomic(false)
   /// The last sequence: the number of this opening, and below it a count of all envelopes since. Nil where none may be written.
   private let lastSequence: Mutex<UInt64?>
   /// The number of this opening; nil for one that is not counted.
@@ -51,13 +55,16 @@ public final class SQLiteMailboxStore: MailboxStore {
   /// - Parameters:
   ///   - change: what may become of its tables.
   ///   - mark: the highest number of an opening that is known from elsewhere.
+  ///   - dueCount: acknowledged cells that are deleted without waiting for their minute.
   init(
     path: String, veil: Secret, checking: Bool, purpose: Purpose = .serving, change: Schema.Change = .make, mark: UInt64 = 0,
-    limits: StorageLimits = StorageLimits(), disk: DiskSpace? = nil, observer: @escaping StoreObserver = { _ in }
+    limits: StorageLimits = StorageLimits(), disk: DiskSpace? = nil, dueCount: Int = 4_096,
+    observer: @escaping StoreObserver = { _ in }
   ) throws(ServerStorageError) {
     let disk = disk ?? DiskSpace(of: path)
     room = StorageRoom(path: path, disk: disk, limits: limits)
     self.observer = observer
+    self.dueCount = dueCount
     cache = QueueCache { observer(.unreadable(cellCount: $0)) }
     self.veil = veil
     let old = old
@@ -396,15 +403,17 @@ public final class SQLiteMailboxStore: MailboxStore {
     try await settle(.mailboxes, mailbox)
     let keys = RowKeys(mailbox)
     func acknowledge() -> Bool? {
-      cache.acknowledge(mailbox.name, through: sequence, dueCount: Self.deletionCount) { EnvelopeRows.deletions($0, keys) }
+      cache.acknowledge(mailbox.name, through: sequence, dueCount: dueCount) { EnvelopeRows.deletions($0, keys) }
     }
     var isDue = acknowledge()
     while isDue == nil {
       try await write(adding: nil) { try EnvelopeRows($0.db, $0.cache, mailbox, keys).ensureLoaded() }
       isDue = acknowledge()
     }
+    guard isDue == true, !isDeletingEarly.exchange(true, ordering: .acquiringAndReleasing) else { return }
     // They are acknowledged, whether or not the disk lets them be deleted now.
-    if isDue == true { try? await deleteAcknowledged() }
+    try? await truncateLog()
+    isDeletingEarly.store(false, ordering: .releasing)
   }
 
   private func deleteAcknowledged() async throws(StoreFailure) {
