@@ -1,72 +1,91 @@
 import Foundation
 
-/// Pairs with what an attacker sees of each, and the best that a weighing of it can tell.
-///
-/// The weights are fitted to the truth, which no attacker has: the figure is an upper bound for attackers who weigh these features.
+/// Pairs with what an attacker sees of each, and what is true of them.
 struct LinkScore {
-  let names: [String]
-  private(set) var features: [[Double]] = []
-  private(set) var truths: [Bool] = []
+  let features: [String]
+  let labels: [String]
+  /// By feature, then by pair.
+  private(set) var columns: [[Double]]
+  /// By label, then by pair; nil for pairs that say nothing about that label.
+  private(set) var truths: [[Bool?]]
+  /// By label: of each thing, in how many linked pairs it is.
+  private var degrees: [[Int: Int]]
 
-  init(_ names: [String]) { self.names = names }
+  init(features: [String], labels: [String]) {
+    (self.features, self.labels) = (features, labels)
+    columns = features.map { _ in [] }
+    truths = labels.map { _ in [] }
+    degrees = labels.map { _ in [:] }
+  }
 
-  mutating func add(_ values: [Double], isLinked: Bool) {
-    features.append(values)
-    truths.append(isLinked)
+  var count: Int { columns.first?.count ?? 0 }
+
+  /// - Parameter things: the two whose pair it is, if one thing is in many pairs.
+  mutating func add(_ values: [Double], _ truth: [Bool?], between things: [Int] = []) {
+    precondition(values.count == features.count && truth.count == labels.count)
+    for index in values.indices { columns[index].append(values[index]) }
+    for index in truth.indices {
+      truths[index].append(truth[index])
+      if truth[index] == true { for thing in things { degrees[index][thing, default: 0] += 1 } }
+    }
+  }
+
+  /// In how many linked pairs a thing is that is in any: so many pairs tell the same, if one tells something by chance.
+  func dependence(_ label: Int) -> Double {
+    let counts = degrees[label].values
+    return counts.isEmpty ? 1 : Double(counts.reduce(0, +)) / Double(counts.count)
+  }
+
+  /// The part of the pairs of which it is true.
+  func baseRate(_ label: Int) -> Double {
+    let known = truths[label].compactMap(\.self)
+    return Double(known.count { $0 }) / Double(max(1, known.count))
+  }
+
+  /// Whether there are pairs of both kinds.
+  func canBeTold(_ label: Int) -> Bool { truths[label].contains(true) && truths[label].contains(false) }
+
+  /// Each feature alone, its weight fitted to the truth: below one half it counts the other way round.
+  func single(_ label: Int) -> [(name: String, auc: Double)] {
+    features.indices.map { index in
+      var ranking = Ranking()
+      for pair in 0..<count { if let truth = truths[label][pair] { ranking.add(columns[index][pair], truth) } }
+      return (features[index], max(ranking.auc, 1 - ranking.auc))
+    }
+  }
+}
+
+/// Pairs in the order of a score.
+struct Ranking {
+  private var groups: [Double: (count: Int, linked: Int)] = [:]
+
+  mutating func add(_ score: Double, _ isLinked: Bool) { add(score, linked: isLinked ? 1 : 0, of: 1) }
+
+  mutating func add(_ score: Double, linked: Int, of count: Int) {
+    groups[score, default: (0, 0)].count += count
+    groups[score, default: (0, 0)].linked += linked
   }
 
   /// The probability that a linked pair gets a higher score than one that is not, ties counted half.
-  static func auc(_ scores: [Double], _ truths: [Bool]) -> Double {
-    let order = scores.indices.sorted { scores[$0] < scores[$1] }
-    var (rankSum, start) = (0.0, 0)
-    while start < order.count {
-      var end = start
-      while end < order.count, scores[order[end]] == scores[order[start]] { end += 1 }
-      let rank = Double(start + end + 1) / 2
-      rankSum += rank * Double(order[start..<end].filter { truths[$0] }.count)
-      start = end
+  var auc: Double {
+    var (wins, others, linked) = (0.0, 0.0, 0.0)
+    for (_, group) in groups.sorted(by: { $0.key < $1.key }) {
+      let (yes, no) = (Double(group.linked), Double(group.count - group.linked))
+      wins += yes * (others + no / 2)
+      others += no
+      linked += yes
     }
-    let positive = Double(truths.filter { $0 }.count)
-    let negative = Double(truths.count) - positive
-    guard positive > 0, negative > 0 else { return 0.5 }
-    return (rankSum - positive * (positive + 1) / 2) / (positive * negative)
+    return linked > 0 && others > 0 ? wins / (linked * others) : 0.5
   }
 
-  /// Each feature alone; below one half it counts the other way round.
-  var single: [(name: String, auc: Double)] {
-    names.indices.map { index in
-      let auc = Self.auc(features.map { $0[index] }, truths)
-      return (names[index], max(auc, 1 - auc))
+  /// The part of the best pairs that are linked; of those with one score, any are as good.
+  func precision(ofBest count: Int = 20) -> Double {
+    var (left, linked) = (Double(count), 0.0)
+    for (_, group) in groups.sorted(by: { $0.key > $1.key }) where left > 0 {
+      let taken = min(left, Double(group.count))
+      linked += taken * Double(group.linked) / Double(group.count)
+      left -= taken
     }
-  }
-
-  /// All features together, by logistic regression.
-  func fitted() -> (auc: Double, precisionOfTop: Double, baseRate: Double) {
-    let count = Double(max(1, features.count))
-    let scaled = names.indices.map { index -> [Double] in
-      let values = features.map { $0[index] }
-      let mean = values.reduce(0, +) / count
-      let deviation = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count).squareRoot()
-      return values.map { deviation > 0 ? ($0 - mean) / deviation : 0 }
-    }
-    var weights = [Double](repeating: 0, count: names.count)
-    let baseRate = Double(truths.filter { $0 }.count) / count
-    var bias = log(max(baseRate, 1e-6) / max(1 - baseRate, 1e-6))
-    for _ in 0..<150 {
-      var gradient = weights.map { _ in 0.0 }
-      var biasGradient = 0.0
-      for pair in features.indices {
-        var sum = bias
-        for index in weights.indices { sum += weights[index] * scaled[index][pair] }
-        let error = 1 / (1 + exp(-sum)) - (truths[pair] ? 1 : 0)
-        for index in weights.indices { gradient[index] += error * scaled[index][pair] }
-        biasGradient += error
-      }
-      for index in weights.indices { weights[index] -= 2 * gradient[index] / count }
-      bias -= 2 * biasGradient / count
-    }
-    let scores = features.indices.map { pair in weights.indices.reduce(0.0) { $0 + weights[$1] * scaled[$1][pair] } }
-    let top = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(20)
-    return (Self.auc(scores, truths), Double(top.filter { truths[$0] }.count) / Double(max(1, top.count)), baseRate)
+    return linked / (Double(count) - left)
   }
 }

@@ -37,7 +37,7 @@ final class OldLayout {
   func deliver(to names: [StoredName], byteCount: Int, expires: Day) throws {
     try pool.write { db in
       for name in names.shuffled() {
-        let sealed = Data(SystemRandom().bytes(byteCount + 62))
+        let sealed = Data(count: byteCount + 62)
         try db.execute(
           sql: """
             UPDATE mailboxes SET last_sequence = last_sequence + ?, waiting_count = waiting_count + 1, waiting_bytes = waiting_bytes + ?
