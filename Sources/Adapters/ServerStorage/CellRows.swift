@@ -42,10 +42,42 @@ struct CellRows {
 
   let table: Table
   private let rows: Rows
+  private let statements: Statements
 
   init(_ db: Database, _ table: Table) {
     rows = Rows(db)
     self.table = table
+    statements = Statements.of(table)
+  }
+
+  /// What is asked for each cell, put together once.
+  private final class Statements: Sendable {
+    let insert: String
+    let find: String
+    let findSome: String
+    let delete: String
+
+    private init(_ table: Table) {
+      let name = table.rawValue
+      insert = "INSERT OR IGNORE INTO \(name) VALUES (?, ?)"
+      find = "SELECT sealed FROM \(name) WHERE id = ?"
+      findSome = "SELECT id, sealed FROM \(name) WHERE id IN (\(Array(repeating: "?", count: batchCount).joined(separator: ", ")))"
+      delete = "DELETE FROM \(name) WHERE id = ?"
+    }
+
+    private static let envelopes = Statements(.envelopes)
+    private static let logEntries = Statements(.logEntries)
+    private static let groupInfos = Statements(.groupInfos)
+    private static let blobs = Statements(.blobs)
+
+    static func of(_ table: Table) -> Statements {
+      switch table {
+      case .envelopes: envelopes
+      case .logEntries: logEntries
+      case .groupInfos: groupInfos
+      case .blobs: blobs
+      }
+    }
   }
 
   // MARK: Numbers
@@ -112,33 +144,26 @@ struct CellRows {
 
   /// Writes a cell, unless something lies under its number.
   func insert(_ cell: [UInt8], at number: Int64, _ keys: RowKeys) throws -> Bool {
-    try rows.run(
-      "INSERT OR IGNORE INTO \(table.rawValue) VALUES (?, ?)", [number, Data(keys.seal(cell, aad: aad(number)))])
+    try rows.run(statements.insert, [number, Data(keys.seal(cell, aad: aad(number)))])
     return rows.changes == 1
   }
 
   func open(_ sealed: Data, at number: Int64, _ keys: RowKeys) -> [UInt8]? { keys.open(Array(sealed), aad: aad(number)) }
 
-  func row(at number: Int64) throws -> Data? {
-    try rows.first("SELECT sealed FROM \(table.rawValue) WHERE id = ?", [number]).map { $0[0] as Data }
-  }
+  func row(at number: Int64) throws -> Data? { try rows.value(statements.find, [number]) }
 
   /// Looks up at most `batchCount` numbers.
   func rows(at numbers: [Int64]) throws -> [Int64: Data] {
     let padded = numbers + [Int64](repeating: -1, count: max(0, Self.batchCount - numbers.count))
     var found: [Int64: Data] = [:]
-    try rows.each(Self.batchStatement(table), StatementArguments(padded)) { row in
+    try rows.each(statements.findSome, StatementArguments(padded)) { row in
       found[row[0]] = row[1] as Data
       return true
     }
     return found
   }
 
-  private static func batchStatement(_ table: Table) -> String {
-    "SELECT id, sealed FROM \(table.rawValue) WHERE id IN (\(Array(repeating: "?", count: batchCount).joined(separator: ", ")))"
-  }
-
-  func delete(_ number: Int64) throws { try rows.run("DELETE FROM \(table.rawValue) WHERE id = ?", [number]) }
+  func delete(_ number: Int64) throws { try rows.run(statements.delete, [number]) }
 
   /// Deletes some cells that have expired, at most `limit`.
   ///

@@ -55,7 +55,7 @@ struct MailboxRows {
   func setDeliveryKeys(_ keys: Set<StoredName>) throws {
     guard var record = try record(), keys.count <= Limits.deliveryKeyCount else { return }
     // In the order of the names, which is random, and not in that of their making.
-    record.deliveryKeys = keys.sorted().map(\.short)
+    record.setDeliveryKeys(keys.sorted().map(\.short))
     try write(record)
   }
 

@@ -58,8 +58,9 @@ struct OldRows {
     let period = try UpkeepRows(context).quotaEnds()
     _ = record.useVouchers(row[2], quota: .max, periodEnds: period)
     _ = record.useBlobs(row[3], quota: .max, periodEnds: period)
-    record.deliveryKeys = try rows.all("SELECT name FROM old_delivery_keys WHERE mailbox = ? ORDER BY name", [name])
-      .map { try StoredName($0[0] as Data).short }
+    record.setDeliveryKeys(
+      try rows.all("SELECT name FROM old_delivery_keys WHERE mailbox = ? ORDER BY name", [name])
+        .map { try StoredName($0[0] as Data).short })
     try MailboxRows(context, place).write(record)
     let envelopes = EnvelopeRows(context.db, context.cache, place, RowKeys(place))
     try rows.each("SELECT expires, sealed FROM old_envelopes WHERE mailbox = ? ORDER BY sequence", [name]) { row in

@@ -9,7 +9,18 @@ import SottoProtocol
 /// The outer seal can be made anew without the place. Whenever a record is written, its whole crowd is given fresh bytes with it,
 /// and once a day all records are: that a row has changed says little, and that it has changed since yesterday nothing.
 struct RecordRows {
-  enum Table: String, CaseIterable { case mailboxes, logs, capabilities }
+  enum Table: String, CaseIterable {
+    case mailboxes, logs, capabilities
+
+    /// The row of a name, or the next one. Whole texts, for it is asked for each copy of a message.
+    fileprivate var find: String {
+      switch self {
+      case .mailboxes: "SELECT name, sealed FROM mailboxes WHERE name >= ? ORDER BY name LIMIT 1"
+      case .logs: "SELECT name, sealed FROM logs WHERE name >= ? ORDER BY name LIMIT 1"
+      case .capabilities: "SELECT name, sealed FROM capabilities WHERE name >= ? ORDER BY name LIMIT 1"
+      }
+    }
+  }
 
   /// Records in a crowd, at least, where a table has so many.
   static let crowdCount = 9
@@ -50,18 +61,15 @@ struct RecordRows {
   func read(_ place: StoredPlace, _ keys: RowKeys) throws -> [UInt8]? {
     let name = place.name.data
     guard let row = try row(from: name) ?? row(from: Data()) else { return nil }
-    let found: Data = row[0]
-    let aad = aad(found)
-    let record = uncover(row[1], aad).flatMap { keys.open($0, aad: aad) }
-    guard found == name else { return nil }
+    let aad = aad(row.name)
+    let record = uncover(row.sealed, aad).flatMap { keys.open($0, aad: aad) }
+    guard row.name == name else { return nil }
     guard let record else { throw DamagedRow() }
     return record
   }
 
   /// The row of a name, or the next one in their order.
-  private func row(from name: Data) throws -> Row? {
-    try rows.first("SELECT name, sealed FROM \(table.rawValue) WHERE name >= ? ORDER BY name LIMIT 1", [name])
-  }
+  private func row(from name: Data) throws -> NamedRow? { try rows.value(table.find, [name]) }
 
   func write(_ record: [UInt8], of place: StoredPlace, _ keys: RowKeys, expires: Day? = nil) throws {
     let name = place.name.data
@@ -132,4 +140,20 @@ struct RecordRows {
     }
     return found.last.map { Array($0[0] as Data) }
   }
+}
+
+/// Two columns that are read as one.
+private struct NamedRow: DatabaseValueConvertible, StatementColumnConvertible {
+  let name: Data
+  let sealed: Data
+
+  init?(sqliteStatement statement: SQLiteStatement, index: CInt) {
+    // `unsafe`: the statement is lent by who steps it and stands at a row, of which it copies the columns.
+    name = unsafe Data(sqliteStatement: statement, index: index)
+    sealed = unsafe Data(sqliteStatement: statement, index: index + 1)
+  }
+
+  /// It stands for its columns only while a statement is read.
+  static func fromDatabaseValue(_ value: DatabaseValue) -> NamedRow? { nil }
+  var databaseValue: DatabaseValue { .null }
 }

@@ -51,7 +51,8 @@ struct MailboxRecord {
   private var usedVouchers: UInt32 = 0
   private var usedTokens: UInt32 = 0
   private var usedBlobs: UInt32 = 0
-  var deliveryKeys: [ShortName] = []
+  /// Names one behind the other: they are looked through for each copy, and seldom taken apart.
+  private var deliveryKeys: [UInt8] = []
 
   init(ownerKey: PublicKey32, sealKey: PublicKey32) {
     self.ownerKey = ownerKey
@@ -67,7 +68,7 @@ struct MailboxRecord {
     usedVouchers = try reader.readUInt32()
     usedTokens = try reader.readUInt32()
     usedBlobs = try reader.readUInt32()
-    deliveryKeys = try reader.readNames()
+    deliveryKeys = try reader.readBytes(Int(try reader.readUInt16()) * StoredName.shortByteCount)
   }
 
   var bytes: [UInt8] {
@@ -79,11 +80,21 @@ struct MailboxRecord {
     writer.write(usedVouchers)
     writer.write(usedTokens)
     writer.write(usedBlobs)
-    writer.writeNames(deliveryKeys)
-    return writer.filled(to: Self.fixedByteCount + Self.capacity(for: deliveryKeys.count) * StoredName.shortByteCount)
+    writer.write(UInt16(clamping: deliveryKeyCount))
+    writer.writeBytes(deliveryKeys)
+    return writer.filled(to: Self.fixedByteCount + Self.capacity(for: deliveryKeyCount) * StoredName.shortByteCount)
   }
 
-  func accepts(_ deliveryKey: StoredName) -> Bool { deliveryKeys.contains(deliveryKey.short) }
+  var deliveryKeyCount: Int { deliveryKeys.count / StoredName.shortByteCount }
+
+  mutating func setDeliveryKeys(_ names: [ShortName]) { deliveryKeys = names.flatMap { $0 } }
+
+  func accepts(_ deliveryKey: StoredName) -> Bool {
+    let name = deliveryKey.short
+    return stride(from: 0, to: deliveryKeys.count, by: name.count).contains {
+      deliveryKeys[$0..<$0 + name.count].elementsEqual(name)
+    }
+  }
 
   /// Counts vouchers that were handed out.
   ///

@@ -17,6 +17,13 @@ struct Rows {
     try Row.fetchOne(db.cachedStatement(sql: sql), arguments: arguments)
   }
 
+  /// The first column of the first row. Made without a `Row`, which asks for the names of all columns and costs more than a lookup.
+  func value<Value: DatabaseValueConvertible & StatementColumnConvertible>(
+    _ sql: String, _ arguments: StatementArguments = []
+  ) throws -> Value? {
+    try Value.fetchOne(db.cachedStatement(sql: sql), arguments: arguments)
+  }
+
   func all(_ sql: String, _ arguments: StatementArguments = []) throws -> [Row] {
     try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments)
   }

@@ -314,7 +314,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     var cost = 0
     if capacity > MailboxRecord.capacity(for: 0) {
       // A record that has to grow needs room; keys that take the place of others are never held up.
-      let count = try await read { try MailboxRows($0, mailbox).record()?.deliveryKeys.count } ?? 0
+      let count = try await read { try MailboxRows($0, mailbox).record()?.deliveryKeyCount } ?? 0
       if capacity > MailboxRecord.capacity(for: count) { cost = StorageCost.content(capacity * StoredName.shortByteCount) }
     }
     try await write(adding: cost) { try MailboxRows($0, mailbox).setDeliveryKeys(keys) }
