@@ -14,6 +14,7 @@ public struct Envelope: Hashable, Sendable, WireCodable {
 
   static let version: UInt8 = 1
   private static let info = Array("sotto envelope 1".utf8)
+  private static let preparedInfo = FirstContact.suite.prepare(info: info)
   private static let encapsulatedByteCount = 32
   /// Bytes that sealing adds to a frame, at most.
   public static let overheadByteCount = encapsulatedByteCount + 16 + 14
@@ -57,7 +58,7 @@ public struct Envelope: Hashable, Sendable, WireCodable {
   /// - Throws: `.invalidKey` when the mailbox's key is no X25519 key.
   public func sealed(to sealKey: PublicKey32, mailbox: MailboxID) throws(FrameError) -> [UInt8] {
     do {
-      let sealed = try FirstContact.suite.seal(encoded, to: sealKey.bytes, info: Envelope.info, aad: mailbox.bytes)
+      let sealed = try FirstContact.suite.seal(encoded, to: sealKey.bytes, info: Envelope.preparedInfo, aad: mailbox.bytes)
       return sealed.kemOutput + sealed.ciphertext
     } catch { throw .invalidKey }
   }
