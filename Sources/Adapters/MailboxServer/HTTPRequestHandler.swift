@@ -22,7 +22,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private var waitingParts = CircularBuffer<HTTPServerRequestPart>()
   private var isProcessing = false
   private var hasUntakenAnswer = false
-  private var deadline: Scheduled<Void>?
+  private var deadline: MovingDeadline?
   /// Bytes of the request that is coming in, as `pass` counts them.
   private var heldByteCount = 0
   /// When to come back, for the refusal that is about to be written.
@@ -43,6 +43,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    deadline = MovingDeadline(context.eventLoop)
     setDeadline(limits.idleTimeout)
   }
 
@@ -127,8 +128,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     case .awaitBody:
       setDeadline(limits.bodyTimeout)
     case .perform(let route, let body):
-      deadline?.cancel()
-      deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limits.answerTimeout)) {
+      deadline?.move(to: limits.answerTimeout) {
         self.observer(.refused(.answerTime))
         self.finishBusy()
       }
@@ -280,8 +280,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   }
 
   private func setDeadline(_ duration: Duration) {
-    deadline?.cancel()
-    deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(duration)) {
+    deadline?.move(to: duration) {
       self.observer(.refused(.idleTime))
       self.context?.close(promise: nil)
     }
