@@ -5,7 +5,7 @@ import NIOHTTP1
 import NIOSSL
 import NIOWebSocket
 
-/// Builds the pipeline of one connection: TLS, the tap, the guard, then HTTP/1.1 with its upgrade to a stream.
+/// Builds the pipeline of one connection: TLS, the tap, the gatherer, the guard, then HTTP/1.1 with its upgrade to a stream.
 struct MailboxChannel: ServerChildChannel {
   struct Value: ServerChildChannelValue {
     let channel: any Channel
@@ -50,6 +50,7 @@ struct MailboxChannel: ServerChildChannel {
     if let plaintextTap {
       try pipeline.addHandler(PlaintextTapHandler(plaintextTap))
     }
+    try pipeline.addHandler(WriteGatherer())
     let connectionGuard = ConnectionGuard(pass: pass, observer: observer)
     try pipeline.addHandler(connectionGuard)
     try configureHTTP(channel: channel, connectionGuard: connectionGuard, pass: pass, work: work)
