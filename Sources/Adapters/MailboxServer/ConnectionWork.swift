@@ -29,13 +29,15 @@ final class ConnectionWork {
     callsInProgress += 1
     let eventLoop = promise.futureResult.eventLoop
     let bound = NIOLoopBound((work: self, finish: finish), eventLoop: eventLoop)
-    Task(executorPreference: executor) {
+    let operation: @Sendable () async -> Void = {
       let output = await call()
       eventLoop.execute {
         bound.value.finish(output)
         bound.value.work.callEnded()
       }
     }
+    // A preference for none would have each step of the task look for it.
+    if let executor { Task(executorPreference: executor, operation: operation) } else { Task(operation: operation) }
   }
 
   private func callEnded() {

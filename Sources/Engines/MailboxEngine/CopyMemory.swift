@@ -13,6 +13,13 @@ final class CopyMemory: Sendable {
     var waiters: [Waiter] = []
     /// Waiters before this one have got theirs.
     var first = 0
+
+    /// - Returns: false when others wait, or there are too few.
+    mutating func take(_ byteCount: Int) -> Bool {
+      guard first == waiters.count, byteCount <= free else { return false }
+      free -= byteCount
+      return true
+    }
   }
 
   private let capacity: Int
@@ -40,14 +47,12 @@ final class CopyMemory: Sendable {
   }
 
   private func take(_ byteCount: Int) async {
+    guard !state.withLock({ $0.take(byteCount) }) else { return }
     await withCheckedContinuation { continuation in
       let hasRoom = state.withLock { state in
-        guard state.first == state.waiters.count, byteCount <= state.free else {
-          state.waiters.append(Waiter(byteCount: byteCount, resume: continuation))
-          return false
-        }
-        state.free -= byteCount
-        return true
+        if state.take(byteCount) { return true }
+        state.waiters.append(Waiter(byteCount: byteCount, resume: continuation))
+        return false
       }
       if hasRoom { continuation.resume() }
     }
