@@ -17,7 +17,7 @@ struct RowTraces {
     /// Transactions of the log in which its inner seal has changed, if that can be seen.
     var realChanges: [Int] = []
     var hasReallyChanged = false
-    /// How often it has changed beyond what chance brings to a row with its place among the others.
+    /// How often it has changed, beyond the mean of all.
     var excess = 0.0
     var byteCount = 0
     var page = 0
@@ -41,10 +41,8 @@ struct RowTraces {
       }
       return trace
     }
-    var stepCount = 0
     for (number, step) in theft.steps.enumerated() {
       let (made, changed) = (step.made[table] ?? [], step.changed[table] ?? [])
-      if !made.isEmpty || !changed.isEmpty { stepCount += 1 }
       for name in made {
         guard let row = index[name] else { continue }
         traces[row].making = number
@@ -57,10 +55,10 @@ struct RowTraces {
         if Self.isRealChange(change.before, change.after, table, veil) { traces[row].realChanges.append(number) }
       }
     }
-    let gaps = Self.gaps(after.keys.sorted { $0.lexicographicallyPrecedes($1) })
-    for (row, name) in names.enumerated() {
-      let expected = Double(stepCount * RecordRows.companions) * (gaps[name.bytes] ?? 0)
-      traces[row].excess = Double(traces[row].changes.count) - expected
+    // What a row changes beyond the others, whose crowds are of some twenty.
+    let mean = Double(traces.reduce(0) { $0 + $1.changes.count }) / Double(max(1, traces.count))
+    for row in traces.indices {
+      traces[row].excess = Double(traces[row].changes.count) - mean
       traces[row].rank = after.values.count { $0.page == traces[row].page && $0.offset < traces[row].offset }
     }
     self.traces = traces
@@ -72,14 +70,6 @@ struct RowTraces {
     guard let veil, let before else { return false }
     let aad = Array(table.utf8) + after.name
     return RecordRows.uncover(before.sealed, aad, veil: veil) != RecordRows.uncover(after.sealed, aad, veil: veil)
-  }
-
-  /// The chance of each row to be the next behind a random name.
-  private static func gaps(_ names: [[UInt8]]) -> [[UInt8]: Double] {
-    func place(_ name: [UInt8]) -> Double { name.prefix(6).reduce(0) { $0 * 256 + Double($1) } / 281_474_976_710_656 }
-    var gaps: [[UInt8]: Double] = [:]
-    for (index, name) in names.enumerated() { gaps[name] = place(name) - (index > 0 ? place(names[index - 1]) : 0) }
-    return gaps
   }
 }
 
