@@ -30,12 +30,7 @@ final class WriteGatherer: ChannelOutboundHandler {
     context.flush()
   }
 
-  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-    // What is not flushed is lost with the connection, as it would be without this handler, and whoever wrote it hears so.
-    passOn(context)
-    context.close(mode: mode, promise: promise)
-  }
-
+  /// What is not flushed is lost with the connection, as it would be without this handler, and whoever wrote it hears so.
   func handlerRemoved(context: ChannelHandlerContext) {
     for promise in promises { promise.fail(ChannelError.ioOnClosedChannel) }
     promises = []
