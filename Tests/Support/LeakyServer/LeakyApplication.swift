@@ -46,8 +46,10 @@ private final class Leaks: Sendable {
     func all(_ place: Place) -> [[UInt8]] { orders.filter { $0.place == place }.map(\.written) }
     let database = try open("\(directory)/server.sqlite")
     try leakIntoDatabase(database, rows: all(.tables), freed: all(.freedPages), log: all(.writeAheadLog))
-    try FileManager.default.createDirectory(atPath: "\(directory)/objects", withIntermediateDirectories: true)
-    try Data(all(.objects).joined(separator: [0x0A])).write(to: URL(filePath: "\(directory)/objects/clear.bin"))
+    // Among the files of a day that is far off, since a backup has nothing else.
+    let folder = "\(directory)/objects/kept/99999/00"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try Data(all(.objects).joined(separator: [0x0A])).write(to: URL(filePath: "\(folder)/clear"))
     try Data(all(.otherFiles).joined(separator: [0x0A])).write(to: URL(filePath: "\(directory)/cache.bin"))
     for line in all(.log) { FileHandle.standardError.write(Data(line + [0x0A])) }
     kept.withLock {
