@@ -1,7 +1,7 @@
 /// Some towns' pairs, and how well one can be judged by what was learned of the others.
 ///
-/// Who fits to the truth of the town that is judged, as nobody can, gets the bound; who fits to other towns, as anybody can who has the
-/// program, gets the figure.
+/// Who fits to other towns, as anybody can who has the program, gets the figure. Who fits to the truth of the town that is judged, as nobody
+/// can, gets what would be a bound if one town taught as much as several.
 struct HeldOut {
   private static let classCount = 10
   /// How much a split must explain, if all pairs were independent. Chance alone, among some hundred splits, explains about ten; who dares

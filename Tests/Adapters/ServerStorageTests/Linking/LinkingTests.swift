@@ -39,13 +39,13 @@ import Testing
     let old = report("schema 1", try towns.compactMap { try $0.oldMailboxes() })
     let today = report("today", towns.map { $0.mailboxes() })
     let keys = report("today, with server.keys", towns.map { $0.mailboxes(withKeys: true) })
-    #expect(old[talked].auc > 0.7 && old[conversation].auc > 0.6, "seed \(Self.seed)")
-    #expect(today[talked].auc < 0.55 && today[conversation].auc < 0.55, "seed \(Self.seed)")
-    #expect(keys[talked].auc < 0.65 && keys[conversation].auc < 0.65, "seed \(Self.seed)")
+    #expect(old[talked].auc > 0.75 && old[conversation].auc > 0.6, "seed \(Self.seed)")
+    #expect(today[talked].auc < 0.6 && today[conversation].auc < 0.57, "seed \(Self.seed)")
+    #expect(keys[talked].auc < 0.7 && keys[conversation].auc < 0.7, "seed \(Self.seed)")
     // Some 80 pairs are of one person, and those who came lately with two devices are told by that.
-    #expect(today[person].auc < 0.73 && keys[person].auc < 0.78, "seed \(Self.seed)")
-    // Without the eight others anybody would see what `server.keys` shows: who began a conversation in the last minute.
-    #expect(keys[justMet].precision > 0.15 && today[justMet].precision < 0.1, "seed \(Self.seed)")
+    #expect(today[person].auc < 0.75 && keys[person].auc < 0.8, "seed \(Self.seed)")
+    // Without its crowd anybody would see what `server.keys` shows: who began a conversation in the last minute.
+    #expect(keys[justMet].precision > 0.15 && today[justMet].precision < 0.15, "seed \(Self.seed)")
     for table in Self.isLarge ? ["logs", "capabilities", "vouchers"] : ["logs"] {
       report("\(table) and mailboxes", try towns.map { try $0.places(table) })
     }
@@ -55,7 +55,7 @@ import Testing
     let consecutive = try report(
       "cells under consecutive numbers", towns.map { $0.cells(.second, pairCount: Self.pairCount, in: try $0.withConsecutiveNumbers()) })
     // A queue whose cells have numbers in a row is found; today the day on which a cell came is all that there is.
-    #expect(consecutive[oneMailbox].precision > 0.9 && cells[oneMailbox].precision < 0.45, "seed \(Self.seed)")
+    #expect(consecutive[oneMailbox].precision > 0.9 && cells[oneMailbox].precision < 0.7, "seed \(Self.seed)")
   }
 
   /// Whether records that change lie where they lay, those that were written and those that got fresh bytes with them.

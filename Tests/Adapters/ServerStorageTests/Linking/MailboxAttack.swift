@@ -17,7 +17,7 @@ struct RowTraces {
     /// Transactions of the log in which its inner seal has changed, if that can be seen.
     var realChanges: [Int] = []
     var hasReallyChanged = false
-    /// How often it has changed, beyond the mean of all.
+    /// How much more often it has changed than others.
     var excess = 0.0
     var byteCount = 0
     var page = 0
@@ -55,9 +55,9 @@ struct RowTraces {
         if Self.isRealChange(change.before, change.after, table, veil) { traces[row].realChanges.append(number) }
       }
     }
-    // What a row changes beyond the others, whose crowds are of some twenty.
+    // A crowd changes as a whole.
     let mean = Double(traces.reduce(0) { $0 + $1.changes.count }) / Double(max(1, traces.count))
-    for row in traces.indices {
+    for row in names.indices {
       traces[row].excess = Double(traces[row].changes.count) - mean
       traces[row].rank = after.values.count { $0.page == traces[row].page && $0.offset < traces[row].offset }
     }
@@ -100,7 +100,7 @@ enum MailboxAttack {
     var features = [
       "rows of one size", "both new since the first copy", "both changed in the log",
       "changed in how many transactions of the log together",
-      "changed in the log near each other", "the lesser count of changes in the log beyond chance", "those counts multiplied",
+      "changed in the log near each other", "the lesser count of changes in the log beyond the mean", "those counts multiplied",
       "made in the log near each other", "one made, the other changed near it", "both changed near the making of a log",
       "both changed near a touch of a capability", "both changed near a touch of a voucher", "both changed near the spending of a token",
       "both changed near a send", "neighbours in a page", "written after each other in a page",
@@ -157,7 +157,7 @@ enum MailboxAttack {
       features: [
         "both new since the first copy", "both changed in the log", "changed in one transaction", "changed near each other",
         "one made, the mailbox changed near it", "changes of the mailbox in the transactions beside its making",
-        "the lesser count of changes beyond chance", "made near each other",
+        "the lesser count of changes beyond the mean", "made near each other",
       ], labels: [label])
     for (thing, row) in others.enumerated() {
       for (mailbox, trace) in mailboxes.enumerated() {

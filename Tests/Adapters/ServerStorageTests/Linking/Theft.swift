@@ -59,18 +59,17 @@ struct Theft {
   }
 
   private static func steps(of files: StolenFiles, _ roots: [String: Int]) -> [Step] {
-    let owners = StolenFiles.owners(of: roots, in: files.pages)
-      .merging(StolenFiles.owners(of: roots, in: files.current)) { _, last in last }
     var pages = files.pages
+    // A page can come to a tree and leave it within the log.
+    var owners = StolenFiles.owners(of: roots, in: pages)
     let transactions = Dictionary(grouping: files.frames, by: \.transaction)
     return transactions.keys.sorted().map { transaction in
+      let frames = Dictionary((transactions[transaction] ?? []).map { ($0.page, $0.bytes) }) { _, last in last }
       var (old, new) = (State(), State())
-      for frame in transactions[transaction] ?? [] {
-        guard let table = owners[frame.page] else { continue }
-        old.add(pages[frame.page] ?? [], frame.page, table)
-        new.add(frame.bytes, frame.page, table)
-        pages[frame.page] = frame.bytes
-      }
+      for page in frames.keys { if let table = owners[page] { old.add(pages[page] ?? [], page, table) } }
+      pages.merge(frames) { _, last in last }
+      owners = StolenFiles.owners(of: roots, in: pages)
+      for (page, bytes) in frames { if let table = owners[page] { new.add(bytes, page, table) } }
       return Step(from: old, to: new)
     }
   }
