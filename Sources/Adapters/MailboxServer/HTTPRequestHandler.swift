@@ -250,8 +250,10 @@ final class HTTPRequestHandler: ChannelInboundHandler {
     setDeadline(keepsAlive ? limits.idleTimeout : limits.lingerTimeout)
     // The next answer waits until this one is taken, so that a peer that asks and does not read makes nothing grow.
     hasUntakenAnswer = keepsAlive
+    // The bytes are in memory once: in the buffer, and not in the array as well.
+    let byteCount = body.count
     writeRest(ByteBuffer(bytes: body)) { [self] in
-      pass.release(body.count)
+      pass.release(byteCount)
       guard keepsAlive else { return execute(exchange.lastResponseFlushed()) }
       hasUntakenAnswer = false
       process()
