@@ -165,15 +165,23 @@ final class AdmissionControl: Sendable {
     }
   }
 
+  /// What one peer may hold of what is kept for those who hold little.
+  private static let littleByteCount = 16_384
+
   /// Counts bytes that a connection is about to hold.
   ///
   /// They take about twice the memory: on their way in or out they lie there encrypted, too, and arrays and buffers have room to spare.
   ///
+  /// The last eighth is for peers that hold little, as almost all requests do: each peer that may take as much as is free leaves half, and
+  /// twenty of them would leave nothing.
+  ///
   /// - Returns: false, and counts nothing, when there is no room: a peer may hold no more than is free.
   func hold(_ byteCount: Int, for pass: ConnectionPass) -> Bool {
     let fits = state.withLock { state in
-      let free = state.limits.maximumHeldByteCount / 2 - state.statistics.heldByteCount
+      let bound = state.limits.maximumHeldByteCount / 2
       let held = state.uses[pass.peer]?.heldByteCount ?? 0
+      let isLittle = byteCount <= Self.littleByteCount && held <= Self.littleByteCount - byteCount
+      let free = bound - state.statistics.heldByteCount - (isLittle ? 0 : bound / 8)
       guard byteCount <= free, held <= free - byteCount else {
         state.statistics.refusedForMemoryCount += 1
         return false

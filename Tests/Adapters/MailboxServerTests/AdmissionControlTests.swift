@@ -105,6 +105,19 @@ struct AdmissionControlTests {
     #expect(control.statistics.streamsRefusedByRate == 1)
   }
 
+  @Test func `many who each take what they get leave room for who needs little`() throws {
+    var limits = ServerLimits()
+    limits.maximumHeldByteCount = 16 << 20
+    let control = makeControl(limits)
+    for number in 1...40 {
+      let greedy = try #require(control.admit(try address("192.0.2.\(number)")))
+      while greedy.hold(4_096) {}
+    }
+    let newcomer = try #require(control.admit(try address("192.0.2.99")))
+    #expect(newcomer.hold(4_096))
+    #expect(!newcomer.hold(65_536))
+  }
+
   @Test func `bytes in memory are bounded together, and one peer leaves room for others`() throws {
     var limits = ServerLimits()
     limits.maximumHeldByteCount = 2_000
