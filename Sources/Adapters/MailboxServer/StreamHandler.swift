@@ -28,6 +28,8 @@ final class StreamHandler: ChannelInboundHandler {
   private var pingTimer: Scheduled<Void>?
   private var attachDeadline: Scheduled<Void>?
   private var isProved = false
+  /// Whether it was counted among the streams that nobody proved to own.
+  private var isCounted = false
   private var frames = Spending()
   /// The last ping of the read in progress. One answer serves for those before it (RFC 6455 §5.5.3): a read holds thousands.
   private var unansweredPing: ByteBuffer?
@@ -242,6 +244,7 @@ final class StreamHandler: ChannelInboundHandler {
   private func end(_ code: WebSocketErrorCode) {
     guard !isEnding, let context else { return }
     stopReceiving()
+    countIfUnproved()
     pingTimer?.cancel()
     attachDeadline?.cancel()
     var payload = ByteBuffer()
@@ -257,13 +260,18 @@ final class StreamHandler: ChannelInboundHandler {
     advance()
   }
 
+  /// As soon as it is known, and not when the peer has taken the end: it could have come again by then.
+  private func countIfUnproved() {
+    guard !isProved, !isCounted else { return }
+    isCounted = true
+    pass.streamFailed()
+  }
+
   private func connectionEnded() {
     guard context != nil else { return }
     context = nil
     stopReceiving()
-    if !isProved {
-      pass.streamFailed()
-    }
+    countIfUnproved()
     for timer in [pingTimer, attachDeadline, delayedRead, endDeadline] {
       timer?.cancel()
     }
