@@ -138,8 +138,9 @@ struct LogRecord {
     var byteCount: UInt32
   }
 
-  /// Runs that a record holds: entries wait 30 days, and a clock may be set.
-  private static let runCount = 40
+  /// Runs that a record holds: entries wait 30 days, and a clock may be set. With two more a sealed record would not fit into its
+  /// place in a page, and each would have a page of its own beside.
+  private static let runCount = 37
   static let byteCount =
     1 + 2 * StoredName.shortByteCount + 8 + 8 + 2 + runCount * 16
     + 2 + Limits.administratorKeyCount * StoredName.shortByteCount + 2 + ServerLimits.rotationsPerSlot * StoredName.shortByteCount

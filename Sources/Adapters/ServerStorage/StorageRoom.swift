@@ -26,8 +26,8 @@ public struct StorageLimits: Sendable, Equatable {
   }()
 }
 
-/// Looks how much room there is, once for each transaction that adds something. What deletes, and what owners need to empty their
-/// mailboxes, is never held up by it; what only changes what is there hardly ever.
+/// Looks how much room there is, once for each transaction that adds something. What acknowledges and what expires is never
+/// held up by it; what changes records or withdraws them hardly ever.
 final class StorageRoom: Sendable {
   private let path: String
   let disk: DiskSpace
@@ -65,7 +65,7 @@ final class StorageRoom: Sendable {
   ///
   /// Such changes take pages of the log until it is cut, one record's again and again, and what reads for long (a backup) keeps it from
   /// being cut. While the disk has more than is to stay free, the log may have that. Of what is to stay free it may have half: with what
-  /// servers usually keep, some 1,800 changes of records. The other half is for what is deleted.
+  /// servers usually keep, some 1,800 changes of records with up to 64 keys. The other half is for what is deleted.
   var takesChanges: Bool {
     let minimum = limits.minimumFreeByteCount
     guard minimum > 0, (PrivateFiles.byteCount(path + "-wal") ?? 0) > minimum / 2 else { return true }
@@ -91,7 +91,8 @@ enum StorageCost {
   /// Some rows that are found by name.
   static func rows(_ count: Int) -> Int { count * page }
 
-  /// A record, with the crowd that gets fresh bytes beside it: those of some twenty rows side by side are in fewer pages than this.
+  /// A record, with the crowd that gets fresh bytes beside it: those of some twenty rows side by side are in fewer pages than this,
+  /// unless mailboxes with more than 64 delivery keys are among them.
   static let record = rows(RecordRows.crowdCount)
 
   static func content(_ byteCount: Int) -> Int { CellRows.cellCount(contentByteCount: byteCount) * page }

@@ -1,3 +1,4 @@
+import CryptoSuite
 import MailboxEngine
 import Testing
 
@@ -18,6 +19,20 @@ import Testing
     // The first thousand are gone.
     #expect(try LogRecord(record.bytes).hasRoom(byteCount: 1, today: today.adding(1)))
     #expect(record.bytes.count == LogRecord.byteCount)
+  }
+
+  /// An overflow page for each would double what a change of a crowd writes.
+  @Test func `the rows of logs share pages`() async throws {
+    let server = try TemporaryServer()
+    try server.openStore().close()
+    let before = try server.read("server.sqlite").count
+    let store = try server.openStore()
+    let workload = Workload(random: SeededRandom(seed: 1))
+    for _ in 0..<60 { _ = try await workload.log(in: store) }
+    try store.close()
+    let pageCount = try (server.read("server.sqlite").count - before) / Schema.pageByteCount
+    // Two to four in a page, since names come in any order; with an overflow page for each it is over 60.
+    #expect(pageCount < 40)
   }
 
   @Test func `the bytes of all days count, and no others`() {
