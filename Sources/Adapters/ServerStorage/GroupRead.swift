@@ -10,17 +10,19 @@ import Synchronization
 final class GroupRead: Sendable {
   /// Small reads in one transaction: as many pages of envelopes, or 32 times as many lookups, are some tens of milliseconds.
   static let smallBatchCount = 32
-  /// Transactions side by side; the pool has twice as many connections, half of them for what takes long.
+  /// Transactions side by side, of what is short and of what takes long.
   static let laneCount = 2
+  /// Connections: for both, and for one read of everything.
+  static let connectionCount = 2 * laneCount + 1
 
   typealias Read = @Sendable (Result<Database, any Error>) -> Void
 
   private let pool: DatabasePool
   private let line: Mutex<BatchLine<Read>>
 
-  init(_ pool: DatabasePool, batchCount: Int) {
+  init(_ pool: DatabasePool, batchCount: Int, laneCount: Int = laneCount) {
     self.pool = pool
-    line = Mutex(BatchLine(batchCount: batchCount, laneCount: Self.laneCount))
+    line = Mutex(BatchLine(batchCount: batchCount, laneCount: laneCount))
   }
 
   /// Calls `read` once: in a transaction, or with what kept it from beginning.

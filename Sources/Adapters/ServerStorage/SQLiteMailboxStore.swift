@@ -33,6 +33,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   private let writer: GroupCommit
   private let reader: GroupRead
   private let longReader: GroupRead
+  private let wholeReader: GroupRead
   private let room: StorageRoom
   private let observer: StoreObserver
   private let veil: Secret
@@ -89,6 +90,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     writer = GroupCommit(pool, cache: cache, versions: versions, room: room, observer: observer)
     reader = GroupRead(pool, batchCount: GroupRead.smallBatchCount)
     longReader = GroupRead(pool, batchCount: 1)
+    wholeReader = GroupRead(pool, batchCount: 1, laneCount: 1)
   }
 
   /// Uses other limits from now on.
@@ -184,6 +186,8 @@ public final class SQLiteMailboxStore: MailboxStore {
     case rows
     /// As many as a queue or a log has: it has a transaction of its own, and however many come, small reads do not wait for them.
     case many
+    /// Everything, for the operator: one at a time, and no client's read waits for it.
+    case everything
   }
 
   func read<Value: Sendable>(
@@ -200,6 +204,7 @@ public final class SQLiteMailboxStore: MailboxStore {
       switch extent {
       case .rows: reader.add(read)
       case .many: longReader.add(read)
+      case .everything: wholeReader.add(read)
       }
     }
     return try result.get()

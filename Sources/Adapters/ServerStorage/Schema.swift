@@ -62,7 +62,7 @@ enum Schema {
     configuration.label = "server"
     // `invite` writes from a process of its own.
     configuration.busyMode = .timeout(5)
-    configuration.maximumReaderCount = 2 * GroupRead.laneCount
+    configuration.maximumReaderCount = GroupRead.connectionCount
     configuration.prepareDatabase { db in
       // Has an effect on a new file only.
       try db.execute(sql: "PRAGMA page_size = \(pageByteCount)")

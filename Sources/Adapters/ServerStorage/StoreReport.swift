@@ -5,7 +5,7 @@ public import MailboxEngine
 extension SQLiteMailboxStore {
   /// How many rows each table has, by the table's name. All pages are read for it, beside what clients ask and not in line with it.
   public func rowCounts() async throws(StoreFailure) -> [String: Int] {
-    try await read(of: .many) { context in
+    try await read(of: .everything) { context in
       let db = context.db
       var counts: [String: Int] = [:]
       let tables = try String.fetchAll(
