@@ -22,6 +22,8 @@ final class HTTPRequestHandler: ChannelInboundHandler {
   private var waitingParts = CircularBuffer<HTTPServerRequestPart>()
   private var isProcessing = false
   private var hasUntakenAnswer = false
+  /// The server shuts down, which is for the time when the answer under way has been taken.
+  private var quiescesAfterAnswer = false
   private var deadline: MovingDeadline?
   /// Bytes of the request that is coming in, as `pass` counts them.
   private var heldByteCount = 0
@@ -68,7 +70,8 @@ final class HTTPRequestHandler: ChannelInboundHandler {
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if event is ChannelShouldQuiesceEvent {
-      execute(exchange.quiesce())
+      quiescesAfterAnswer = hasUntakenAnswer
+      if !hasUntakenAnswer { execute(exchange.quiesce()) }
     } else {
       context.fireUserInboundEventTriggered(event)
     }
@@ -256,6 +259,7 @@ final class HTTPRequestHandler: ChannelInboundHandler {
       pass.release(byteCount)
       guard keepsAlive else { return execute(exchange.lastResponseFlushed()) }
       hasUntakenAnswer = false
+      if quiescesAfterAnswer { execute(exchange.quiesce()) }
       process()
       readOn()
     }
