@@ -1,4 +1,5 @@
 import CryptoSuite
+import Synchronization
 import Testing
 import WireFormat
 
@@ -113,6 +114,38 @@ struct BlockingProposalTests {
     let kinds = Set(changes.added.map(\.credential.type))
     #expect(kinds.count == 1 && changes.added.count >= 6)
     #expect(kinds != [.basic] || changes.added.last?.credential == .basic(identity: Array("new 100".utf8)))
+  }
+
+  /// A plan that cannot be is not tried beside every part of what waits.
+  @Test func `a plan that is invalid by itself is refused soon`() throws {
+    final class Counting: CredentialValidator {
+      let count = Mutex(0)
+
+      func validate(_ credential: Credential, signatureKey: [UInt8]) -> Bool {
+        count.withLock { $0 += 1 }
+        return true
+      }
+
+      func sameIdentity(old: Credential, new: Credential) -> Bool { true }
+    }
+    let world = try World(suite, count: 5, credentials: [.basic, .x509])
+    func newcomer(_ name: String, knowing credentials: [CredentialType]) throws -> KeyPackage {
+      let client = Client(name, suite)
+      return try client.bundle().keyPackage.forged(by: client) { $0.leafNode.capabilities.credentials = credentials }
+    }
+    var committer = world.members[0]
+    for number in 0..<24 {
+      let proposal = Proposal.add(try newcomer("new \(number)", knowing: [.basic]))
+      try committer.note(MLSMessage.publicMessage(try world.members[1].forgePublic(.proposal(proposal))).encoded)
+    }
+    // They have basic credentials, and know nothing of them.
+    let bad = try newcomer("bad", knowing: [.x509])
+    let (validator, signer) = (Counting(), committer.client.signer)
+    #expect(throws: MLSError.self) {
+      try committer.group.commit(CommitPlan(adds: [bad]), signer: signer, validator: validator)
+    }
+    // Each newcomer for itself, and all with the plan; not every half of them, and half of those.
+    #expect(validator.count.withLock { $0 } < 3 * 24)
   }
 
   @Test func `whoever has an Update of one's own waiting commits all the same`() throws {

@@ -88,7 +88,8 @@ extension Group {
       if free[old] != nil, validator.sameIdentity(old: old, new: old) { take(old) } else { others.append(old) }
     }
     for old in others {
-      guard let match = free.keys.first(where: { validator.sameIdentity(old: old, new: $0) }) else { return false }
+      // In the order given: every member must come to the same answer.
+      guard let match = credentials.first(where: { free[$0] != nil && validator.sameIdentity(old: old, new: $0) }) else { return false }
       take(match)
     }
     return true

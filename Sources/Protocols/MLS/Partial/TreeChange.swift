@@ -24,8 +24,8 @@ struct TreeChange: Sendable {
     treeHash = step.provisionalContext.treeHash
   }
 
-  /// About the length of its encoding, or more than `limit`. Not by encoding it: a commit can name one long proposal as often
-  /// as it likes.
+  /// About the length of its encoding, or more than `limit`. Part by part and no further than the limit: a commit can name one
+  /// long proposal as often as it likes.
   func byteCount(upTo limit: Int) -> Int {
     var count = treeHash.count + (path?.encoded.count ?? 0)
     for item in proposals where count <= limit { count += item.encoded.count }
