@@ -5,15 +5,8 @@ import WireFormat
 
 /// Something to do on the network that must not be forgotten (docs/protocol.md §11). Erased when done.
 struct TaskRecord: Sendable, WireCodable {
-  /// A record's first byte is its version, and tells what holds the task up.
-  private static func version(_ heldUp: HoldUp?) -> UInt8 {
-    switch heldUp {
-    case nil: 1
-    case .serverFull: 2
-    case .logFull: 3
-    case .quotaUsedUp: 4
-    }
-  }
+  /// A record's first byte is its version, and tells what holds the task up: 1 for the first of these.
+  private static let holdUps: [HoldUp?] = [nil, .serverFull, .logFull, .quotaUsedUp]
 
   /// Tasks of one lane are done one after the other, in the order of their ids.
   enum Lane: Hashable, Sendable {
@@ -149,8 +142,8 @@ struct TaskRecord: Sendable, WireCodable {
 
   init(from reader: inout ByteReader) throws(WireError) {
     let version = try reader.readUInt8()
-    heldUp = HoldUp.allCases.first { Self.version($0) == version }
-    guard version == Self.version(heldUp) else { throw .invalidValue(UInt64(version)) }
+    guard version > 0, version <= Self.holdUps.count else { throw .invalidValue(UInt64(version)) }
+    heldUp = Self.holdUps[Int(version) - 1]
     id = try reader.readUInt64()
     after = try reader.readBool() ? try reader.readUInt64() : nil
     attempts = try reader.readUInt32()
@@ -192,7 +185,7 @@ struct TaskRecord: Sendable, WireCodable {
   }
 
   func encode(into writer: inout ByteWriter) {
-    writer.write(Self.version(heldUp))
+    writer.write(UInt8(clamping: 1 + (Self.holdUps.firstIndex(of: heldUp) ?? 0)))
     writer.write(id)
     writer.writeBool(after != nil)
     if let after { writer.write(after) }
