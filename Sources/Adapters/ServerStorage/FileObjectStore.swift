@@ -143,8 +143,9 @@ public final class FileObjectStore: ObjectStore {
     try files.synchronizeParent(of: path)
   }
 
-  /// Leaves of an object what was on disk before a write or a flush failed: it counts with nothing else. Where not even that can be had,
-  /// the object goes, and whoever sends it begins anew.
+  /// Leaves of an object what surely is on disk after a write or a flush failed: what was there and lies before the write. What it was
+  /// to replace goes too, though it was answered for before; whoever sends it asks for the state and goes on from there. Where not even
+  /// that can be had, the object goes, and whoever sends it begins anew.
   private func takeBack(_ file: ObjectFile, _ name: StoredName, to byteCount: UInt64, from before: UInt64, today: Day) {
     do throws(FileFailure) {
       try file.cut(to: byteCount, day: today)

@@ -7,7 +7,8 @@ extension ConversationEngine {
   /// This moment.
   public var workMark: WorkMark { WorkMark(firstTask: state.profile.nextTaskID) }
 
-  /// Whether something that was queued since then is not done, also if it is held up for long. Tokens for later do not count.
+  /// Whether something that was queued since then is not done, also if it is held up for long. Tokens for later do not count; what
+  /// came of fetching meanwhile does.
   ///
   /// - Parameter conversation: whose members were to be changed since. That may go out with an entry of the log that waited before, so
   ///   each of them counts.

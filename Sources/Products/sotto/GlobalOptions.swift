@@ -112,7 +112,7 @@ struct GlobalOptions: ParsableArguments {
 }
 
 extension Sotto {
-  /// Sends what waits, and returns when the server has all that this command has queued. What waited before it may go on waiting.
+  /// Sends what waits, and returns when the server has all that was queued since this command began. What waited before it may go on waiting.
   ///
   /// - Parameters:
   ///   - mark: before this command queued anything; nil when everything is this command's.

@@ -39,6 +39,7 @@ import Testing
     let old = report("schema 1", try towns.compactMap { try $0.oldMailboxes() })
     let today = report("today", towns.map { $0.mailboxes() })
     let keys = report("today, with server.keys", towns.map { $0.mailboxes(withKeys: true) })
+    // These hold against counts and shared rows. What hides changes is held by `justMet` below, and by `TwinTests`.
     #expect(old[talked].auc > 0.75 && old[conversation].auc > 0.6, "seed \(Self.seed)")
     #expect(today[talked].auc < 0.6 && today[conversation].auc < 0.57, "seed \(Self.seed)")
     #expect(keys[talked].auc < 0.7 && keys[conversation].auc < 0.7, "seed \(Self.seed)")
