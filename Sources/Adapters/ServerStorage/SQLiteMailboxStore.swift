@@ -39,6 +39,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   private let veil: Secret
   let cache: QueueCache
   private let versions = RecordVersions()
+  let knownGrants = GrantCache()
   private let old = OldTables()
   /// Acknowledged cells at which their minute is not waited for. Who fetches a long queue may be the only one who fetches, so the
   /// write-ahead log is cut then, too: it would show which cells are one owner's.
@@ -327,19 +328,25 @@ public final class SQLiteMailboxStore: MailboxStore {
 
   public func grants(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [DeliveryGrant?] {
     try await settle(targets.map(\.mailbox))
-    var grants: [DeliveryGrant?] = []
-    for start in stride(from: 0, to: targets.count, by: Self.lookupCount) {
-      let some = targets[start..<min(targets.count, start + Self.lookupCount)]
-      // Before the records are read: what changes from now on is looked at again.
-      let recordVersions = some.map { versions.version(of: $0.mailbox.name) }
-      grants += try await read { context in
-        try zip(some, recordVersions).map { target, version in
+    // Before the records are read: what changes from now on is looked at again.
+    let targets = targets.map { (target: $0, version: versions.version(of: $0.mailbox.name)) }
+    var grants = targets.map { knownGrants.grant(for: $0.target, version: $0.version) }
+    let unknown = grants.indices.filter { grants[$0] == nil }
+    for start in stride(from: 0, to: unknown.count, by: Self.lookupCount) {
+      let some = unknown[start..<min(unknown.count, start + Self.lookupCount)]
+      let found = try await read { context in
+        try some.map { index in
+          let (target, version) = targets[index]
           // One damaged record is one recipient who cannot be reached, and no reason to refuse the others.
           do {
             let key = try MailboxRows(context, target.mailbox).sealKey(showing: target.deliveryKey)
             return key.map { DeliveryGrant(sealKey: $0, version: version) }
           } catch is DamagedRow { return nil }
         }
+      }
+      for case (let index, let grant?) in zip(some, found) {
+        grants[index] = grant
+        knownGrants.note(grant, for: targets[index].target)
       }
     }
     return grants
