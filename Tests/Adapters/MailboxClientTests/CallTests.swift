@@ -4,7 +4,7 @@ import NIOSSL
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct CallTests {
   private func endpoint(port: Int) -> ServerEndpoint {
     ServerEndpoint(host: "127.0.0.1", port: port, pinnedSPKI: { _ in true })

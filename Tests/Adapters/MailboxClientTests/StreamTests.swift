@@ -2,7 +2,7 @@ import MailboxClient
 import MailboxServer
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct StreamTests {
   @Test func `messages go both ways in order`() async throws {
     try await withServer(EchoApplication()) { running in

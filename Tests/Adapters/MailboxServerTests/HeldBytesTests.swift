@@ -8,7 +8,7 @@ import Testing
 @testable import MailboxServer
 
 /// Bytes stay counted for as long as somebody holds them, and no longer; in virtual time, without a network.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct HeldBytesTests {
   private func makeControl(_ limits: ServerLimits = ServerLimits()) -> AdmissionControl {
     AdmissionControl(limits: limits, descriptorCount: 1_000)

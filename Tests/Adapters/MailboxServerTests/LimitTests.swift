@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// What peers hear when they ask for too much, over real sockets.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct LimitTests {
   private static let call = "POST /v1/call HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
   private static let health = "GET /v1/health HTTP/1.1\r\nHost: a\r\n\r\n"

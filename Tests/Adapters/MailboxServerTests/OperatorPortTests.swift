@@ -3,7 +3,7 @@ import Testing
 
 @testable import MailboxServer
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct OperatorPortTests {
   @Test func `whoever takes all places of the port leaves the owner those of the socket`() async throws {
     // Short: the path of a socket has at most some hundred bytes.

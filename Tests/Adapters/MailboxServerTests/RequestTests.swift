@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct RequestTests {
   private func request(_ method: String, _ path: String, headers: String = "", body: [UInt8] = []) -> [UInt8] {
     let length = method == "POST" ? "Content-Length: \(body.count)\r\n" : ""

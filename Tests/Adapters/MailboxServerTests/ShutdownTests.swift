@@ -3,7 +3,7 @@ import MailboxServer
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct ShutdownTests {
   @Test func `shutting down closes fifty sockets of every kind`() async throws {
     let application = EchoApplication()

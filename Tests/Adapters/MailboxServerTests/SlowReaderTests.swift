@@ -50,7 +50,7 @@ private final class FloodApplication: MailboxApplication {
   }
 }
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct SlowReaderTests {
   @Test func `a peer that does not read holds back its own session only`() async throws {
     let application = FloodApplication(messageCount: 160)

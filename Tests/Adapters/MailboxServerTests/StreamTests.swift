@@ -2,7 +2,7 @@ import MailboxServer
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct StreamTests {
   /// The code of a close frame (RFC 6455 §7.4.1).
   private func closeCode(_ frames: [RawFrame]) -> Int? {

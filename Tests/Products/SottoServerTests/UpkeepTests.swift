@@ -12,7 +12,7 @@ import Testing
 @Suite struct UpkeepTests {
   private let path = FileManager.default.temporaryDirectory.appending(path: "sotto-\(UUID().uuidString)").path
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func `the minute's work does not wait until all rows are counted`() async throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

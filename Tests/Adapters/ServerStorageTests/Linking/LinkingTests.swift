@@ -7,11 +7,14 @@ import Testing
 
 @testable import ServerStorage
 
-/// The attack of docs/linking.md, small; with SOTTO_LINKING=large as large as its figures.
+/// The attack of docs/linking.md, in small towns; with SOTTO_LINKING=large or =largest in larger ones.
 @Suite(.serialized) struct LinkingTests {
-  private static let isLarge = ProcessInfo.processInfo.environment["SOTTO_LINKING"] == "large"
+  private static let wanted = ProcessInfo.processInfo.environment["SOTTO_LINKING"]
+  private static let isSmall = wanted != "large" && wanted != "largest"
+  private static let town: TrafficModel.Size = isSmall ? .small : wanted == "large" ? .large : .largest
+  private static let group: TrafficModel.Size = isSmall ? .smallGroup : wanted == "large" ? .largeGroup : .largestGroup
   private static let seed = ProcessInfo.processInfo.environment["SOTTO_SEED"].flatMap(UInt64.init) ?? 20_261_122
-  private static let pairCount = isLarge ? 30_000 : 2_000
+  private static let pairCount = isSmall ? 2_000 : 30_000
 
   // Places in `StolenTown.labels` and `CellAttack.labels`.
   private var talked: Int { 0 }
@@ -25,7 +28,7 @@ import Testing
     var towns: [StolenTown] = []
     for index in 0..<3 {
       towns.append(
-        try await StolenTown(Self.isLarge ? .large : .small, seed: Self.seed + UInt64(index), withOldLayout: Self.isLarge || index < 2))
+        try await StolenTown(Self.town, seed: Self.seed + UInt64(index), withOldLayout: !Self.isSmall || index < 2))
     }
     for town in towns {
       print("\(town.names.count) mailboxes, \(town.theft.steps.count) transactions in the log, \(town.theft.after.fullCells().count) cells")
@@ -47,7 +50,7 @@ import Testing
     #expect(today[person].auc < 0.75 && keys[person].auc < 0.8, "seed \(Self.seed)")
     // Without its crowd anybody would see what `server.keys` shows: who began a conversation in the last minute.
     #expect(keys[justMet].precision > 0.15 && today[justMet].precision < 0.15, "seed \(Self.seed)")
-    for table in Self.isLarge ? ["logs", "capabilities", "vouchers"] : ["logs"] {
+    for table in Self.isSmall ? ["logs"] : ["logs", "capabilities", "vouchers"] {
       report("\(table) and mailboxes", try towns.map { try $0.places(table) })
     }
 
@@ -74,7 +77,7 @@ import Testing
     var towns: [StolenTown] = []
     for index in 0..<2 {
       towns.append(
-        try await StolenTown(Self.isLarge ? .largeGroup : .smallGroup, seed: Self.seed + UInt64(index), withOldLayout: false))
+        try await StolenTown(Self.group, seed: Self.seed + UInt64(index), withOldLayout: false))
     }
     for town in towns {
       print("\(town.names.count) mailboxes, \(town.theft.after.fullCells().count) cells")
@@ -96,7 +99,7 @@ import Testing
       print(
         "\(title), \(scores[0].labels[label]): held out \(figures.auc.rounded3) \(figures.aucs.map(\.rounded3)),",
         "fitted \(figures.bound.rounded3), of the 20 best \(figures.precision.rounded3), of all \(figures.baseRate.rounded4)")
-      if ProcessInfo.processInfo.environment["SOTTO_LINKING"] != nil {
+      if Self.wanted != nil {
         for (name, auc) in scores[0].single(label) { print("    \(auc.rounded3) \(name)") }
       }
       return figures

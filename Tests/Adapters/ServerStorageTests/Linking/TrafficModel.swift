@@ -22,8 +22,10 @@ struct TrafficModel {
 
     static let small = Size(persons: 40, days: 2, groupBound: 14, messagesPerPersonAndDay: 2, tokensAtATime: 1)
     static let large = Size(persons: 100, days: 5, groupBound: 50, messagesPerPersonAndDay: 4)
+    static let largest = Size(persons: 400, days: 10, groupBound: 120, messagesPerPersonAndDay: 3)
     static let smallGroup = Size(persons: 10, days: 2, groupBound: 10, messagesPerPersonAndDay: 4, tokensAtATime: 1, isOneGroup: true)
     static let largeGroup = Size(persons: 60, days: 6, groupBound: 60, messagesPerPersonAndDay: 1.5, isOneGroup: true)
+    static let largestGroup = Size(persons: 150, days: 8, groupBound: 150, messagesPerPersonAndDay: 1, isOneGroup: true)
   }
 
   struct Device {
