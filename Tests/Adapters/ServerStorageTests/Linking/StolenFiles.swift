@@ -47,6 +47,8 @@ struct StolenFiles {
     var start = 32
     while start + 24 + pageByteCount <= log.count {
       let header = Array(log[start..<start + 24])
+      // SQLite begins again at the front when the log is long; what a former round left behind it has other salts.
+      guard header[8..<16] == log[16..<24] else { break }
       frames.append(
         Frame(
           page: Self.integer(header, 0, 4), bytes: Array(log[start + 24..<start + 24 + pageByteCount]), transaction: transaction))
