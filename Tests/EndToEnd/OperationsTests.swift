@@ -281,6 +281,50 @@ extension EndToEndTests {
     #expect(lines.contains { $0.hasPrefix("Expires: 20") && $0.hasSuffix("T00:00:00Z") })
   }
 
+  @Test func `reports are read where the key is, from a copy of their folder`() async throws {
+    let scratch = try Scratch()
+    let server = try OperatedServer(in: scratch)
+    let key = try #require(try server.command("reports", "init").lines.first)
+    let (folder, copy) = (server.data.appending(path: "reports"), scratch.url.appending(path: "copied"))
+    // What a crash left of a report is gone after the next start.
+    #expect(server.stop()?.status == 0)
+    let leftover = folder.appending(path: String(repeating: "a", count: 32) + ".new")
+    try Data([1]).write(to: leftover)
+    try server.start()
+    #expect(!FileManager.default.fileExists(atPath: leftover.path))
+    #expect(try await server.exchange(.post("/v1/report", Array("the gate is open".utf8))).status == 200)
+
+    func reports(_ arguments: String..., input: String = "") throws -> Programs.Outcome {
+      try Programs.run("sotto-server", ["reports"] + arguments, input: input, in: scratch.url)
+    }
+    try FileManager.default.copyItem(at: folder, to: copy)
+    #expect(server.stop()?.status == 0)
+    // Nothing else of the server is there.
+    try FileManager.default.removeItem(at: server.data)
+    let list = try reports("list", "--folder", copy.path)
+    let name = try #require(list.lines.first?.split(separator: " ").first.map(String.init), "\(list.errors)")
+    #expect(try reports("list", "--folder", copy.path, "--json").output.contains("\"name\":\"\(name)\""))
+    let report = try reports("read", "--folder", copy.path, name, input: key + "\n")
+    #expect(report.output == "the gate is open\n", "\(report.errors)")
+
+    let other = "sotto-report-key-" + String(key.dropFirst(17).reversed())
+    let mistakes: [(Programs.Outcome, Int32, String)] = [
+      (try reports("read", "--folder", copy.path, name, input: other), 65, "is no key of reports"),
+      (try reports("read", "--folder", copy.path, "abc", input: key), 66, "there is no report of this name"),
+      (try reports("read", "--folder", copy.path + "x", name, input: key), 66, "\(copy.path)x is not there or cannot be read"),
+      (try reports("list", "--folder", copy.path + "x"), 66, "\(copy.path)x is not there or cannot be read"),
+      (try reports("list", "--folder", scratch.url.path), 0, "no report lies in this folder itself"),
+      (try reports("read", "--folder", copy.path, "--data", copy.path, name, input: key), 64, "stands in place of --data"),
+    ]
+    for (outcome, status, words) in mistakes {
+      #expect(outcome.status == status && outcome.errors.contains(words), "\(outcome.errors)")
+      #expect(outcome.output.isEmpty)
+    }
+    try Data([1, 2, 3]).write(to: copy.appending(path: name))
+    let damaged = try reports("read", "--folder", copy.path, name, input: key)
+    #expect(damaged.status == 65 && damaged.errors.contains("does not open this report"), "\(damaged.errors)")
+  }
+
   @Test(.enabled(if: Tools.has(Tools.curl), "curl is not installed"))
   func `figures and logs at their most verbose name nobody, and are for this machine only`() async throws {
     let scratch = try Scratch()

@@ -8,19 +8,17 @@ import CryptoSuite
   import Darwin
 #endif
 
-/// Where sealed reports to the operator lie: a file each, with a random name, and the day as its only time.
+/// Where a server puts sealed reports to its operator, and the key that it seals them to.
 public struct ReportBox: Sendable {
   /// Reports that are kept; further ones are refused until the operator deletes some.
   public static let count = 1_000
-  private static let nameByteCount = 16
-  private static let reportByteCount = 128 << 10
   private static let keyByteCount = 4_096
 
-  private let path: String
+  public let folder: ReportFolder
   private let keyFile: String
 
   init(path: String, keyFile: String) {
-    self.path = path
+    folder = ReportFolder(path)
     self.keyFile = keyFile
   }
 
@@ -32,61 +30,36 @@ public struct ReportBox: Sendable {
   /// - Throws: `.exists` when there is a key already: reports to it would become unreadable.
   public func start(publicKey: [UInt8]) throws(ServerStorageError) {
     guard !PrivateFiles.exists(keyFile) else { throw .exists }
-    try PrivateFiles.makeDirectory(path)
+    try PrivateFiles.makeDirectory(folder.path)
     try PrivateFiles.replace(keyFile, with: publicKey)
   }
+
+  /// Removes what a crash left of reports that nobody was given a receipt for. Only for the server that has the directory, before it
+  /// takes any.
+  public func removeLeftovers() throws(ServerStorageError) { try folder.removeLeftovers() }
 
   /// Keeps a sealed report; it is on disk when this returns.
   ///
   /// - Parameter day: days since 1970; no time that can be set is finer. The inode's own times are.
   /// - Throws: `.full`.
   public func add(_ sealed: [UInt8], day: UInt32) throws(ServerStorageError) {
-    guard try names().count < Self.count else { throw .full }
-    let name = SystemRandom().bytes(Self.nameByteCount).map { byte in
+    guard try folder.names().count < Self.count else { throw .full }
+    let name = SystemRandom().bytes(ReportFolder.nameByteCount).map { byte in
       let digits = Array("0123456789abcdef")
       return "\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
     }.joined()
-    try PrivateFiles.replace("\(path)/\(name)", with: sealed)
+    try folder.write(sealed, as: name)
     var times = [timeval(), timeval()]
     for index in times.indices { times[index].tv_sec = time_t(day) * 86_400 }
     // `unsafe`: the system reads the string and the two values during the call. A time that stays finer is no reason to fail.
-    _ = unsafe utimes("\(path)/\(name)", &times)
-  }
-
-  /// What waits: the name of each report and the day it came, in days since 1970.
-  public func list() throws(ServerStorageError) -> [(name: String, day: UInt32)] {
-    try names().map { name in
-      var status = stat()
-      // `unsafe`: the string is lent to the system, which writes the value during the call.
-      guard unsafe stat("\(path)/\(name)", &status) == 0 else { return (name, 0) }
-      return (name, UInt32(clamping: modificationSeconds(of: status) / 86_400))
-    }
-  }
-
-  /// - Throws: `.missing`.
-  public func read(_ name: String) throws(ServerStorageError) -> [UInt8] {
-    guard try names().contains(name) else { throw .missing }
-    return try PrivateFiles.readPrivate("\(path)/\(name)", limit: Self.reportByteCount)
+    _ = unsafe utimes("\(folder.path)/\(name)", &times)
   }
 
   /// - Throws: `.missing`.
   public func delete(_ name: String) throws(ServerStorageError) {
-    guard try names().contains(name) else { throw .missing }
+    guard try folder.names().contains(name) else { throw .missing }
     // `unsafe`: the string is lent to the system for the duration of the call.
-    guard unsafe unlink("\(path)/\(name)") == 0 else { throw .system(errno: errno) }
-  }
-
-  private func names() throws(ServerStorageError) -> [String] {
-    guard PrivateFiles.isDirectory(path) else { return [] }
-    return try PrivateFiles.names(in: path).filter { $0.utf8.count == 2 * Self.nameByteCount }
-  }
-
-  private func modificationSeconds(of status: stat) -> Int {
-    #if canImport(Darwin)
-      status.st_mtimespec.tv_sec
-    #else
-      status.st_mtim.tv_sec
-    #endif
+    guard unsafe unlink("\(folder.path)/\(name)") == 0 else { throw .system(errno: errno) }
   }
 }
 

@@ -23,8 +23,6 @@ extension ServerDirectory {
     case keysOnly
   }
 
-  /// Files that are written once and later deleted.
-  private static let reports = "reports"
   private static let keyNames = ["server.keys", "server.issuer", "server.tls.pem", "server.address", "server.reports.key"]
   /// More openings of the database than lie between a copy and the end of its original: one each minute for 45 days. Only a server
   /// that starts counts as one. A database can be restored 60 times.
@@ -141,16 +139,16 @@ extension ServerDirectory {
   private func copyFiles(to other: ServerDirectory) throws(ServerStorageError) {
     var objects = ObjectCopy(from: objectsDirectory, to: other.objectsDirectory)
     try objects.run()
-    let folder = Self.reports
-    guard PrivateFiles.isDirectory(file(folder)) else { return }
-    try PrivateFiles.makeDirectory(other.file(folder))
-    for name in try PrivateFiles.names(in: file(folder)) {
-      do throws(ServerStorageError) { try PrivateFiles.copy(file("\(folder)/\(name)"), to: other.file("\(folder)/\(name)")) } catch {
+    let (folder, copy) = (reports.folder, other.reports.folder)
+    guard folder.exists else { return }
+    try PrivateFiles.makeDirectory(copy.path)
+    for name in try folder.names() {
+      do throws(ServerStorageError) { try PrivateFiles.copy("\(folder.path)/\(name)", to: "\(copy.path)/\(name)") } catch {
         // What has been read and deleted meanwhile is no loss.
         guard error == .missing else { throw error }
       }
     }
-    try PrivateFiles.synchronizeDirectory(other.file(folder))
+    try PrivateFiles.synchronizeDirectory(copy.path)
   }
 
   /// Removes a copy that did not come to its end.

@@ -46,7 +46,7 @@ struct EngineApplication: MailboxApplication {
     return proof.map { .reply($0.encoded) } ?? .busy
   }
 
-  func report(_ body: [UInt8]) async -> CallAnswer { desk.take(body) }
+  func report(_ body: [UInt8]) async -> CallAnswer { await desk.take(body) }
 
   func reportPage() async -> CallAnswer { reportText().map { .text($0) } ?? .absent }
 

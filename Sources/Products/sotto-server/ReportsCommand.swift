@@ -54,19 +54,19 @@ struct ReportsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Print the name of each report and the day it came; and, of a server that runs, how many were refused.")
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var place: ReportPlace
 
     @Flag(help: "One object, for a script.")
     var json = false
 
     func run() async throws {
       ProcessSettings.apply()
-      let directory = ServerDirectory(data.directory)
-      let found = try await withWords { try directory.existing.reports.list() }
+      let found = try await withWords { try place.reports.list() }
       let reports = found.map { Report(name: $0.name, day: String(ServerStatus.date(UInt64($0.day) * 86_400).prefix(10))) }
-      let refused = await ServerStatus.told(by: directory)?.refusedReports
+      let refused = if let server = place.server { await ServerStatus.told(by: server)?.refusedReports } else { Int?.none }
       if json { return Output.print(json: Waiting(reports: reports, refused: refused)) }
       for report in reports { Output.print("\(report.name)  \(report.day)") }
+      if place.server == nil, reports.isEmpty { Output.note("note: no report lies in this folder itself") }
       if let refused, refused > 0 { Output.note("note: \(refused) reports were refused since the server's start") }
     }
 
@@ -84,9 +84,13 @@ struct ReportsCommand: AsyncParsableCommand {
 
   struct Read: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Print one report; the private key is read from the first line of standard input.")
+      abstract: "Print one report; the private key is read from the first line of standard input.",
+      discussion: """
+        The key belongs away from the server. So copy the server's folder `reports` to where the key is, and read there with --folder: \
+        nothing else of the server is needed.
+        """)
 
-    @OptionGroup var data: DataOptions
+    @OptionGroup var place: ReportPlace
 
     @Argument(help: "Its name, as `reports list` prints it.")
     var name: String
@@ -95,7 +99,7 @@ struct ReportsCommand: AsyncParsableCommand {
       ProcessSettings.apply()
       guard let line = readLine(), let seed = ReportKeyText.seed(line) else { throw ServerFailure.noReportKey }
       let text = try await withWords {
-        let sealed = try named { try ServerDirectory(data.directory).existing.reports.read(name) }
+        let sealed = try named { try place.reports.read(name) }
         do { return try SealedReport.open(sealed, with: SealedReport.key(seed)) } catch { throw ServerFailure.wrongReportKey }
       }
       // A report is a stranger's: nothing in it may steer the terminal.
@@ -114,6 +118,38 @@ struct ReportsCommand: AsyncParsableCommand {
     func run() async throws {
       ProcessSettings.apply()
       try await withWords { try named { try ServerDirectory(data.directory).existing.reports.delete(name) } }
+    }
+  }
+}
+
+/// Where reports lie that are listed and read.
+struct ReportPlace: ParsableArguments {
+  @Option(name: .customLong("data"), help: DataOptions.directoryHelp)
+  var directory = ""
+
+  @Option(help: DataOptions.configHelp)
+  var config: String?
+
+  @Option(help: ArgumentHelp("A copy of a server's folder `reports`, in place of a server's directory.", valueName: "dir"))
+  var folder: String?
+
+  mutating func validate() throws {
+    guard folder == nil else {
+      guard directory.isEmpty, config == nil else { throw ValidationError("--folder stands in place of --data and --config") }
+      return
+    }
+    directory = try DataOptions.directory(directory, config: config)
+  }
+
+  /// Nil for a folder that was copied from one.
+  var server: ServerDirectory? { folder == nil ? ServerDirectory(directory) : nil }
+
+  var reports: ReportFolder {
+    get throws {
+      guard let folder else { return try ServerDirectory(directory).existing.reports.folder }
+      let reports = ReportFolder(folder)
+      guard reports.exists else { throw ServerFailure.cannotRead(folder) }
+      return reports
     }
   }
 }

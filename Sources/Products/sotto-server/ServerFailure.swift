@@ -252,7 +252,8 @@ struct ServerFailure: Error {
     exit: .badData)
 
   static let wrongReportKey = ServerFailure(
-    "this key does not open this report", hint: "take the key that reports init printed for this server", exit: .badData)
+    "this key does not open this report", hint: "take the key that reports init printed for this server, and a copy that is whole",
+    exit: .badData)
 
   static let certificateEnded = ServerFailure(
     "the certificate has ended", hint: "renew it, then send SIGHUP again", exit: .badData)

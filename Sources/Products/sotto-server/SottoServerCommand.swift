@@ -58,15 +58,17 @@ package struct SottoServerCommand: AsyncParsableCommand {
 
 /// What every command needs.
 struct DataOptions: ParsableArguments {
-  @Option(name: .customLong("data"), help: ArgumentHelp("The server's directory.", valueName: "dir"))
+  static let directoryHelp = ArgumentHelp("The server's directory.", valueName: "dir")
+  static let configHelp = ArgumentHelp(
+    "The file of settings that names the directory (also \(SettingsOptions.fileVariable)).", valueName: "file")
+
+  @Option(name: .customLong("data"), help: Self.directoryHelp)
   var directory = ""
 
-  @Option(
-    help: ArgumentHelp(
-      "The file of settings that names the directory (also \(SettingsOptions.fileVariable)).", valueName: "file"))
+  @Option(help: Self.configHelp)
   var config: String?
 
-  private var sources: SettingsSources {
+  private static func sources(_ config: String?) -> SettingsSources {
     let environment = ProcessInfo.processInfo.environment
     return SettingsSources(environment: environment, file: config ?? environment[SettingsOptions.fileVariable])
   }
@@ -76,6 +78,7 @@ struct DataOptions: ParsableArguments {
   ///
   /// - Throws: a failure that names every fault of the file, or of the variables that say so.
   func limits() throws -> StorageLimits {
+    let sources = Self.sources(config)
     let loaded = sources.load()
     // Variables alone need not name the directory and the rest.
     let faults = sources.file == nil ? loaded.faults(concerning: "storage") : loaded.faults
@@ -88,11 +91,16 @@ struct DataOptions: ParsableArguments {
     return limits
   }
 
-  mutating func validate() throws {
-    guard directory.isEmpty else { return }
-    directory = sources.load().settings.data
+  mutating func validate() throws { directory = try Self.directory(directory, config: config) }
+
+  /// - Returns: what was typed, or what the settings name.
+  /// - Throws: where neither says it.
+  static func directory(_ typed: String, config: String?) throws -> String {
+    guard typed.isEmpty else { return typed }
+    let directory = sources(config).load().settings.data
     guard !directory.isEmpty else {
       throw ValidationError("Missing expected argument '--data <dir>', or a --config that names it")
     }
+    return directory
   }
 }

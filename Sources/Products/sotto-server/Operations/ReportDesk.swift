@@ -1,3 +1,4 @@
+import Dispatch
 import MailboxEngine
 import MailboxServer
 import ServerStorage
@@ -6,32 +7,63 @@ import Synchronization
 
 /// Takes reports for the operator from anybody, at a bounded rate, and answers each with a signed receipt. That one address
 /// does not send all of them is seen to before (`ServerLimits.reportsPerDay`).
+///
+/// A report is written one at a time, on a thread of the desk's own: on those of Swift's pool, of which there is one for each processor,
+/// a few that wait for a slow disk would hold up everybody.
 final class ReportDesk: Sendable {
   /// Reports that may come at once, and how many more an hour; a flood fills an hour's share and no disk.
   private static let burst = 30
   private static let secondsPerReport: UInt64 = 120
+  /// Reports that are written or wait for it; further ones are turned away.
+  static let waitingLimit = 8
 
-  private struct Allowance {
+  private struct State {
     var left = burst
     var since: UInt64
+    var waitingCount = 0
   }
 
   private let box: ReportBox
   private let identity: ServerIdentity
   private let clock: any ServerClock
+  private let willUseDisk: @Sendable () -> Void
   private let refused: @Sendable () -> Void
-  private let allowance: Mutex<Allowance>
+  private let queue = DispatchQueue(label: "reports")
+  private let state: Mutex<State>
 
-  /// - Parameter refused: hears of each report that there was no room for.
-  init(box: ReportBox, identity: ServerIdentity, clock: any ServerClock, refused: @escaping @Sendable () -> Void) {
+  /// - Parameters:
+  ///   - willUseDisk: is called before each report, where the disk is used; tests hold it up.
+  ///   - refused: hears of each report that there was no room for.
+  init(
+    box: ReportBox, identity: ServerIdentity, clock: any ServerClock, willUseDisk: @escaping @Sendable () -> Void = {},
+    refused: @escaping @Sendable () -> Void
+  ) {
+    self.willUseDisk = willUseDisk
     self.refused = refused
     self.box = box
     self.identity = identity
     self.clock = clock
-    allowance = Mutex(Allowance(since: clock.secondsSince1970()))
+    state = Mutex(State(since: clock.secondsSince1970()))
   }
 
-  func take(_ report: [UInt8]) -> CallAnswer {
+  func take(_ report: [UInt8]) async -> CallAnswer {
+    let isLetIn = state.withLock { state in
+      guard state.waitingCount < Self.waitingLimit else { return false }
+      state.waitingCount += 1
+      return true
+    }
+    guard isLetIn else { return turnAway() }
+    return await withCheckedContinuation { continuation in
+      queue.async { [self] in
+        willUseDisk()
+        let answer = keep(report)
+        state.withLock { $0.waitingCount -= 1 }
+        continuation.resume(returning: answer)
+      }
+    }
+  }
+
+  private func keep(_ report: [UInt8]) -> CallAnswer {
     guard let key = box.publicKey() else { return .absent }
     guard !report.isEmpty else { return .malformed }
     guard isAllowed() else { return turnAway() }
@@ -49,14 +81,14 @@ final class ReportDesk: Sendable {
 
   private func isAllowed() -> Bool {
     let now = clock.secondsSince1970()
-    return allowance.withLock { allowance in
-      let regained = now > allowance.since ? (now - allowance.since) / Self.secondsPerReport : 0
+    return state.withLock { state in
+      let regained = now > state.since ? (now - state.since) / Self.secondsPerReport : 0
       if regained > 0 {
-        allowance.left = min(Self.burst, allowance.left + Int(clamping: regained))
-        allowance.since = now
+        state.left = min(Self.burst, state.left + Int(clamping: regained))
+        state.since = now
       }
-      guard allowance.left > 0 else { return false }
-      allowance.left -= 1
+      guard state.left > 0 else { return false }
+      state.left -= 1
       return true
     }
   }

@@ -43,6 +43,8 @@ struct ServerRun: Sendable {
     let tls = try ServerCertificate.loadAtStart(settings, directory, now: startedAt)
     tls?.noteWarnings(now: startedAt)
     if !SecurityText.isPublished(settings, directory) { Output.note("note: \(SecurityText.missing)") }
+    // Who cannot list them now takes none, or takes them beside what is left.
+    try? directory.reports.removeLeftovers()
     let keys = try ServedKeys(tls, behindProxy: KeyHash(HashAlgorithm.sha256.hash(secrets.identity.publicKey.bytes)))
     let current = Mutex(settings)
     let security: @Sendable () -> String? = {

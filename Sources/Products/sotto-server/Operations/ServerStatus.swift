@@ -41,7 +41,7 @@ struct ServerStatus: Codable, Sendable {
     lastBackup = directory.lastBackup
     (databaseBytes, logBytes) = directory.databaseByteCounts
     freeBytes = directory.freeByteCount
-    reports = directory.reports.publicKey() == nil ? nil : try? directory.reports.list().count
+    reports = directory.reports.publicKey() == nil ? nil : try? directory.reports.folder.list().count
     warnings = []
     if freeBytes < Self.lowFreeBytes { warnings.append("less than \(Quantity.text(bytes: Self.lowFreeBytes)) of disk is free") }
     if let reports, reports >= ReportBox.count { warnings.append("the box of reports is full, so further ones are refused") }
