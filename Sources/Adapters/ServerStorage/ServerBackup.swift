@@ -1,4 +1,5 @@
 import GRDB
+import Synchronization
 import SystemFiles
 
 #if canImport(Glibc)
@@ -31,11 +32,20 @@ extension ServerDirectory {
   /// Copies the directory, whether or not a server runs on it. Everything accepted before the call is in the copy.
   ///
   /// - Parameter destination: a directory that is not there yet; it appears when all of it is on disk and verified.
-  /// - Throws: `.exists` for one that is there, `.missing` without data.
-  public func backUp(to destination: String, parts: BackupParts) throws(ServerStorageError) {
+  /// - Returns: the size of the copy, and what is free beside it.
+  /// - Throws: `.exists` for one that is there, `.missing` without data, `.tooLittleRoom` before anything is written.
+  @discardableResult
+  public func backUp(to destination: String, parts: BackupParts) throws(ServerStorageError) -> BackupSize {
+    try backUp(to: destination, parts: parts, disk: DiskSpace(of: SystemFile.parent(of: ServerDirectory(destination).path)))
+  }
+
+  /// - Parameter disk: where the copy goes.
+  func backUp(to destination: String, parts: BackupParts, disk: DiskSpace) throws(ServerStorageError) -> BackupSize {
     let copy = ServerDirectory(destination)
     guard !PrivateFiles.exists(copy.path) else { throw .exists }
     guard exists else { throw .missing }
+    var size = try backupSize(parts)
+    if let free = disk.freeByteCount(), free < size.needed { throw .tooLittleRoom(needed: size.needed, free: free) }
     let partial = ServerDirectory("\(copy.path).\(getpid()).partial")
     // Keys: not for whoever the directory around it belongs to.
     try PrivateFiles.makeDirectory(partial.path, staysOwn: true)
@@ -49,6 +59,7 @@ extension ServerDirectory {
         try copyFiles(to: partial)
       }
       try PrivateFiles.synchronizeDirectory(partial.path)
+      size = partial.size(parts)
     } catch {
       partial.remove()
       throw error
@@ -60,6 +71,36 @@ extension ServerDirectory {
       throw ServerStorageError(failure)
     }
     try PrivateFiles.synchronizeDirectory(SystemFile.parent(of: copy.path))
+    size.free = disk.freeByteCount()
+    size.isOnServersDisk = SystemFile.areTogether(path, copy.path)
+    return size
+  }
+
+  /// What a copy will take. The database is counted as SQLite knows it, without freed pages and with its log.
+  private func backupSize(_ parts: BackupParts) throws(ServerStorageError) -> BackupSize {
+    var size = size(parts)
+    guard parts != .keysOnly else { return size }
+    let counted = Mutex(0)
+    try withDatabase(databaseFile, isReadOnly: true) { db in
+      // In one transaction, or the numbers are of different moments.
+      try db.inTransaction(.deferred) {
+        let numbers = try ["page_count", "freelist_count", "page_size"].map { try Int.fetchOne(db, sql: "PRAGMA \($0)") ?? 0 }
+        let (bytes, overflow) = max(0, numbers[0] - numbers[1]).multipliedReportingOverflow(by: numbers[2])
+        counted.withLock { $0 = overflow ? .max : bytes }
+        return .commit
+      }
+    }
+    size.database = counted.withLock { $0 }
+    return size
+  }
+
+  /// What lies here of the parts of a copy, the database's file as it is.
+  private func size(_ parts: BackupParts) -> BackupSize {
+    var size = BackupSize()
+    guard parts != .keysOnly else { return size }
+    size.database = PrivateFiles.byteCount(databaseFile) ?? 0
+    for path in [objectsDirectory, reports.folder.path] { size.addFiles(below: path) }
+    return size
   }
 
   /// Makes this directory from a copy.

@@ -35,6 +35,8 @@ public enum ServerStorageError: Error, Equatable, Sendable {
   case full
   /// The disk is full.
   case diskFull
+  /// There is less room than something takes, in bytes, so that it was not begun.
+  case tooLittleRoom(needed: Int, free: Int)
   /// The system refuses; its `errno`.
   case system(errno: Int32)
   /// The database cannot be opened; SQLite's result code.

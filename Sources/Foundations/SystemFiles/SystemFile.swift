@@ -24,6 +24,12 @@ public enum SystemFile {
   /// Whether a path leads to a directory.
   public static func isDirectory(_ path: String) -> Bool { status(path).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false }
 
+  /// Whether two paths lead to things on the same file system; false where one of them leads to nothing.
+  public static func areTogether(_ first: String, _ second: String) -> Bool {
+    guard let first = status(first), let second = status(second) else { return false }
+    return first.st_dev == second.st_dev
+  }
+
   private static func status(_ path: String) -> stat? {
     var status = stat()
     return unsafe stat(path, &status) == 0 ? status : nil

@@ -8,7 +8,7 @@ struct BackupCommand: AsyncParsableCommand {
     abstract: "Copy everything into a new directory; the server may be running.",
     discussion: """
       The copy holds everything that was accepted before the command began. It appears under its name when it is complete, \
-      on disk and verified. With the keys in it, it is worth as much to a thief as the server's own disk; --without-keys and \
+      on disk and verified. Where there is not room for all of it, nothing is written (exit code 75). With the keys in it, it is worth as much to a thief as the server's own disk; --without-keys and \
       --keys-only make two copies to keep in two places.
       """)
 
@@ -32,17 +32,41 @@ struct BackupCommand: AsyncParsableCommand {
 
   func run() async throws {
     ProcessSettings.apply()
-    try await withWords {
+    let size = try await withWords {
       let directory = ServerDirectory(data.directory)
-      try directory.backUp(to: destination, parts: withoutKeys ? .withoutKeys : keysOnly ? .keysOnly : .everything)
-      guard !keysOnly else { return }
+      let size = try directory.backUp(to: destination, parts: withoutKeys ? .withoutKeys : keysOnly ? .keysOnly : .everything)
+      guard !keysOnly else { return size }
       do throws(ServerStorageError) { try directory.rememberBackup(at: SystemClock().secondsSince1970()) } catch {
         // The copy is whole, and lies elsewhere.
         guard error == .diskFull else { throw error }
         Output.note("note: the server's own disk is full, so status does not know of this backup")
       }
+      return size
     }
-    Output.print(path: destination, asJSON: json)
+    if json {
+      Output.print(json: Made(path: destination, databaseBytes: size.database, fileBytes: size.files, freeBytes: size.free))
+    } else {
+      Output.print(destination)
+      if !keysOnly { Output.print(words(size)) }
+    }
+    if size.isOnServersDisk, let free = size.free, let least = (try? data.limits())?.minimumFreeByteCount, free < least {
+      Output.note(
+        "note: \(Quantity.rough(bytes: free)) are left free of the server's own disk, less than storage.free, so it takes nothing more")
+    }
+  }
+
+  private func words(_ size: BackupSize) -> String {
+    "database \(Quantity.rough(bytes: size.database)), files \(Quantity.rough(bytes: size.files))"
+      + (size.free.map { "; \(Quantity.rough(bytes: $0)) are free beside it" } ?? "")
+  }
+
+  private struct Made: Encodable {
+    var path: String
+    var databaseBytes: Int
+    /// In whole blocks, directories included.
+    var fileBytes: Int
+    /// Where the copy lies, with the copy there.
+    var freeBytes: Int?
   }
 }
 

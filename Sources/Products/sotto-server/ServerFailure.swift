@@ -82,6 +82,10 @@ struct ServerFailure: Error {
     case .full:
       self.init("there is no room for more reports", hint: "sotto-server reports delete", exit: .tryAgain)
     case .diskFull: self = .diskFull(at: directory)
+    case .tooLittleRoom(let needed, let free):
+      self.init(
+        "this takes \(Quantity.rough(bytes: needed, roundingUp: true)), and \(Quantity.rough(bytes: free)) are free where it is to go",
+        hint: "remove what is not needed there, or name a directory on another disk; nothing was written", exit: .tryAgain)
     case .system(let code) where code == EACCES || code == EPERM:
       self.init(
         "the data directory, or what the command writes to, cannot be used: permission denied",

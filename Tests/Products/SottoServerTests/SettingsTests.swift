@@ -75,6 +75,15 @@ import Testing
     }
   }
 
+  @Test func `what is needed is rounded up, and what is there down, so that too little never looks like enough`() {
+    let sizes: [Int] = [0, 1, 1_023, 1 << 20, (1 << 20) + 1, 300 << 20, (10 << 30) - 1, 10 << 30, (10 << 30) + 1]
+    #expect(
+      sizes.map { Quantity.rough(bytes: $0) } == ["0 KiB", "0 KiB", "0 KiB", "1 MiB", "1 MiB", "300 MiB", "10239 MiB", "10 GiB", "10 GiB"])
+    #expect(
+      sizes.map { Quantity.rough(bytes: $0, roundingUp: true) }
+        == ["0 KiB", "1 KiB", "1 KiB", "1 MiB", "2 MiB", "300 MiB", "10240 MiB", "10 GiB", "11 GiB"])
+  }
+
   @Test func `a name that is near to a known one is told, a far one is not`() {
     let names = Setting.all.map(\.name)
     #expect(Setting.nearest(to: "tls.certificat", among: names) == "tls.certificate")

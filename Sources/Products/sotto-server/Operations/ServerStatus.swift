@@ -83,8 +83,8 @@ struct ServerStatus: Codable, Sendable {
     add("waiting", envelopeCells.map { "\($0) cells of envelopes; a large envelope takes several" })
     for (table, count) in (rows ?? [:]).sorted(by: { $0.key < $1.key }) { add("  \(table)", "\(count) rows") }
     add("reports", reports.map { "\($0) of \(ReportBox.count)" + (refusedReports.map { ", and \($0) refused since the start" } ?? "") })
-    add("database", "\(Self.size(databaseBytes)), and \(Self.size(logBytes)) of log")
-    add("disk free", Self.size(freeBytes))
+    add("database", "\(Quantity.rough(bytes: databaseBytes)), and \(Quantity.rough(bytes: logBytes)) of log")
+    add("disk free", Quantity.rough(bytes: freeBytes))
     add("last backup", lastBackup.map(Self.date) ?? "none known")
     for warning in warnings { add("warning", warning) }
     return lines
@@ -100,14 +100,6 @@ struct ServerStatus: Codable, Sendable {
     case ..<7_200: "\(seconds / 60) minutes"
     case ..<172_800: "\(seconds / 3_600) hours"
     default: "\(seconds / 86_400) days"
-    }
-  }
-
-  private static func size(_ bytes: Int) -> String {
-    switch bytes {
-    case ..<(1 << 20): "\(bytes >> 10) KiB"
-    case ..<(10 << 30): "\(bytes >> 20) MiB"
-    default: "\(bytes >> 30) GiB"
     }
   }
 }

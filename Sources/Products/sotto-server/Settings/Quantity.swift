@@ -20,6 +20,18 @@ enum Quantity {
     return "\(bytes)"
   }
 
+  /// For a person: `812 KiB`, `9000 MiB`, `12 GiB`.
+  static func rough(bytes: Int, roundingUp: Bool = false) -> String {
+    let (unit, size): (String, Int) =
+      switch bytes {
+      case ..<(1 << 20): ("KiB", 1 << 10)
+      case ..<(10 << 30): ("MiB", 1 << 20)
+      default: ("GiB", 1 << 30)
+      }
+    let count = bytes / size
+    return "\(roundingUp && !bytes.isMultiple(of: size) ? count + 1 : count) \(unit)"
+  }
+
   /// `500ms`, `10s`, `5m`, `2h`, `30d`; a unit is needed.
   static func duration(_ text: String) -> Duration? {
     let (number, unit) = split(text)
