@@ -181,6 +181,33 @@ extension Attack {
           mailbox: .random(using: random), ownerKey: ownerKey, sealKey: ownerKey)
       }
     },
+    Attack("read-log", "reads a log of 1,024 entries of 4 KB, over many connections of one address", count: 128, addresses: 1) {
+      site, index in
+      guard let handle = HandleID(site.world.openLog) else { throw BenchmarkError.refused }
+      let peer = try await site.connect(index)
+      let pages = [0, 256, 512, 768].map { BenchClient.request(Request.readLog(handle: handle, from: $0).encoded) }
+      while !peer.isClosed {
+        for page in pages {
+          // Who is told to come back later does, soon.
+          if try await peer.exchange(page).status != 200 { try await Task.sleep(for: .milliseconds(100)) }
+        }
+      }
+    },
+    Attack("heads", "heads of sends to 1,024 unknown mailboxes, then all bodies in one moment", count: 1_000, addresses: 1) { site, index in
+      let body = Request.send(id: .random(using: random), frame: [UInt8](repeating: 1, count: 512), recipients: strangers()).encoded
+      let peer = try await site.opening {
+        let peer = try await site.connect(index)
+        try await peer.push(Array("POST /v1/call HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.count)\r\n\r\n".utf8))
+        return peer
+      }
+      // A moment that all of them have in common, whoever was late.
+      let moment = 2_000_000_000.0
+      let now = wallNanoseconds()
+      try await Task.sleep(for: .nanoseconds(Int64(moment - now.truncatingRemainder(dividingBy: moment))))
+      try await peer.push(body)
+      _ = try await peer.reply()
+      await peer.close()
+    },
   ]
 
   /// Has the server do its part of a handshake.

@@ -1,4 +1,6 @@
 import Foundation
+import SottoProtocol
+import WireFormat
 
 /// What attacks cost a server, and what honest clients notice of them: `sotto-server` with its usual limits, attackers of many
 /// addresses in a process of their own, honest clients in this one.
@@ -7,6 +9,8 @@ struct HostilePeers {
   /// Attackers are slow readers of these, with so many envelopes of so many bytes in each.
   private static let fullMailboxCount = 200
   private static let waitingFrames = (count: 4, byteCount: 262_144)
+  /// Attackers read a log of these: of each page as much as a page holds, in entries and in bytes.
+  private static let logEntries = (count: 1_024, byteCount: 4_000)
   /// What a server is held to while it is attacked: milliseconds in which 99 of 100 honest sends and new connections are served, and
   /// memory. That is what bodies, replies and messages may take (`limits.held-bytes`), copies of sends, and 40 KiB a connection.
   private static let patience = 1_000.0
@@ -39,7 +43,11 @@ struct HostilePeers {
     let process = try ServerProcess(world: world)
     defer { process.stop() }
     let server = process.server
-    if attack.name == "slow-readers" { try await fillMailboxes(server) }
+    switch attack.name {
+    case "slow-readers": try await fillMailboxes(server)
+    case "read-log": try await fillLog(server)
+    default: break
+    }
     let honest = HonestTraffic(server)
     honest.start()
     defer { honest.stop() }
@@ -96,5 +104,20 @@ struct HostilePeers {
         await client.close()
       }
     }
+  }
+
+  private static func fillLog(_ server: ServerUnderTest) async throws {
+    guard let handle = HandleID(server.world.openLog), let writeKey = Permission(server.world.openLogKey) else {
+      throw BenchmarkError.refused
+    }
+    let client = try await server.connect(Loopback.address(3, 0))
+    for slot in 0..<logEntries.count {
+      let entry = [UInt8](repeating: UInt8(truncatingIfNeeded: slot), count: logEntries.byteCount)
+      let append = LogAppend(
+        handle: handle, slot: UInt64(slot), writeKey: writeKey, entry: entry, rotation: nil, groupInfo: [], recipients: [])
+      let reply = try await client.exchange(BenchClient.request(Request.append(append).encoded))
+      guard reply.status == 200, try Answer(decoding: reply.body) == .appended([]) else { throw BenchmarkError.refused }
+    }
+    await client.close()
   }
 }

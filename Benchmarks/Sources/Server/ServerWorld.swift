@@ -19,6 +19,9 @@ struct ServerWorld: Codable, Sendable {
   var mailboxes: [Mailbox] = []
   /// A log, empty and without a GroupInfo.
   var log: [UInt8] = []
+  /// Another one, and the key that appends to it.
+  var openLog: [UInt8] = []
+  var openLogKey: [UInt8] = []
   /// A capability whose only blob is taken.
   var capability: [UInt8] = []
   var issuerKeys: [UInt8] = []
@@ -144,16 +147,24 @@ struct WorldMaker {
     }
     world.capability = capability.bytes
 
-    let handle = HandleID.random(using: random)
-    let administrator = SignatureAlgorithm.ed25519.generateKey()
-    guard let key = PublicKey32(administrator.publicKey) else { throw BenchmarkError.refused }
-    let log = Request.createLog(
-      token: tokens[1], handle: handle, writeKeyHash: Permission.random(using: random).hash, administratorKeys: [key])
-    guard try await call(log) == .created else { throw BenchmarkError.refused }
-    world.log = handle.bytes
+    world.log = try await makeLog(tokens[1], Permission.random(using: random))
+    let more = try await makeTokens(2, makeVoucher())
+    guard more.count == 2 else { throw BenchmarkError.refused }
+    let writeKey = Permission.random(using: random)
+    world.openLog = try await makeLog(more[1], writeKey)
+    world.openLogKey = writeKey.bytes
 
     world.file = try await makeFile(tokens[2], isComplete: true)
     world.unfinishedFile = try await makeFile(tokens[3], isComplete: false)
+  }
+
+  private func makeLog(_ token: Token, _ writeKey: Permission) async throws -> [UInt8] {
+    let handle = HandleID.random(using: random)
+    let administrator = SignatureAlgorithm.ed25519.generateKey()
+    guard let key = PublicKey32(administrator.publicKey) else { throw BenchmarkError.refused }
+    let log = Request.createLog(token: token, handle: handle, writeKeyHash: writeKey.hash, administratorKeys: [key])
+    guard try await call(log) == .created else { throw BenchmarkError.refused }
+    return handle.bytes
   }
 
   private func makeFile(_ token: Token, isComplete: Bool) async throws -> [UInt8] {
