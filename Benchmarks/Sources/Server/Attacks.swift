@@ -181,7 +181,7 @@ extension Attack {
           mailbox: .random(using: random), ownerKey: ownerKey, sealKey: ownerKey)
       }
     },
-    Attack("read-log", "reads a log of 1,024 entries of 4 KB, over many connections of one address", count: 128, addresses: 1) {
+    Attack("read-log", "reads a log of 1,024 entries of 4 KiB, over many connections of one address", count: 128, addresses: 1) {
       site, index in
       guard let handle = HandleID(site.world.openLog) else { throw BenchmarkError.refused }
       let peer = try await site.connect(index)

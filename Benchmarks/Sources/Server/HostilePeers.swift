@@ -10,7 +10,7 @@ struct HostilePeers {
   private static let fullMailboxCount = 200
   private static let waitingFrames = (count: 4, byteCount: 262_144)
   /// Attackers read a log of these: of each page as much as a page holds, in entries and in bytes.
-  private static let logEntries = (count: 1_024, byteCount: 4_000)
+  private static let logEntries = (count: 1_024, byteCount: 4_096)
   /// What a server is held to while it is attacked: milliseconds in which 99 of 100 honest sends and new connections are served, and
   /// memory. That is what bodies, replies and messages may take (`limits.held-bytes`), copies of sends, and 40 KiB a connection.
   private static let patience = 1_000.0
