@@ -187,6 +187,13 @@ struct CellRows {
     return days
   }
 
+  /// Bytes of the sealed cells of a day. Counted day by day: to group all rows by their day SQLite would sort them in memory.
+  func byteCount(of day: Day) throws -> Int {
+    let sum: Int? = try rows.value(
+      "SELECT sum(length(sealed)) FROM \(table.rawValue) WHERE id BETWEEN ? AND ?", [Self.number(day, 0), Self.end(of: day) - 1])
+    return sum ?? 0
+  }
+
   // MARK: Content under an index
 
   /// Writes a content where `read` finds it under the same index.

@@ -62,7 +62,7 @@ struct ReportsCommand: AsyncParsableCommand {
     func run() async throws {
       ProcessSettings.apply()
       let found = try await withWords { try place.reports.list() }
-      let reports = found.map { Report(name: $0.name, day: String(ServerStatus.date(UInt64($0.day) * 86_400).prefix(10))) }
+      let reports = found.map { Report(name: $0.name, day: ServerStatus.day(UInt64($0.day) * 86_400)) }
       let refused = if let server = place.server { await ServerStatus.told(by: server)?.refusedReports } else { Int?.none }
       if json { return Output.print(json: Waiting(reports: reports, refused: refused)) }
       for report in reports { Output.print("\(report.name)  \(report.day)") }

@@ -68,7 +68,7 @@ import Testing
       running.append(Task { try await lookups.run(of: extent, in: store) })
       while lookups.begunCount < number { await Task.yield() }
     }
-    #expect(try await store.rowCounts()["upkeep"] == 1)
+    #expect(try await store.counts().rows["upkeep"] == 1)
     for lookup in running {
       lookups.letGo()
       lookups.letGo()

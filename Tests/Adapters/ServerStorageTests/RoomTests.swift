@@ -43,6 +43,22 @@ import Testing
   private func name() -> StoredName { .random(using: random) }
   private func token() -> SpentToken { SpentToken(name: name(), expires: Workload.expires) }
 
+  @Test func `the operator is told what the cells take, by the day on which they go`() async throws {
+    let store = try server.openStore()
+    let workload = Workload(random: random)
+    let (target, today) = (try await workload.target(in: store), Workload.today)
+    let copies = [(100, 3), (100, 3), (3_000, 30)].map { (byteCount: Int, days: UInt32) in
+      Workload.copy(to: target, workload.random.bytes(byteCount), expires: today.adding(days))
+    }
+    #expect(try await store.append(copies, today: today) == [.accepted, .accepted, .accepted])
+    let counts = try await store.counts()
+    let overhead = RowKeys.overheadByteCount
+    let (small, large) = (CellRows.sizes[0] + overhead, CellRows.sizes[3] + overhead)
+    #expect(counts.rows["envelopes"] == 3)
+    #expect(counts.cellBytes == [today.adding(3): 2 * small, today.adding(30): large])
+    try store.close()
+  }
+
   @Test func `without room who adds is refused, and who reads, empties, withdraws and changes keys is not`() async throws {
     let store = try open { $0.minimumFreeByteCount = 1 << 20 }
     let workload = Workload(random: random)

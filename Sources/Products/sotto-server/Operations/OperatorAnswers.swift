@@ -62,8 +62,10 @@ struct OperatorAnswers: Sendable {
       if !hasSecurityText() { status.warnings.append(SecurityText.missing) }
       if store.isOlderThanBefore { status.warnings.append("the database was older at the start than the life before; something is lost") }
       if store.hasFailed { status.warnings.append("the disk has failed; nothing is written any more") }
-      status.rows = await rows.counts()
-      status.envelopeCells = status.rows?["envelopes"]
+      let counts = await rows.counts()
+      status.rows = counts?.rows
+      status.envelopeCells = counts?.rows["envelopes"]
+      status.cellBytes = counts.map { ServerStatus.byDate($0.cellBytes) }
       let summary = metrics.summary
       (status.connections, status.streams, status.refusedReports) = (summary.connections, summary.streams, summary.refusedReports)
       status.schema = try? await store.schemaVersion()

@@ -77,8 +77,8 @@ struct ServerRun: Sendable {
     defer { announcement.takeBack() }
 
     let rows = RowCounter { [store, metrics] in
-      let counts = try? await store.rowCounts()
-      if let counts { metrics.counted(rows: counts) }
+      let counts = try? await store.counts()
+      if let counts { metrics.counted(rows: counts.rows) }
       return counts
     }
     let operatorPort = OperatorPort(

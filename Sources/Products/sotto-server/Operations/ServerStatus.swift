@@ -23,6 +23,8 @@ struct ServerStatus: Codable, Sendable {
   var envelopeCells: Int?
   /// Of each table; as they were a while ago, where counting takes long.
   var rows: [String: Int]?
+  /// Bytes of sealed cells by the date on which they go at the latest, counted with the rows.
+  var cellBytes: [String: Int]?
   /// Reports that wait for the operator.
   var reports: Int?
   /// Reports that were refused since the start: too many, or no room.
@@ -82,6 +84,7 @@ struct ServerStatus: Codable, Sendable {
     add("connections", connections.map { "\($0), of them \(streams ?? 0) streams" })
     add("waiting", envelopeCells.map { "\($0) cells of envelopes; a large envelope takes several" })
     for (table, count) in (rows ?? [:]).sorted(by: { $0.key < $1.key }) { add("  \(table)", "\(count) rows") }
+    add("expiring", cellBytes.map { Self.expiring($0, now: now) })
     add("reports", reports.map { "\($0) of \(ReportBox.count)" + (refusedReports.map { ", and \($0) refused since the start" } ?? "") })
     add("database", "\(Quantity.rough(bytes: databaseBytes)), and \(Quantity.rough(bytes: logBytes)) of log")
     add("disk free", Quantity.rough(bytes: freeBytes))
@@ -93,6 +96,24 @@ struct ServerStatus: Codable, Sendable {
   static func date(_ seconds: UInt64) -> String {
     Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
   }
+
+  /// Days as dates: `2026-12-24`.
+  static func byDate(_ bytes: [Day: Int]) -> [String: Int] {
+    Dictionary(bytes.map { (day(UInt64($0.key.number) * 86_400), $0.value) }, uniquingKeysWith: +)
+  }
+
+  /// When what the cells take becomes free, in words.
+  private static func expiring(_ bytes: [String: Int], now: UInt64) -> String {
+    let (week, fortnight) = (day(now + 7 * 86_400), day(now + 14 * 86_400))
+    func sum(_ isMeant: (String) -> Bool) -> String {
+      Quantity.rough(bytes: bytes.reduce(0) { isMeant($1.key) ? $0 + $1.value : $0 })
+    }
+    return
+      "\(sum { $0 <= week }) of cells within a week, \(sum { $0 > week && $0 <= fortnight }) in the next, \(sum { $0 > fortnight }) later"
+  }
+
+  /// `2026-12-24`; of such texts the earlier date is the lesser.
+  static func day(_ seconds: UInt64) -> String { String(date(seconds).prefix(10)) }
 
   private static func span(_ seconds: UInt64) -> String {
     switch seconds {
