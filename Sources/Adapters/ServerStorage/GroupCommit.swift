@@ -18,21 +18,21 @@ final class GroupCommit: Sendable {
 
   private let pool: DatabasePool
   private let cache: QueueCache
-  private let versions: RecordVersions
+  private let grants: KnownGrants
   private let room: StorageRoom
   private let observer: StoreObserver
   private let state = Mutex(State())
 
   /// - Parameters:
   ///   - cache: is told what became of each transaction, before the next one begins.
-  ///   - versions: is told of its end.
+  ///   - grants: so are these.
   ///   - room: is asked once for each transaction that adds something.
   init(
-    _ pool: DatabasePool, cache: QueueCache, versions: RecordVersions, room: StorageRoom, observer: @escaping StoreObserver = { _ in }
+    _ pool: DatabasePool, cache: QueueCache, grants: KnownGrants, room: StorageRoom, observer: @escaping StoreObserver = { _ in }
   ) {
     self.pool = pool
     self.cache = cache
-    self.versions = versions
+    self.grants = grants
     self.room = room
     self.observer = observer
   }
@@ -95,7 +95,7 @@ final class GroupCommit: Sendable {
     var applied: [any Write] = []
     func endAll(_ failure: StoreFailure?) {
       cache.end(isCommitted: failure == nil)
-      versions.endTransaction()
+      grants.endTransaction(isCommitted: failure == nil)
       end(applied, failure)
     }
     /// What ended the transaction before its time.
@@ -111,6 +111,7 @@ final class GroupCommit: Sendable {
         applied.append(write)
       } catch {
         cache.undo()
+        grants.undo()
         lost = failure(of: error)
         end([write], lost)
       }

@@ -4,13 +4,13 @@ import GRDB
 import MailboxEngine
 import SottoProtocol
 
-/// What a row works with beside its place: the database, the server's outer key, the queues and the versions of records in
-/// memory, and what is left of an older schema.
+/// What a row works with beside its place: the database, the server's outer key, the queues and grants in memory, and what
+/// is left of an older schema.
 struct Context {
   let db: Database
   let veil: Secret
   let cache: QueueCache
-  let versions: RecordVersions
+  let grants: KnownGrants
   let old: OldTables
 }
 
@@ -33,7 +33,7 @@ struct MailboxRows {
   func record() throws -> MailboxRecord? { try records.read(place, keys).map { try MailboxRecord($0) } }
 
   func write(_ record: MailboxRecord) throws {
-    context.versions.change(place.name)
+    context.grants.change(place.name, to: record)
     try records.write(record.bytes, of: place, keys)
   }
 
@@ -84,7 +84,7 @@ struct MailboxRows {
   /// Whether the delivery key is still good. The record was looked at when the copy was sealed, and is looked at again if it can have
   /// changed since.
   private func accepts(_ copy: SealedCopy) throws -> Bool {
-    if let version = copy.grantVersion, version == context.versions.version(of: place.name) { return true }
+    if let version = copy.grantVersion, version == context.grants.version(of: place.name) { return true }
     return try record()?.accepts(copy.target.deliveryKey) == true
   }
 

@@ -38,8 +38,7 @@ public final class SQLiteMailboxStore: MailboxStore {
   private let observer: StoreObserver
   private let veil: Secret
   let cache: QueueCache
-  private let versions = RecordVersions()
-  let knownGrants = GrantCache()
+  let knownGrants = KnownGrants()
   private let old = OldTables()
   /// Acknowledged cells at which their minute is not waited for. Who fetches a long queue may be the only one who fetches, so the
   /// write-ahead log is cut then, too: it would show which cells are one owner's.
@@ -88,7 +87,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     } catch {
       throw .databaseDamaged
     }
-    writer = GroupCommit(pool, cache: cache, versions: versions, room: room, observer: observer)
+    writer = GroupCommit(pool, cache: cache, grants: knownGrants, room: room, observer: observer)
     reader = GroupRead(pool, batchCount: GroupRead.smallBatchCount)
     longReader = GroupRead(pool, batchCount: 1)
     wholeReader = GroupRead(pool, batchCount: 1, laneCount: 1)
@@ -111,6 +110,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     var failures: [StoreFailure] = []
     do { try await deleteAcknowledged() } catch { failures.append(error) }
     do { try await cutLog() } catch { failures.append(error) }
+    knownGrants.age()
     if let failure = StoreFailure.foremost(of: failures) { throw failure }
   }
 
@@ -211,7 +211,7 @@ public final class SQLiteMailboxStore: MailboxStore {
     return try result.get()
   }
 
-  private func context(_ db: Database) -> Context { Context(db: db, veil: veil, cache: cache, versions: versions, old: old) }
+  private func context(_ db: Database) -> Context { Context(db: db, veil: veil, cache: cache, grants: knownGrants, old: old) }
 
   /// - Parameter addition: bytes that it may add (`StorageCost`); 0 for what changes only what is there; nil for what is never held up for
   ///   want of room.
@@ -329,14 +329,17 @@ public final class SQLiteMailboxStore: MailboxStore {
   public func grants(for targets: [DeliveryTarget]) async throws(StoreFailure) -> [DeliveryGrant?] {
     try await settle(targets.map(\.mailbox))
     // Before the records are read: what changes from now on is looked at again.
-    let targets = targets.map { (target: $0, version: versions.version(of: $0.mailbox.name)) }
-    var grants = targets.map { knownGrants.grant(for: $0.target, version: $0.version) }
-    let unknown = grants.indices.filter { grants[$0] == nil }
-    for start in stride(from: 0, to: unknown.count, by: Self.lookupCount) {
-      let some = unknown[start..<min(unknown.count, start + Self.lookupCount)]
-      let found = try await read { context in
-        try some.map { index in
-          let (target, version) = targets[index]
+    let versions = targets.map { knownGrants.version(of: $0.mailbox.name) }
+    var found = zip(targets, versions).map { knownGrants.grant(for: $0, version: $1) }
+    // Who names one again and again has it looked up once.
+    var unknown: [DeliveryTarget: [Int]] = [:]
+    for index in found.indices where found[index] == nil { unknown[targets[index], default: []].append(index) }
+    var rest = unknown.map { (target: $0, version: versions[$1[0]], indices: $1) }[...]
+    while !rest.isEmpty {
+      let some = rest.prefix(Self.lookupCount)
+      rest = rest.dropFirst(Self.lookupCount)
+      let looked = try await read { context in
+        try some.map { target, version, _ in
           // One damaged record is one recipient who cannot be reached, and no reason to refuse the others.
           do {
             let key = try MailboxRows(context, target.mailbox).sealKey(showing: target.deliveryKey)
@@ -344,12 +347,12 @@ public final class SQLiteMailboxStore: MailboxStore {
           } catch is DamagedRow { return nil }
         }
       }
-      for case (let index, let grant?) in zip(some, found) {
-        grants[index] = grant
-        knownGrants.note(grant, for: targets[index].target)
+      for case (let item, let grant?) in zip(some, looked) {
+        for index in item.indices { found[index] = grant }
+        knownGrants.note(grant, for: item.target)
       }
     }
-    return grants
+    return found
   }
 
   public func append(_ copies: [SealedCopy], today: Day) async throws(StoreFailure) -> [CopyOutcome] {
