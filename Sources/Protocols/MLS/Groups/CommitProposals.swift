@@ -40,10 +40,10 @@ extension Group {
       return true
     }
     guard !take(Array(usable.indices)[...]) else { return usable }
-    // A plan that is invalid by itself, and with every removal too, gets its own error and no more attempts.
+    // A plan that is invalid by itself, with every removal and with every update too, gets its own error and no more attempts.
     let removals = usable.filter { $0.proposal.rank == 0 }
-    guard own.isEmpty || isValid(own, now: now, validator: validator) || isValid(removals + own, now: now, validator: validator)
-    else { return [] }
+    let changes = usable.filter { $0.proposal.rank == 0 || $0.proposal.type == .update }
+    guard own.isEmpty || [[], removals, changes].contains(where: { isValid($0 + own, now: now, validator: validator) }) else { return [] }
     for rank in 0...2 {
       // Each for itself, so that bad ones of one rank leave time for the next.
       attempts = 0
