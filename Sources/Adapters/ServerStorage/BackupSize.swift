@@ -7,6 +7,8 @@ public struct BackupSize: Equatable, Sendable {
   private static let blockByteCount = 4_096
   /// For the keys and what is accepted while it is measured.
   static let slackByteCount = 1 << 20
+  /// For the keys alone.
+  private static let keysByteCount = 1 << 16
 
   /// Bytes of the database without freed pages, what its log has included; 0 where it is no part of the copy.
   public internal(set) var database = 0
@@ -18,7 +20,7 @@ public struct BackupSize: Equatable, Sendable {
   public internal(set) var isOnServersDisk = false
 
   /// Bytes that have to be free before.
-  var needed: Int { Self.sum(Self.sum(database, files), Self.slackByteCount) }
+  var needed: Int { database == 0 ? Self.keysByteCount : Self.sum(Self.sum(database, files), Self.slackByteCount) }
 
   /// Counts all that lies below a directory; what is gone meanwhile counts for nothing.
   mutating func addFiles(below path: String) {

@@ -138,7 +138,7 @@ struct LogRecord {
     var byteCount: UInt32
   }
 
-  /// Runs that a record holds: entries wait 30 days, and a clock may be set. With two more a sealed record would not fit into its
+  /// Runs that a record holds: entries wait 30 days, and a clock may be set. With one more a sealed record would not fit into its
   /// place in a page, and each would have a page of its own beside.
   private static let runCount = 37
   static let byteCount =

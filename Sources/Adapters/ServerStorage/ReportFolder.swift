@@ -15,6 +15,8 @@ public struct ReportFolder: Sendable {
   /// What is behind the name of a file that is being written.
   private static let newSuffix = ".new"
   private static let reportByteCount = 128 << 10
+  /// Of names. A copied folder is no safer than the server that it comes from, and its names are printed.
+  private static let digits = Set("0123456789abcdef".utf8)
 
   let path: String
 
@@ -45,7 +47,7 @@ public struct ReportFolder: Sendable {
 
   /// Names of whole reports; none without a folder.
   func names() throws(ServerStorageError) -> [String] {
-    try all().filter { $0.utf8.count == 2 * Self.nameByteCount }
+    try all().filter { $0.utf8.count == 2 * Self.nameByteCount && $0.utf8.allSatisfy(Self.digits.contains) }
   }
 
   /// Removes what was being written when a server ended; nobody may be writing.
@@ -53,7 +55,7 @@ public struct ReportFolder: Sendable {
     for name in try all() where name.hasSuffix(Self.newSuffix) { try PrivateFiles.remove("\(path)/\(name)") }
   }
 
-  /// Writes a report, and returns when it is on disk; one that fails leaves nothing.
+  /// Writes a report, and returns when it is on disk; one that cannot be written leaves nothing.
   func write(_ sealed: [UInt8], as name: String) throws(ServerStorageError) {
     do throws(ServerStorageError) { try PrivateFiles.replace("\(path)/\(name)", with: sealed) } catch {
       // No later report has this name, to take the place of what is left.

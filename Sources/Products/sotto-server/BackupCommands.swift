@@ -8,8 +8,8 @@ struct BackupCommand: AsyncParsableCommand {
     abstract: "Copy everything into a new directory; the server may be running.",
     discussion: """
       The copy holds everything that was accepted before the command began. It appears under its name when it is complete, \
-      on disk and verified. Where there is not room for all of it, nothing is written (exit code 75). With the keys in it, it is worth as much to a thief as the server's own disk; --without-keys and \
-      --keys-only make two copies to keep in two places.
+      on disk and verified. Where there is not room for all of it, nothing is written (exit code 75). With the keys in it, it is \
+      worth as much to a thief as the server's own disk; --without-keys and --keys-only make two copies to keep in two places.
       """)
 
   @OptionGroup var data: DataOptions
@@ -49,7 +49,8 @@ struct BackupCommand: AsyncParsableCommand {
       Output.print(destination)
       if !keysOnly { Output.print(words(size)) }
     }
-    if size.isOnServersDisk, let free = size.free, let least = (try? data.limits())?.minimumFreeByteCount, free < least {
+    let limits = (try? data.limits(unknown: .standard)) ?? .standard
+    if size.isOnServersDisk, let free = size.free, free < limits.minimumFreeByteCount {
       Output.note(
         "note: \(Quantity.rough(bytes: free)) are left free of the server's own disk, less than storage.free, so it takes nothing more")
     }

@@ -73,11 +73,11 @@ struct DataOptions: ParsableArguments {
     return SettingsSources(environment: environment, file: config ?? environment[SettingsOptions.fileVariable])
   }
 
-  /// How much the server may take whose directory it is. Where nothing says so, this command does not know the server's settings: then
-  /// only the disk bounds it.
+  /// How much the server may take whose directory it is. Where nothing says so, this command does not know the server's settings.
   ///
+  /// - Parameter unknown: what holds then; only the disk, if nothing is given.
   /// - Throws: a failure that names every fault of the file, or of the variables that say so.
-  func limits() throws -> StorageLimits {
+  func limits(unknown: StorageLimits? = nil) throws -> StorageLimits {
     let sources = Self.sources(config)
     let loaded = sources.load()
     // Variables alone need not name the directory and the rest.
@@ -86,6 +86,7 @@ struct DataOptions: ParsableArguments {
     if sources.file != nil || loaded.values.contains(where: { $0.setting.name.hasPrefix("storage.") && $0.origin != .fallback }) {
       return loaded.settings.storage
     }
+    if let unknown { return unknown }
     var limits = StorageLimits()
     limits.minimumFreeByteCount = 1 << 20
     return limits

@@ -42,6 +42,11 @@ import Testing
     try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: "\(copy)/\(name)")
     #expect(try ReportFolder(copy).read(name) == [2])
     #expect(throws: ServerStorageError.missing) { try ReportFolder(copy).read(String(name.reversed())) }
+    // Names are printed where the key is, and whoever is in the server chooses them.
+    for strange in ["\u{1B}]0;owned\u{07}", "ABCDEF"] {
+      try server.write([3], to: "copy/\(strange.padding(toLength: 32, withPad: "0", startingAt: 0))")
+    }
+    #expect(try ReportFolder(copy).list().map(\.name) == [name])
     #expect(!ReportFolder(server.file("nowhere")).exists)
   }
 }
