@@ -58,22 +58,18 @@ import Testing
     func letGo() { gate.signal() }
   }
 
-  @Test(arguments: [SQLiteMailboxStore.Extent.rows, .many])
-  func `rows are counted beside what clients read, and not in line with it`(extent: SQLiteMailboxStore.Extent) async throws {
+  @Test func `rows are counted beside what clients read, and not in line with it`() async throws {
     let store = try server.openStore()
     let lookups = LongLookups()
     var running: [Task<Bool, any Error>] = []
-    // One after the other, so that each takes a lane.
-    for number in 1...2 {
+    // One after the other, so that each takes a lane, and together all lanes.
+    for (number, extent) in [SQLiteMailboxStore.Extent.rows, .rows, .many, .many].enumerated() {
       running.append(Task { try await lookups.run(of: extent, in: store) })
-      while lookups.begunCount < number { await Task.yield() }
+      while lookups.begunCount <= number { await Task.yield() }
     }
     #expect(try await store.counts().rows["upkeep"] == 1)
-    for lookup in running {
-      lookups.letGo()
-      lookups.letGo()
-      #expect(try await lookup.value, "it was there all the while")
-    }
+    for _ in running { lookups.letGo() }
+    for lookup in running { #expect(try await lookup.value, "it was there all the while") }
     try store.close()
   }
 }

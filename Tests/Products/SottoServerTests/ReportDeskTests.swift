@@ -41,7 +41,7 @@ import Testing
     return (desk, directory.reports)
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func `reports that wait for the disk hold up no thread of others, and are bounded`() async throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
     let disk = HeldDisk()
