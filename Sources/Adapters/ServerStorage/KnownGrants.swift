@@ -11,11 +11,11 @@ import Synchronization
 final class KnownGrants: Sendable {
   /// Mailboxes whose versions are counted together: those with the same first two bytes.
   private static let groupCount = 1 << 16
-  /// What was not used for so many minutes is forgotten, at the latest in twice as many.
-  private static let generationMinutes = 30
-
-  /// Keys of one mailbox that are looked at again when its record changes: more than nearly all have.
-  private static let renewedCount = 64
+  /// What was not used for so long is forgotten, at the latest after twice as long.
+  private static let generationTime = Duration.seconds(1_800)
+  /// Keys of one mailbox that are looked at again when its record changes, times those that the record has: the writer has others
+  /// waiting, and nearly all mailboxes have fewer.
+  private static let renewedCount = 64 * 64
 
   /// Of one mailbox.
   private struct Known {
@@ -23,9 +23,11 @@ final class KnownGrants: Sendable {
     /// Those that have shown themselves.
     var keys: Set<StoredName>
 
-    /// What the record says now; nil where that would take long, and the next lookup says it.
+    /// What the record says now; nil where it grants none of this, or where that would take long and the next lookup says it.
     func renewed(_ grant: DeliveryGrant, _ record: MailboxRecord) -> Known? {
-      keys.count > KnownGrants.renewedCount ? nil : Known(grant: grant, keys: keys.filter(record.accepts))
+      guard keys.count * record.deliveryKeyCount <= KnownGrants.renewedCount else { return nil }
+      let granted = keys.filter(record.accepts)
+      return granted.isEmpty ? nil : Known(grant: grant, keys: granted)
     }
   }
 
@@ -40,10 +42,10 @@ final class KnownGrants: Sendable {
     var old: [StoredName: Known] = [:]
     /// Keys in the first.
     var youngCount = 0
-    var minutes = 0
+    var turned: ContinuousClock.Instant?
 
     mutating func turn() {
-      (old, young, youngCount, minutes) = (young, [:], 0, 0)
+      (old, young, youngCount) = (young, [:], 0)
     }
   }
 
@@ -90,11 +92,14 @@ final class KnownGrants: Sendable {
     state.young[mailbox] = known
   }
 
-  /// A minute has passed.
-  func age() {
+  /// Forgets what is old; to be called every minute or so.
+  func age(now: ContinuousClock.Instant = .now) {
     state.withLock { state in
-      state.minutes += 1
-      if state.minutes >= Self.generationMinutes { state.turn() }
+      if let turned = state.turned {
+        guard now - turned >= Self.generationTime else { return }
+        state.turn()
+      }
+      state.turned = now
     }
   }
 

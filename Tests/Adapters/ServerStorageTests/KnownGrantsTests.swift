@@ -1,4 +1,5 @@
 import CryptoSuite
+import Dispatch
 import Foundation
 import GRDB
 import MailboxEngine
@@ -115,15 +116,32 @@ struct KnownGrantsTests {
       #expect(grants.count <= 20)
     }
     #expect(grants.grant(for: others[0], version: 0) == nil)
-    // By the minute, too: also of one mailbox, of which another key is used.
+    // By the clock, too: also of one mailbox, of which another key is used.
     let unused = DeliveryTarget(mailbox: used.mailbox, deliveryKey: .random(using: random))
     learn(unused)
-    for _ in 0..<60 {
-      grants.age()
+    let start = ContinuousClock.now
+    for minute in 0...60 {
+      grants.age(now: start + .seconds(60 * minute))
       #expect(grants.grant(for: used, version: 0) != nil)
+      if minute < 30 { #expect(grants.count > 1) }
     }
     #expect(grants.grant(for: unused, version: 0) == nil)
-    for _ in 0..<60 { grants.age() }
+    for minute in 61...120 { grants.age(now: start + .seconds(60 * minute)) }
+    #expect(grants.count == 0)
+  }
+
+  @Test func `of a mailbox with very many keys the next lookup says what a change has made of them`() {
+    let mailbox = StoredPlace.random(using: random)
+    let targets = (0..<65).map { _ in DeliveryTarget(mailbox: mailbox, deliveryKey: .random(using: random)) }
+    for target in targets { _ = learn(target) }
+    #expect(grants.count == 65)
+    grants.change(mailbox.name, to: record(targets.map(\.deliveryKey)))
+    grants.endTransaction(isCommitted: true)
+    #expect(grants.count == 0)
+    // As of one that grants nothing any more.
+    _ = learn(targets[0])
+    grants.change(mailbox.name, to: record([]))
+    grants.endTransaction(isCommitted: true)
     #expect(grants.count == 0)
   }
 
@@ -142,6 +160,34 @@ struct KnownGrantsTests {
     let value = try await body()
     try await store.pool.write { try $0.execute(sql: "INSERT INTO mailboxes VALUES (?, ?)", arguments: [name, row]) }
     return value
+  }
+
+  @Test func `a change that was taken back is not known, though others of its transaction stand`() async throws {
+    let server = try TemporaryServer()
+    let store = try server.openStore()
+    let one = try await Workload(random: random).target(in: store)
+    #expect(try await store.grants(for: [one])[0] != nil)
+    // The disk refuses larger records.
+    try await store.pool.write {
+      try $0.execute(
+        sql: """
+          CREATE TRIGGER refusal AFTER UPDATE ON mailboxes WHEN length(NEW.sealed) > 3000
+          BEGIN SELECT RAISE(ABORT, 'too large'); END
+          """)
+    }
+    let gate = DispatchSemaphore(value: 0)
+    store.pool.asyncWriteWithoutTransaction { _ in gate.wait() }
+    // Both in the next transaction: the key is withdrawn, and the change that would bring it back fails.
+    let more = (0..<65).map { _ in StoredName.random(using: random) }
+    let withdrawal = Task { try await store.setDeliveryKeys([], of: one.mailbox) }
+    while store.waitingWriteCount < 1 { await Task.yield() }
+    let failing = Task { try await store.setDeliveryKeys(Set(more + [one.deliveryKey]), of: one.mailbox) }
+    while store.waitingWriteCount < 2 { await Task.yield() }
+    gate.signal()
+    try await withdrawal.value
+    await #expect(throws: StoreFailure.self) { try await failing.value }
+    #expect(try await store.grants(for: [one]) == [nil])
+    try store.close()
   }
 
   @Test func `who sends again has no record opened, also when it has changed`() async throws {
