@@ -122,8 +122,9 @@ struct BlockingProposalTests {
       let count = Mutex(0)
 
       func validate(_ credential: Credential, signatureKey: [UInt8]) -> Bool {
+        guard credential == .basic(identity: Array("bad".utf8)) else { return true }
         count.withLock { $0 += 1 }
-        return true
+        return false
       }
 
       func sameIdentity(old: Credential, new: Credential) -> Bool { true }
@@ -134,18 +135,40 @@ struct BlockingProposalTests {
       return try client.bundle().keyPackage.forged(by: client) { $0.leafNode.capabilities.credentials = credentials }
     }
     var committer = world.members[0]
-    for number in 0..<24 {
-      let proposal = Proposal.add(try newcomer("new \(number)", knowing: [.basic]))
-      try committer.note(MLSMessage.publicMessage(try world.members[1].forgePublic(.proposal(proposal))).encoded)
+    for number in 0..<70 {
+      let newcomer = Proposal.add(try newcomer("new \(number)", knowing: [.basic]))
+      let custom = Proposal.custom(type: ProposalType(rawValue: 0xF0A6), content: [UInt8(number)])
+      for proposal in [newcomer, custom] {
+        try committer.note(MLSMessage.publicMessage(try world.members[1].forgePublic(.proposal(proposal))).encoded)
+      }
     }
-    // They have basic credentials, and know nothing of them.
-    let bad = try newcomer("bad", knowing: [.x509])
+    let bad = try newcomer("bad", knowing: [.basic, .x509])
     let (validator, signer) = (Counting(), committer.client.signer)
     #expect(throws: MLSError.self) {
       try committer.group.commit(CommitPlan(adds: [bad]), signer: signer, validator: validator)
     }
-    // Each newcomer for itself, and all with the plan; not every half of them, and half of those.
-    #expect(validator.count.withLock { $0 } < 3 * 24)
+    // Each attempt asks about it once; two come before the search.
+    #expect(validator.count.withLock { $0 } <= Limits.maxCommitAttempts + 3)
+  }
+
+  /// Member 4 lacks what the plan requires until its Update; member 1 would lose it with its own.
+  @Test func `a plan that needs a waiting Update finds it beside one that excludes it`() throws {
+    var world = try World(suite, count: 4)
+    var lacking = Client("lacking", suite)
+    lacking.proposals = [.selfRemove]
+    try world.add([lacking], by: 0)
+    let type = ProposalType(rawValue: 0xF0A6)
+    for (index, proposals) in [(4, [type, .selfRemove]), (1, [.selfRemove])] {
+      var client = world.members[index].client
+      client.proposals = proposals
+      let update = try world.members[index].group.proposeUpdate(leaf: client.parameters, signer: client.signer)
+      for other in [0, 3] { try world.members[other].note(update.message) }
+    }
+    let required = RequiredCapabilities(proposalTypes: [type]).asExtension
+    let changes = try commit([], world, plan: CommitPlan(extensions: [required]))
+    // The committer's is that of its path.
+    #expect(Set(changes.updated.map(\.leafIndex)) == [LeafIndex(0), LeafIndex(4)])
+    #expect(changes.newExtensions == [required])
   }
 
   @Test func `whoever has an Update of one's own waiting commits all the same`() throws {

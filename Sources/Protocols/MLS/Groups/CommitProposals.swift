@@ -40,13 +40,12 @@ extension Group {
       return true
     }
     guard !take(Array(usable.indices)[...]) else { return usable }
-    // A plan that is invalid by itself, with every removal and with every update too, gets its own error and no more attempts.
-    let removals = usable.filter { $0.proposal.rank == 0 }
-    let changes = usable.filter { $0.proposal.rank == 0 || $0.proposal.type == .update }
-    guard own.isEmpty || [[], removals, changes].contains(where: { isValid($0 + own, now: now, validator: validator) }) else { return [] }
+    // What waits may be what the plan needs: an Update, say, for required capabilities. Mostly nothing helps a plan that is invalid by
+    // itself, so it has the attempts of one rank in all.
+    let isOwnValid = own.isEmpty || isValid(own, now: now, validator: validator)
     for rank in 0...2 {
       // Each for itself, so that bad ones of one rank leave time for the next.
-      attempts = 0
+      if isOwnValid { attempts = 0 }
       let items = usable.indices.filter { usable[$0].proposal.rank == rank }
       // Large parts first: what somebody's bad ones hold up is then a small part of what is good.
       var parts = items.isEmpty ? [] : [items[...]]
